@@ -1,0 +1,1 @@
+"""Trajectories in memory and on disk, and the batches made of them."""

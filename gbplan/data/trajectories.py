@@ -1,0 +1,96 @@
+"""Episodes in memory, laid end to end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Episodes laid end to end as flat arrays of frames; an episode of T steps has T + 1 frames.
+
+    F frames in all, E episodes, A action dimensions. Row f of ``actions`` is the action taken *at* frame f; the last
+    frame of an episode has no action and holds zeros there.
+
+    Attributes:
+        observations: one array per key of the observation dict, ``(F, ...)`` each.
+        actions: ``(F, A)``.
+        rewards: reward received for the action taken at frame f, ``(F,)``; 0 at the last frame.
+        lengths: steps per episode, ``(E,)`` int64, each >= 1; ``F == sum(lengths + 1)``.
+        terminated: whether each episode ended by termination, ``(E,)`` bool; otherwise it was cut off.
+        infos: per-frame entries of the environment's info dict that are arrays, ``(F, ...)`` each; frame 0 of an
+            episode holds the entry of ``reset`` (zero where ``reset`` gave none). May be empty.
+    """
+
+    observations: dict[str, NDArray]
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.floating]
+    lengths: NDArray[np.int64]
+    terminated: NDArray[np.bool_]
+    infos: dict[str, NDArray]
+
+    def __post_init__(self) -> None:
+        frames = int((self.lengths + 1).sum())
+        if len(self.lengths) and int(self.lengths.min()) < 1:
+            raise ValueError("every episode must have at least one step, got an episode of length 0")
+        arrays = {f"observations[{key!r}]": array for key, array in self.observations.items()}
+        arrays |= {"actions": self.actions, "rewards": self.rewards}
+        arrays |= {f"infos[{key!r}]": array for key, array in self.infos.items()}
+        for name, array in arrays.items():
+            if len(array) != frames:
+                raise ValueError(
+                    f"{name} must have sum(lengths + 1) = {frames} frames, got {len(array)}; "
+                    "did you forget the last frame of each episode?"
+                )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def num_transitions(self) -> int:
+        """Environment steps over all episodes."""
+        return int(self.lengths.sum())
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Index of each episode's first frame, ``(E,)``."""
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths + 1)[:-1]])[: len(self.lengths)]
+
+    def episodes(self) -> Iterator[slice]:
+        """Yield the frame slice of each episode (T + 1 frames)."""
+        for start, length in zip(self.starts, self.lengths, strict=True):
+            yield slice(int(start), int(start + length + 1))
+
+    def select(self, episodes: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> "Trajectories":
+        """Return the given episodes, in the given order (or by boolean mask)."""
+        chosen = np.arange(len(self))[np.asarray(episodes)]
+        starts = self.starts
+        frames = [np.arange(starts[e], starts[e] + self.lengths[e] + 1) for e in chosen]
+        index = np.concatenate(frames) if frames else np.zeros(0, np.int64)
+        return Trajectories(
+            observations={key: array[index] for key, array in self.observations.items()},
+            actions=self.actions[index],
+            rewards=self.rewards[index],
+            lengths=self.lengths[chosen],
+            terminated=self.terminated[chosen],
+            infos={key: array[index] for key, array in self.infos.items()},
+        )
+
+    @staticmethod
+    def concatenate(parts: "Sequence[Trajectories]") -> "Trajectories":
+        """Lay several sets of episodes end to end; keeps the info entries that all parts have."""
+        if not parts:
+            raise ValueError("concatenate needs at least one set of trajectories, got none")
+        infos = set.intersection(*(set(part.infos) for part in parts))
+        return Trajectories(
+            observations={
+                key: np.concatenate([part.observations[key] for part in parts]) for key in parts[0].observations
+            },
+            actions=np.concatenate([part.actions for part in parts]),
+            rewards=np.concatenate([part.rewards for part in parts]),
+            lengths=np.concatenate([part.lengths for part in parts]),
+            terminated=np.concatenate([part.terminated for part in parts]),
+            infos={key: np.concatenate([part.infos[key] for part in parts]) for key in sorted(infos)},
+        )

@@ -1,0 +1,64 @@
+"""From observations to latents, and from latents to what a goal is compared with."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, ABC):
+    """Maps observations to latents ``(..., *D)``, before normalisation.
+
+    Attributes:
+        latent_shape: D, the shape of one latent.
+        observation_key: the entry of the observation dict that is encoded.
+    """
+
+    latent_shape: tuple[int, ...]
+    observation_key: str = "observation"
+
+    @abstractmethod
+    def forward(self, observation: Tensor) -> Tensor:
+        """Encode ``observation[observation_key]``, ``(..., *obs shape)``, into latents ``(..., *D)``."""
+
+    @abstractmethod
+    def achieved_goal(self, latent: Tensor) -> Tensor:
+        """What a latent ``(..., *D)`` has reached, in goal space ``(..., *G)``; differentiable."""
+
+    @abstractmethod
+    def encode_goal(self, desired_goal: Tensor) -> Tensor:
+        """Map the observation dict's ``desired_goal`` into the same goal space ``(..., *G)``."""
+
+
+class IdentityEncoder(Encoder):
+    """The state is its own latent; a goal is some of its coordinates, in environment units."""
+
+    def __init__(self, dim: int, goal_indices: Sequence[int] = (0, 1)) -> None:
+        """Encode state vectors as they are.
+
+        Args:
+            dim: number of state dimensions.
+            goal_indices: which state dimensions ``achieved_goal`` consists of, in its order.
+
+        Raises:
+            ValueError: ``dim`` < 1, or an index outside 0..dim - 1.
+        """
+        super().__init__()
+        if dim < 1:
+            raise ValueError(f"dim must be at least 1, got {dim}")
+        if not goal_indices or any(not 0 <= i < dim for i in goal_indices):
+            raise ValueError(f"goal_indices must lie in 0..{dim - 1} (dim = {dim}) and not be empty, got {goal_indices}")
+        self.latent_shape = (dim,)
+        self.goal_indices = list(goal_indices)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return the state itself."""
+        return observation
+
+    def achieved_goal(self, latent: Tensor) -> Tensor:
+        """Pick the goal coordinates, ``(..., G)``."""
+        return latent[..., self.goal_indices]
+
+    def encode_goal(self, desired_goal: Tensor) -> Tensor:
+        """Return the desired goal itself."""
+        return desired_goal
