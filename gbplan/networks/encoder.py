@@ -47,7 +47,9 @@ class IdentityEncoder(Encoder):
         if dim < 1:
             raise ValueError(f"dim must be at least 1, got {dim}")
         if not goal_indices or any(not 0 <= i < dim for i in goal_indices):
-            raise ValueError(f"goal_indices must lie in 0..{dim - 1} (dim = {dim}) and not be empty, got {goal_indices}")
+            raise ValueError(
+                f"goal_indices must lie in 0..{dim - 1} (dim = {dim}) and not be empty, got {goal_indices}"
+            )
         self.latent_shape = (dim,)
         self.goal_indices = list(goal_indices)
 
