@@ -1,1 +1,6 @@
-"""modules"""
+"""LightningModules: loss, optimiser and logging around a plain network."""
+
+from gbplan.modules.checkpoints import load_world_model_weights, read_checkpoint, world_model_weights
+from gbplan.modules.world_model import WorldModelModule
+
+__all__ = ["WorldModelModule", "load_world_model_weights", "read_checkpoint", "world_model_weights"]

@@ -1,0 +1,143 @@
+"""The ``gbplan`` command: Lightning's ``fit``, ``validate``, ``test``, ``predict`` beside our ``collect``, ``evaluate``, ``report``."""
+
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from jsonargparse import ArgumentParser
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+# Classes that a yaml may name by their short names must be imported here.
+import gbplan.data
+import gbplan.envs
+import gbplan.networks
+import gbplan.objectives
+import gbplan.planners
+import gbplan.policies
+from gbplan.data import TrajectoryDataModule, collect
+from gbplan.evaluation import report, run_evaluation
+from gbplan.modules import WorldModelModule
+
+COMMANDS: dict[str, Callable[..., Any]] = {"collect": collect, "evaluate": run_evaluation, "report": report}
+
+
+class GBPlanCLI(LightningCLI):
+    """LightningCLI whose runs live in one folder, ``trainer.default_root_dir``: logs, checkpoints and config."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the checkpoint settings and the permission to overwrite a run."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "trainer.default_root_dir": "runs/fit",
+                "checkpoint.filename": "best",
+                "checkpoint.monitor": "val/loss",
+                "checkpoint.save_last": True,
+                "checkpoint.enable_version_counter": False,
+                "checkpoint.auto_insert_metric_name": False,
+            }
+        )
+        parser.link_arguments("trainer.default_root_dir", "checkpoint.dirpath")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace the run in trainer.default_root_dir.")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """Log to TensorBoard in the run's own folder unless another logger, or none, is asked for."""
+        config = self._get(self.config_init, "trainer")
+        if config["logger"] is None and not config["fast_dev_run"]:
+            root = config["default_root_dir"]
+            kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        """Refuse to write over a run, or into a folder that cannot be written, before anything is computed."""
+        config = self.config["fit"]
+        if config["trainer"]["fast_dev_run"]:
+            return
+        root = Path(config["trainer"]["default_root_dir"])
+        last = root / "last.ckpt"
+        if last.exists() and not config["ckpt_path"] and not config["overwrite"]:
+            raise FileExistsError(
+                f"{root} already holds a run; resume it with --ckpt_path {last}, choose another folder with "
+                "--trainer.default_root_dir, or replace it with --overwrite true"
+            )
+        require_writable(root)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise PermissionError unless files can be made in ``folder`` (made if absent)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"cannot write to {folder} ({error.strerror}); choose another folder or change its permissions"
+        ) from None
+
+
+def build_parser() -> ArgumentParser:
+    """Make the parser of the commands that need no Trainer; Lightning's own are listed for ``--help``."""
+    parser = ArgumentParser(prog="gbplan", description="World models that a gradient-based planner can trust.")
+    subcommands = parser.add_subcommands()
+    for name, function in COMMANDS.items():
+        command = ArgumentParser()
+        command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
+        command.add_function_arguments(function)
+        subcommands.add_subcommand(name, command, help=(function.__doc__ or "").splitlines()[0])
+    for name in LightningCLI.subcommands():
+        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's Trainer.{name}; see gbplan {name} --help.")
+    return parser
+
+
+def run(args: Sequence[str]) -> None:
+    """Parse and run one command; errors are raised."""
+    if args and args[0] in LightningCLI.subcommands():
+        GBPlanCLI(
+            WorldModelModule,
+            TrajectoryDataModule,
+            subclass_mode_model=True,
+            seed_everything_default=0,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "gbplan"},
+            args=list(args),
+        )
+        return
+    parser = build_parser()
+    config = parser.parse_args(list(args))
+    arguments = parser.instantiate_classes(config)[config.subcommand]
+    arguments.pop("config", None)
+    COMMANDS[config.subcommand](**arguments)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the ``gbplan`` command.
+
+    Args:
+        args: command line without the program's name; None takes it from ``sys.argv``.
+
+    Exits with 2 and one line on bad input, and with 130 when interrupted. ``GBPLAN_DEBUG=1`` shows the traceback.
+    """
+    # In-memory data needs no loader workers, and nothing a user could do about these.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.getMessage())
+    try:
+        run(sys.argv[1:] if args is None else args)
+    except (ValueError, TypeError, OSError, gym.error.Error, MisconfigurationException) as error:
+        if os.environ.get("GBPLAN_DEBUG"):
+            raise
+        print(f"gbplan: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("gbplan: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,67 @@
+"""How wrong a world model is along given trajectories."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gbplan.data import Trajectories
+from gbplan.networks import WorldModel
+
+
+@dataclass(frozen=True)
+class ModelError:
+    """Distances in goal space (for states: environment units), one number per episode, ``(E,)`` each.
+
+    Attributes:
+        one_step: mean over the episode of the error of one step from the true state.
+        open_loop: error of a rollout from the episode's first frame, mean over its first ``horizon`` steps or all the
+            steps there are.
+        horizon: H, the most steps of the rollout.
+    """
+
+    one_step: NDArray[np.float64]
+    open_loop: NDArray[np.float64]
+    horizon: int
+
+
+@torch.no_grad()
+def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: int = 25) -> ModelError:
+    """Compare a model with what really happened, under the actions that were really taken.
+
+    Args:
+        world_model: the model; used in eval mode, its mode is restored.
+        trajectories: E episodes.
+        horizon: H, longest open-loop rollout, >= 1.
+
+    Returns:
+        Errors per episode.
+    """
+    device = world_model.latent_mean.device
+    training = world_model.training
+    world_model.eval()
+    longest = int(trajectories.lengths.max())
+    episodes, lengths = len(trajectories), torch.from_numpy(trajectories.lengths).to(device)
+    # Episodes side by side, the short ones padded by their last frame: (E, T + 1, ...)
+    frames = trajectories.starts[:, None] + np.minimum(np.arange(longest + 1), trajectories.lengths[:, None])
+    key = world_model.encoder.observation_key
+    observation = torch.as_tensor(trajectories.observations[key][frames], dtype=torch.float32, device=device)
+    actions = torch.as_tensor(trajectories.actions[frames[:, :-1]], dtype=torch.float32, device=device)
+    taken = torch.arange(longest, device=device) < lengths[:, None]  # (E, T)
+    latents = world_model.encode({key: observation})
+
+    def distance(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+        apart = world_model.achieved_goal(predicted) - world_model.achieved_goal(true)
+        return apart.reshape(episodes, predicted.shape[1], -1).double().norm(dim=-1)  # (E, T)
+
+    one_step = distance(world_model.step(latents[:, :-1], actions), latents[:, 1:])
+    steps = min(horizon, longest)
+    rolled = world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
+    open_loop = distance(rolled, latents[:, 1 : steps + 1])
+    world_model.train(training)
+    return ModelError(
+        one_step=((one_step * taken).sum(1) / taken.sum(1)).cpu().numpy(),
+        open_loop=((open_loop * taken[:, :steps]).sum(1) / taken[:, :steps].sum(1)).cpu().numpy(),
+        horizon=horizon,
+    )

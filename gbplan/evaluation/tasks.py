@@ -1,0 +1,106 @@
+"""Fixed, named tasks: where to start and where to go, drawn from seeds that no training sees."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gbplan.data import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds, make_vector_env
+
+Split = Literal["held_out", "validation", "training"]
+
+_SPANS = {"held_out": HELD_OUT_SEEDS, "validation": VALIDATION_SEEDS, "training": TRAINING_SEEDS}
+
+_NOISE = {"observation_noise", "process_noise"}  # a task is a true state, so it is drawn in a world without noise
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """N planning tasks of one environment.
+
+    Attributes:
+        env_id: the environment they belong to.
+        env_kwargs: what the environment is made with.
+        kind: their name, such as ``uniform`` or ``detour``.
+        states: initial states, as ``reset(options={"state": ...})`` takes them, ``(N, ...)``.
+        goals: goals, as ``reset(options={"goal": ...})`` takes them, ``(N, ...)``.
+        seeds: environment seeds of the episodes (noise, if any), ``(N,)``.
+    """
+
+    env_id: str
+    kind: str
+    states: NDArray[np.float32]
+    goals: NDArray[np.float32]
+    seeds: NDArray[np.int64]
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+
+def sample_tasks(
+    env_id: str = "DoorWall-v0",
+    kind: str = "uniform",
+    count: int = 512,
+    seed: int = 0,
+    split: Split = "held_out",
+    env_kwargs: dict[str, Any] | None = None,
+    min_distance: float = 1.0,
+) -> Tasks:
+    """Draw tasks from an environment; the same arguments give the same tasks, on any machine.
+
+    Args:
+        env_id: goal-conditioned environment whose ``reset`` draws a task and whose ``observation`` is its state.
+        kind: passed to the environment as ``task``.
+        count: number of tasks N, >= 1.
+        seed: which stream of the split.
+        split: ``held_out`` judges, ``validation`` selects, ``training`` is what collection draws from; the seeds of
+            the three never meet.
+        env_kwargs: what else to pass to the environment.
+        min_distance: tasks that start nearer to their goal than this are drawn again (environment units). The default
+            is the largest threshold ``evaluate`` reports, so that no task is solved before it starts.
+
+    Returns:
+        The tasks, in the order they were drawn.
+
+    Raises:
+        ValueError: ``count`` < 1, an unknown split, or (almost) no task is as far as ``min_distance``.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    if split not in _SPANS:
+        raise ValueError(f"split must be one of {sorted(_SPANS)}, got {split!r}")
+    kwargs = dict(env_kwargs or {})
+    world = {name: value for name, value in kwargs.items() if name not in _NOISE}
+    states: list[NDArray[np.float32]] = []
+    goals: list[NDArray[np.float32]] = []
+    kept_seeds: list[NDArray[np.int64]] = []
+    kept = drawn = 0
+    envs = make_vector_env(env_id, count, {**world, "task": kind})
+    try:
+        while kept < count:
+            seeds = episode_seeds(_SPANS[split], seed, count, start=drawn)
+            drawn += count
+            observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row, as all vector envs take
+            apart = observation["achieved_goal"] - observation["desired_goal"]
+            far = np.sqrt((apart.reshape(count, -1).astype(np.float64) ** 2).sum(axis=1)) > min_distance
+            states.append(observation["observation"][far].copy())
+            goals.append(observation["desired_goal"][far].copy())
+            kept_seeds.append(np.asarray(seeds, np.int64)[far])
+            kept += int(far.sum())
+            if drawn >= 100 * count and kept < count:
+                raise ValueError(
+                    f"only {kept} of {drawn} {kind!r} tasks of {env_id} start more than min_distance = {min_distance} "
+                    "from their goal; lower min_distance"
+                )
+    finally:
+        envs.close()
+    return Tasks(
+        env_id=env_id,
+        kind=kind,
+        states=np.concatenate(states)[:count],
+        goals=np.concatenate(goals)[:count],
+        seeds=np.concatenate(kept_seeds)[:count],
+        env_kwargs=kwargs,
+    )

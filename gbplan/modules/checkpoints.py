@@ -1,0 +1,101 @@
+"""Reading trained weights, with errors that say what is wrong with the file."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gbplan.networks import WorldModel
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a Lightning checkpoint without running code from it.
+
+    Args:
+        path: the ``.ckpt`` file.
+
+    Returns:
+        The checkpoint's contents, tensors on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, not a Lightning checkpoint, or holds objects other than plain data.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}; train one with `gbplan fit`, or correct the path")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch.load raises the same error for text files and for checkpoints with code in them; only the latter is
+        # a zip archive.
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} cannot be read as a checkpoint of plain data ({reason}); was it made by gbplan?") from None
+    except (RuntimeError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path} is not a complete checkpoint ({reason}); it may have been cut off while being written or copied: "
+            "use another one, such as last.ckpt or best.ckpt of the same run"
+        ) from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise ValueError(f"{path} is not a Lightning checkpoint (it has no 'state_dict'); pass a file that `gbplan fit` wrote")
+    return checkpoint
+
+
+def world_model_weights(path: str | Path) -> dict[str, Tensor]:
+    """Weights of the world model in a checkpoint, whatever module class trained it.
+
+    Args:
+        path: the ``.ckpt`` file.
+
+    Returns:
+        State dict for ``WorldModel.load_state_dict``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is broken, holds no world model, or its weights are not finite.
+    """
+    prefix = "world_model."
+    state = read_checkpoint(path)["state_dict"]
+    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if not weights:
+        raise ValueError(
+            f"{path} holds no world model (no weights named '{prefix}*', but {sorted(state)[:3]}...); it was trained by "
+            "another class, pass a checkpoint of a WorldModelModule"
+        )
+    broken = sorted(name for name, value in weights.items() if not torch.isfinite(value).all())
+    if broken:
+        raise ValueError(
+            f"{path} has weights that are NaN or infinite ({', '.join(broken)}); the training diverged, take an earlier "
+            "checkpoint or train with a lower learning rate"
+        )
+    return weights
+
+
+def load_world_model_weights(world_model: WorldModel, path: str | Path) -> None:
+    """Copy a checkpoint's world-model weights and normaliser into ``world_model``.
+
+    Args:
+        world_model: the model to fill; it must have the sizes of the one that was saved.
+        path: the ``.ckpt`` file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is broken, or its model has other sizes or layers (which, is said).
+    """
+    weights = world_model_weights(path)
+    own = world_model.state_dict()
+    different = [
+        f"{name}: {tuple(weights[name].shape) if name in weights else 'absent'} in the file, "
+        f"{tuple(own[name].shape) if name in own else 'absent'} here"
+        for name in sorted(own.keys() | weights.keys())
+        if name not in own or name not in weights or own[name].shape != weights[name].shape
+    ]
+    if different:
+        raise ValueError(
+            f"the world model in {path} does not fit this one ({'; '.join(different[:3])}); "
+            "give the new model the same encoder and predictor sizes"
+        )
+    world_model.load_state_dict(weights)

@@ -1,0 +1,172 @@
+"""Base training: predict the next latent."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torch.nn import functional as F
+
+from gbplan.data import TrajectoryDataModule
+from gbplan.modules.checkpoints import load_world_model_weights
+from gbplan.networks import WorldModel
+
+Batch = dict[str, Any]
+
+
+class WorldModelModule(L.LightningModule):
+    """Trains a world model by teacher forcing: mean squared error of the next latent, in standardised units.
+
+    B windows, T steps per window, *D latent shape. The network is ``self.world_model``, a plain ``nn.Module`` that
+    works without Lightning.
+
+    Logged: ``train/loss``; ``val/loss``; ``val/one_step_error`` (mean squared error of one step, standardised units)
+    and ``val/one_step_distance`` (mean Euclidean distance in goal space, environment units); for every horizon h,
+    ``val/rollout_error/h`` and ``val/rollout_distance/h``, the same two for step h of an open-loop rollout.
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        scheduler: LRSchedulerCallable | None = None,
+        rollout_steps: int = 1,
+        validation_horizons: Sequence[int] = (5, 10, 25),
+        init_from: str | None = None,
+    ) -> None:
+        """Set up the training.
+
+        Args:
+            world_model: the network to train.
+            optimizer: makes the optimiser from the parameters.
+            scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
+            rollout_steps: 1 trains teacher-forced steps; n > 1 trains open-loop rollouts of n steps from each
+                window's first frame instead. The datamodule's ``steps`` must be at least as large.
+            validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
+            init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
+                run is resumed, which restores its own weights.
+
+        Raises:
+            ValueError: ``rollout_steps`` or a horizon is below 1.
+        """
+        super().__init__()
+        if rollout_steps < 1:
+            raise ValueError(f"rollout_steps must be at least 1, got {rollout_steps}")
+        if not validation_horizons or min(validation_horizons) < 1:
+            raise ValueError(f"validation_horizons must be one or more steps >= 1, got {list(validation_horizons)}")
+        self._save_plain_hyperparameters()
+        self.world_model = world_model
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.rollout_steps = rollout_steps
+        self.validation_horizons = sorted(set(validation_horizons))
+        self.init_from = init_from
+
+    def _save_plain_hyperparameters(self) -> None:
+        """Keep what a checkpoint can hold under ``weights_only``.
+
+        The CLI hands over the recipe (class path and arguments) of every object, so all is kept and
+        ``load_from_checkpoint`` needs nothing else. Objects made in Python have no recipe: they are left out, and
+        ``load_from_checkpoint(path, world_model=...)`` takes them again.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`")
+            self.save_hyperparameters()
+        plain = (str, int, float, bool, list, tuple, dict, type(None))
+        self.remove_ignored_hparams([name for name, value in self.hparams.items() if not isinstance(value, plain)])
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimiser and, if asked for, the scheduler."""
+        optimizer = self.optimizer(self.world_model.parameters())
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}}
+
+    def on_fit_start(self) -> None:
+        """Check that data and model fit each other, and give the model its starting point."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if isinstance(datamodule, TrajectoryDataModule):
+            self._check_data(datamodule)
+        if self.trainer.ckpt_path is not None:
+            return  # resumed: weights and normaliser have just been restored
+        if self.init_from is not None:
+            load_world_model_weights(self.world_model, self.init_from)
+        elif not self.world_model.has_statistics:
+            if not isinstance(datamodule, TrajectoryDataModule):
+                raise ValueError(
+                    "the world model has no normalisation statistics yet; train with a TrajectoryDataModule, call "
+                    "world_model.set_statistics(...) first, or start from a checkpoint with init_from"
+                )
+            statistics = datamodule.statistics()
+            key = self.world_model.encoder.observation_key
+            self.world_model.set_statistics(
+                statistics.observation_mean[key].to(self.device),
+                statistics.observation_std[key].to(self.device),
+                statistics.action_mean.to(self.device),
+                statistics.action_std.to(self.device),
+            )
+
+    def _check_data(self, datamodule: TrajectoryDataModule) -> None:
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Training loss of one batch of windows.
+
+        Args:
+            batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A)``.
+
+        Returns:
+            Mean squared error in standardised units, a scalar.
+
+        Raises:
+            ValueError: the windows are shorter than ``rollout_steps``.
+        """
+        latents = self.world_model.encode(batch["observations"])
+        actions = batch["actions"]
+        steps = self.rollout_steps
+        if actions.shape[1] < steps:
+            raise ValueError(
+                f"rollout_steps = {steps} needs windows of at least {steps} steps, got {actions.shape[1]}; "
+                f"set the datamodule's steps (--data.steps) to {steps}"
+            )
+        if steps == 1:
+            predicted = self.world_model.step(latents[:, :-1], actions)
+            return F.mse_loss(predicted, latents[:, 1:].detach())
+        predicted = self.world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
+        return F.mse_loss(predicted, latents[:, 1 : steps + 1].detach())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Compute and log the loss."""
+        loss = self.loss(batch)
+        self.log("train/loss", loss, batch_size=len(batch["actions"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the loss, and one-step and open-loop errors in standardised and in environment units."""
+        model, size = self.world_model, len(batch["actions"])
+        latents, actions = model.encode(batch["observations"]), batch["actions"]
+        one_step = model.step(latents[:, :-1], actions)
+        rollout = model.rollout(latents[:, :1], actions[:, :0], actions)
+        metrics = {
+            "val/loss": self.loss(batch),
+            "val/one_step_error": F.mse_loss(one_step, latents[:, 1:]),
+            "val/one_step_distance": self._goal_distance(one_step, latents[:, 1:]),
+        }
+        for horizon in self.validation_horizons:
+            if horizon > actions.shape[1]:
+                raise ValueError(
+                    f"validation horizon {horizon} exceeds the validation windows' {actions.shape[1]} steps; "
+                    f"lower model.validation_horizons or set data.validation_steps to {horizon}"
+                )
+            predicted, true = rollout[:, horizon - 1], latents[:, horizon]
+            metrics[f"val/rollout_error/{horizon}"] = F.mse_loss(predicted, true)
+            metrics[f"val/rollout_distance/{horizon}"] = self._goal_distance(predicted, true)
+        self.log_dict(metrics, batch_size=size)
+
+    def _goal_distance(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Mean Euclidean distance between two sets of latents in goal space."""
+        difference = self.world_model.achieved_goal(predicted) - self.world_model.achieved_goal(true)
+        return difference.flatten(true.dim() - len(self.world_model.latent_shape)).norm(dim=-1).mean()

@@ -1,0 +1,55 @@
+"""Paths in the plane: what was imagined, dashed, and what was executed, solid."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from numpy.typing import NDArray
+
+IMAGINED, EXECUTED, FAILED = "#0072B2", "#009E73", "#D55E00"  # Okabe and Ito: colour-blind safe
+
+
+def plot_paths(
+    executed: Sequence[NDArray],
+    goals: NDArray,
+    success: NDArray,
+    imagined: Sequence[NDArray] | None = None,
+    walls: NDArray | None = None,
+    threshold: float = 0.1,
+    columns: int = 4,
+) -> Figure:
+    """Draw one panel per task.
+
+    Args:
+        executed: positions visited, ``(T + 1, 2)`` each.
+        goals: goal positions, ``(N, 2)``.
+        success: whether each task succeeded, ``(N,)`` bool; colours the executed path.
+        imagined: positions the model predicted for the first plan, ``(H, 2)`` each; None draws none.
+        walls: wall segments, ``(W, 2, 2)`` as pairs of end points; None draws none.
+        threshold: radius of the goal region, environment units.
+        columns: panels per row.
+
+    Returns:
+        The figure; not registered with pyplot, so there is nothing to close.
+    """
+    rows = -(-len(executed) // columns)
+    figure = Figure(figsize=(2.4 * columns, 2.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for index, axis in enumerate(axes.flat):
+        axis.set_aspect("equal")
+        if index >= len(executed):
+            axis.set_axis_off()
+            continue
+        for segment in walls if walls is not None else ():
+            axis.plot(segment[:, 0], segment[:, 1], color="black", linewidth=2)
+        path = executed[index]
+        if imagined is not None:
+            axis.plot(imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2, label="imagined")
+        axis.plot(path[:, 0], path[:, 1], color=EXECUTED if success[index] else FAILED, linewidth=1.5, label="executed")
+        axis.plot(*path[0], "o", color="black", markersize=4)
+        x, y = (float(coordinate) for coordinate in goals[index])
+        axis.add_patch(Circle((x, y), threshold, facecolor="none", edgecolor="black", linewidth=1))
+        axis.set_title("reached" if success[index] else "missed", fontsize=8)
+    if len(executed):
+        axes.flat[0].legend(fontsize=6, loc="upper left")
+    return figure
