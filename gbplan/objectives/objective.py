@@ -6,9 +6,10 @@ from torch import Tensor
 
 
 class Objective(ABC):
-    """Cost of a predicted trajectory given a goal; lower is better.
+    """Cost of a predicted trajectory given a goal; lower is better, zero if the goal is held throughout.
 
-    Rows are independent, and the cost is differentiable in ``predicted`` and ``actions``.
+    Rows are independent, and the cost is differentiable in ``predicted`` and ``actions``. Objectives hold no state:
+    one object may serve many problems.
     """
 
     @abstractmethod
@@ -17,10 +18,15 @@ class Objective(ABC):
 
         Args:
             predicted: what the model says is achieved at steps 1..H, ``(B, H, *G)``, in goal space (for states:
-                environment units).
+                environment units). The present frame is not among them: no action can change it.
             goal: what is to be achieved, ``(B, *G)``.
             actions: the actions that lead there, ``(B, H, A)``, in environment units.
 
         Returns:
             Cost, ``(B,)``.
         """
+
+    def at_step(self, step: int) -> "Objective":
+        """The objective to replan with once ``step`` actions of the episode have been executed; by default this one."""
+        del step
+        return self

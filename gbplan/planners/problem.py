@@ -1,6 +1,6 @@
 """What a planner is given: a model, an objective, where it stands and where it should go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -13,7 +13,7 @@ class PlanningModel(Protocol):
     """What planning needs of a world model; ``gbplan.networks.WorldModel`` has it."""
 
     def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
-        """Context ``(B, K, *D)``, past actions ``(B, K - 1, A)`` and actions ``(B, H, A)`` to latents ``(B, H, *D)``."""
+        """Context ``(B, K, *D)``, past actions ``(B, K - 1, A)``, actions ``(B, H, A)`` to latents ``(B, H, *D)``."""
 
     def step(self, latent: Tensor, action: Tensor) -> Tensor:
         """Latents ``(..., *D)`` and actions ``(..., A)`` to next latents ``(..., *D)``."""
@@ -58,6 +58,16 @@ class PlanningProblem:
         """A, the number of action dimensions."""
         return self.low.shape[0]
 
+    @property
+    def center(self) -> Tensor:
+        """Middle of the action box, ``(A,)``."""
+        return (self.low + self.high) / 2
+
+    @property
+    def half_range(self) -> Tensor:
+        """Half the width of the action box, ``(A,)``: the unit in which planners count steps and noise."""
+        return (self.high - self.low) / 2
+
     def rollout(self, actions: Tensor) -> Tensor:
         """Roll out candidates ``(B, S, H, A)`` into what they achieve, ``(B, S, H, *G)``, in one piece."""
         batch, samples, horizon, dim = actions.shape
@@ -78,3 +88,51 @@ class PlanningProblem:
             latents = self.model.rollout(self.context[index], self.past_actions[index], chunk)
             costs.append(self.objective(self.model.achieved_goal(latents), self.goal[index], chunk))
         return torch.cat(costs).reshape(batch, samples)
+
+    def select(self, rows: Tensor) -> "PlanningProblem":
+        """Select the tasks ``rows``: indices, or a mask ``(B,)``."""
+        return replace(self, context=self.context[rows], past_actions=self.past_actions[rows], goal=self.goal[rows])
+
+    def owned(self) -> "PlanningProblem":
+        """Return a checked copy with tensors of its own, all of the context's dtype and on its device.
+
+        Call it outside inference mode: a tensor born in inference mode can take no part in a gradient, its clone can.
+
+        Raises:
+            ValueError: a shape does not fit, there are no tasks, a value is not finite (the message names the rows), or
+                the action bounds are not finite or not in order.
+        """
+        batch, frames = self.context.shape[:2] if self.context.ndim > 2 else (0, 0)
+        if batch < 1 or frames < 1:
+            raise ValueError(
+                f"context must have shape (B, K, *D) with B, K >= 1, got {tuple(self.context.shape)}; "
+                "is there any task left to plan?"
+            )
+        dim = self.low.shape[-1] if self.low.ndim else 0
+        expected = {"past_actions": (batch, frames - 1, dim), "low": (dim,), "high": (dim,)}
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape or dim < 1:
+                raise ValueError(f"{name} must have shape {shape}, got {tuple(getattr(self, name).shape)}")
+        own = replace(
+            self,
+            **{
+                name: getattr(self, name).detach().to(self.context.device, self.context.dtype).clone()
+                for name in ("context", "past_actions", "goal", "low", "high")
+            },
+        )
+        if not (own.low.isfinite().all() and own.high.isfinite().all() and (own.low < own.high).all()):
+            raise ValueError(
+                f"action bounds must be finite with low < high, got {own.low.tolist()} and {own.high.tolist()}"
+            )
+        for name in ("context", "past_actions", "goal"):
+            bad = ~getattr(own, name).isfinite().flatten(1).all(1)
+            if bad.any():
+                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {bad.nonzero()[:, 0].tolist()}")
+        with torch.no_grad():
+            achieved = own.model.achieved_goal(own.context[:, -1])
+        if own.goal.shape != achieved.shape:
+            raise ValueError(
+                f"goal must have the shape of the model's achieved goal, {tuple(achieved.shape)}, "
+                f"got {tuple(own.goal.shape)}"
+            )
+        return own

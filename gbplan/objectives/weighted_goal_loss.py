@@ -1,0 +1,68 @@
+"""The paper's weighted goal loss."""
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from gbplan.objectives.objective import Objective
+
+Weighting = Literal["increasing", "decreasing", "staged"]
+
+
+class WeightedGoalLoss(Objective):
+    """Weighted sum over steps of the mean squared error between prediction and goal.
+
+    ``cost = sum_{i=1..H} w_i * mean((predicted_i - goal)^2)`` with ``sum_i w_i = 1`` and
+
+    - ``increasing``: ``w_i`` proportional to ``base^i``, base 2: the last steps count most;
+    - ``decreasing``: ``w_i`` proportional to ``base^-i``, base 2: the first steps count most;
+    - ``staged``: all weight on step H until H steps of the episode have been executed, ``decreasing`` from then on:
+      by then the goal may well be closer than H steps. Until told otherwise (``at_step``) the episode is at step 0.
+
+    The weights of Eq. 9 are not given in the paper. These are the three forms in the code of its authors and their
+    base planner, with two differences: their frame 0, the present, is left out, because no action can change it; and
+    their further division by the number of frames, which matters to the step size of plain gradient descent only, is
+    not repeated. Their staged form counts replans; they replan after each step, so counting steps is the same there.
+
+    Source: arXiv 2512.09929, Eq. 9.
+    """
+
+    def __init__(self, weighting: Weighting = "staged", base: float = 2.0) -> None:
+        """Choose the weights.
+
+        Args:
+            weighting: how the weight of a step depends on its index.
+            base: ratio between the weights of neighbouring steps, >= 1; at 1 all steps weigh the same.
+
+        Raises:
+            ValueError: ``weighting`` is unknown, or ``base`` is below 1 or not finite.
+        """
+        if weighting not in get_args(Weighting):
+            raise ValueError(f"weighting must be one of {list(get_args(Weighting))}, got {weighting!r}")
+        if not (base >= 1 and math.isfinite(base)):
+            raise ValueError(f"base must be finite and at least 1, got {base}")
+        self.weighting: Weighting = weighting
+        self.base = base
+        self._step = 0
+
+    def at_step(self, step: int) -> "WeightedGoalLoss":
+        """The same loss, for a plan made after ``step`` executed actions."""
+        later = WeightedGoalLoss(self.weighting, self.base)
+        later._step = step
+        return later
+
+    def weights(self, horizon: int) -> Tensor:
+        """Weights of steps 1..H, ``(H,)``, float64, summing to 1."""
+        index = torch.arange(1, horizon + 1, dtype=torch.float64)
+        if self.weighting == "staged" and self._step < horizon:
+            return (index == horizon).double()
+        sign = 1.0 if self.weighting == "increasing" else -1.0
+        # softmax of the logarithms: base^H overflows for long horizons, its share of the sum does not.
+        return torch.softmax(sign * math.log(self.base) * index, dim=0)
+
+    def __call__(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
+        """Cost of each row, ``(B,)``; see ``Objective``."""
+        error = (predicted - goal[:, None]).square().flatten(2).mean(2)  # (B, H)
+        return (error * self.weights(error.shape[1]).to(error)).sum(1)

@@ -1,0 +1,90 @@
+"""Planning by the cross-entropy method."""
+
+from typing import get_args
+
+import torch
+from torch import Generator, Tensor
+
+from gbplan.planners.incumbent import Incumbent, comparable
+from gbplan.planners.plan import Plan
+from gbplan.planners.planner import Planner
+from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.proposals import Proposal, draw_proposals
+
+
+class CEMPlanner(Planner):
+    """Samples around a mean, and moves the mean and the spread to those of the best samples, over and over.
+
+    Samples are clipped to the action bounds before they are rolled out, so what is scored is what can be executed.
+    The first sample of each iteration is the mean itself. Standard deviations are counted in half ranges of the action
+    box, ``(high - low) / 2``.
+
+    It calls the model ``num_samples * iterations * H`` times per task.
+    """
+
+    def __init__(
+        self,
+        horizon: int = 50,
+        iterations: int = 30,
+        num_samples: int = 300,
+        num_elites: int = 30,
+        proposal: Proposal = "white",
+        num_knots: int = 5,
+        init_std: float = 1.0,
+        min_std: float = 0.05,
+    ) -> None:
+        """Set the budget and the spread.
+
+        Args:
+            horizon: number of steps H planned ahead.
+            iterations: number of times the samples are drawn.
+            num_samples: samples S per iteration.
+            num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
+            proposal: noise that is white in time, or correlated through ``num_knots`` knots.
+            num_knots: knots per sequence, for ``proposal="knots"``.
+            init_std: standard deviation at the start.
+            min_std: standard deviation below which no action shrinks.
+
+        Raises:
+            ValueError: a number is out of range, or there are more elites than samples.
+        """
+        super().__init__(horizon)
+        if min(iterations, num_samples, num_elites, num_knots) < 1:
+            raise ValueError(
+                "iterations, num_samples, num_elites and num_knots must be at least 1, "
+                f"got {iterations}, {num_samples}, {num_elites} and {num_knots}"
+            )
+        if num_elites > num_samples:
+            raise ValueError(f"num_elites must not exceed num_samples, got {num_elites} > {num_samples}")
+        if proposal not in get_args(Proposal):
+            raise ValueError(f"proposal must be one of {list(get_args(Proposal))}, got {proposal!r}")
+        if not 0 <= min_std <= init_std < float("inf"):
+            raise ValueError(f"0 <= min_std <= init_std must hold, got min_std {min_std} and init_std {init_std}")
+        self.iterations = iterations
+        self.num_samples = num_samples
+        self.num_elites = num_elites
+        self.proposal: Proposal = proposal
+        self.num_knots = num_knots
+        self.init_std = init_std
+        self.min_std = min_std
+
+    @torch.no_grad()
+    def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
+        shape = (problem.batch_size, horizon, problem.action_dim)
+        mean = problem.center.expand(shape) if init is None else init
+        std = (self.init_std * problem.half_range).expand(shape)
+        best = Incumbent(*shape, like=mean)
+        trace = []
+        for _ in range(self.iterations):
+            noise = draw_proposals(self.proposal, self.num_samples, *shape[1:], self.num_knots, generator).to(mean)
+            noise[0] = 0.0
+            samples = (mean[:, None] + std[:, None] * noise).clamp(problem.low, problem.high)  # (B, S, H, A)
+            cost = problem.cost(samples)
+            best.offer(samples, cost)
+            trace.append(best.cost.clone())
+            index = comparable(cost).topk(self.num_elites, largest=False).indices
+            elites = samples.gather(1, index[..., None, None].expand(-1, -1, *shape[1:]))
+            mean = elites.mean(1)
+            std = elites.std(1, correction=0).maximum(self.min_std * problem.half_range)
+        calls = torch.full((shape[0],), self.iterations * self.num_samples * horizon, device=mean.device)
+        return Plan(best.actions, best.cost, torch.stack(trace), calls)

@@ -1,0 +1,114 @@
+"""What a planner is."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor
+
+from gbplan.planners.plan import Plan
+from gbplan.planners.problem import PlanningProblem
+
+
+class Planner(ABC):
+    """Finds actions of low cost for a batch of planning problems.
+
+    Numbers (and other planners) go to the constructor, the problem comes with the call, and nothing is remembered
+    between calls. A subclass writes ``_plan``; what all planners promise is kept here:
+
+    - the actions lie within the bounds and are the best ones found, never worse than ``init``;
+    - a task's plan does not depend on the other tasks of the batch, up to floating-point rounding;
+    - the same generator state gives the same plan;
+    - planning works under ``no_grad`` and ``inference_mode``, and leaves no gradient on the model's parameters.
+    """
+
+    def __init__(self, horizon: int) -> None:
+        """Set what all planners have.
+
+        Args:
+            horizon: number of steps H planned ahead.
+
+        Raises:
+            ValueError: ``horizon`` < 1.
+        """
+        if horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}")
+        self.horizon = horizon
+
+    def plan(
+        self,
+        problem: PlanningProblem,
+        init: Tensor | None = None,
+        *,
+        horizon: int | None = None,
+        generator: Generator | None = None,
+    ) -> Plan:
+        """Plan all tasks of a problem.
+
+        Args:
+            problem: B tasks.
+            init: actions to improve on, ``(B, H, A)``, clipped to the bounds; None: start from nothing.
+            horizon: H for this call; None: the planner's own.
+            generator: exactly one number is drawn from it, to seed the noise of this call: how much a planner draws or
+                when it stops does not shift the caller's stream. All tasks share the noise. None: the same fixed seed
+                in every call.
+
+        Returns:
+            The plan, detached.
+
+        Raises:
+            ValueError: the problem or ``init`` is malformed or not finite, or some task has no actions of finite cost.
+        """
+        horizon = self.horizon if horizon is None else horizon
+        if horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}")
+        seed = 0
+        if generator is not None:
+            seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
+        # Trainer.test and friends run in inference mode, where no gradient exists; autocast would round the actions.
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(problem.context.device.type, enabled=False),
+        ):
+            problem = problem.owned()
+            if init is not None:
+                init = _owned_init(init, problem, horizon)
+            plan = self._plan(problem, init, horizon, torch.Generator().manual_seed(seed))
+        bad = ~plan.cost.isfinite()
+        if bad.any():
+            since = int((~plan.trace[:, bad].isfinite()).any(1).nonzero()[0]) + 1 if len(plan.trace) else 0
+            raise ValueError(
+                f"{type(self).__name__} found no actions of finite cost for rows {bad.nonzero()[:, 0].tolist()} "
+                f"(first seen in iteration {since}); are the model's weights finite, and does its rollout stay bounded "
+                f"for {horizon} steps?"
+            )
+        return replace(plan, actions=plan.actions.clamp(problem.low, problem.high))
+
+    @abstractmethod
+    def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
+        """Plan; gradients are enabled, inputs are checked, owned and within bounds.
+
+        Args:
+            problem: B tasks.
+            init: ``(B, H, A)`` or None; a candidate that must be considered.
+            horizon: H.
+            generator: a CPU generator to draw everything from, the same for all rows.
+
+        Returns:
+            The best actions found; a row without any of finite cost has infinite cost.
+        """
+
+
+def _owned_init(init: Tensor, problem: PlanningProblem, horizon: int) -> Tensor:
+    expected = (problem.batch_size, horizon, problem.action_dim)
+    if init.shape != expected:
+        raise ValueError(
+            f"init must have shape (B, H, A) = {expected}, got {tuple(init.shape)}; "
+            "was it planned with another horizon?"
+        )
+    init = init.detach().to(problem.low).clone()
+    bad = ~init.isfinite().flatten(1).all(1)
+    if bad.any():
+        raise ValueError(f"init must be finite, got NaN or infinity in rows {bad.nonzero()[:, 0].tolist()}")
+    return init.clamp(problem.low, problem.high)
