@@ -1,1 +1,24 @@
 """Trajectories in memory and on disk, and the batches made of them."""
+
+from gbplan.data.collect import collect
+from gbplan.data.dataset_folder import list_datasets
+from gbplan.data.dataset_reader import DatasetInfo, read_dataset
+from gbplan.data.dataset_writer import write_dataset
+from gbplan.data.rollout import make_vector_env, rollout
+from gbplan.data.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
+from gbplan.data.trajectories import Trajectories
+
+__all__ = [
+    "HELD_OUT_SEEDS",
+    "TRAINING_SEEDS",
+    "VALIDATION_SEEDS",
+    "DatasetInfo",
+    "Trajectories",
+    "collect",
+    "episode_seeds",
+    "list_datasets",
+    "make_vector_env",
+    "read_dataset",
+    "rollout",
+    "write_dataset",
+]

@@ -78,6 +78,24 @@ class Trajectories:
             infos={key: array[index] for key, array in self.infos.items()},
         )
 
+    def require_finite(self, name: str) -> None:
+        """Check that no observation or action is NaN or infinite.
+
+        Args:
+            name: what holds these trajectories, for the message.
+
+        Raises:
+            ValueError: one is; names the entry and the episode.
+        """
+        for what, array in {**self.observations, "actions": self.actions}.items():
+            bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            if bad.any():
+                episode = int(np.searchsorted(self.starts, int(bad.argmax()), side="right")) - 1
+                raise ValueError(
+                    f"{name} has a NaN or infinite number in {what!r}, first in episode {episode} "
+                    f"({int(bad.sum())} frames in all); remove such episodes or mend what produced them"
+                )
+
     @staticmethod
     def concatenate(parts: "Sequence[Trajectories]") -> "Trajectories":
         """Lay several sets of episodes end to end; keeps the info entries that all parts have."""

@@ -1,0 +1,111 @@
+"""A policy's episodes, from the environment to a dataset on disk."""
+
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from gbplan.data.dataset_folder import require_writable
+from gbplan.data.dataset_writer import write_dataset
+from gbplan.data.rollout import make_vector_env, rollout
+from gbplan.data.seeds import TRAINING_SEEDS, episode_seeds
+from gbplan.data.spaces import require_goal_conditioned
+from gbplan.data.trajectories import Trajectories
+from gbplan.envs.policy import Policy
+
+
+def collect(
+    env_id: str,
+    dataset_id: str,
+    policy: Policy,
+    episodes: int,
+    seed: int = 0,
+    num_envs: int = 256,
+    env_kwargs: dict[str, Any] | None = None,
+    root: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Run a policy in an environment and write its episodes as a Minari dataset.
+
+    The same arguments give the same dataset, bit for bit. Episode e has the environment seed ``seed * 1_000_000 + e``,
+    below 2**30, where the tasks of evaluation begin. Nothing is written before the last episode is over, so an
+    interrupted collection leaves nothing behind.
+
+    Args:
+        env_id: registered Gymnasium id, or ``module:id`` to import its module first.
+        dataset_id: name of the new dataset, ``name-v0`` or ``namespace/name-v0``.
+        policy: what acts.
+        episodes: number of episodes.
+        seed: which million of the training seeds to draw tasks from, 0 to 1072; datasets with the same seed share
+            tasks.
+        num_envs: episodes that run side by side.
+        env_kwargs: keyword arguments of the environment.
+        root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
+        overwrite: replace a dataset of this name; the old one stays until the new one is complete.
+        progress: show progress on stderr.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        FileExistsError: the dataset is there already, and ``overwrite`` is False.
+        PermissionError: its folder cannot be written into.
+        ValueError: numbers out of range, or an environment that is not goal-conditioned with continuous actions.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    if num_envs < 1:
+        raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+    seeds = episode_seeds(TRAINING_SEEDS, seed, episodes)
+    require_writable(dataset_id, root, overwrite)
+    with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+        require_goal_conditioned(env.observation_space, env.action_space, env_id)
+        spec = env.spec
+    assert spec is not None  # gymnasium.make sets it
+    metadata = {
+        "algorithm_name": describe(policy),
+        "description": f"{episodes} episodes of {spec.id}, collected by gbplan",
+        "gbplan_version": version("gbplan"),
+        "seed": seed,
+    }
+
+    rounds: list[Trajectories] = []
+    with tqdm(total=episodes, desc=f"collecting {dataset_id}", unit="episode", disable=not progress) as bar:
+        for start in range(0, episodes, num_envs):
+            chunk = seeds[start : start + num_envs]
+
+            def show(step: int, active: NDArray[np.bool_], done: int = start) -> None:
+                bar.update(done + len(active) - int(active.sum()) - bar.n)
+
+            with closing(make_vector_env(env_id, len(chunk), env_kwargs)) as envs:
+                rounds.append(rollout(envs, policy, seeds=chunk, on_step=show))
+    return write_dataset(
+        Trajectories.concatenate(rounds),
+        dataset_id,
+        spec,
+        seeds=seeds,
+        metadata=metadata,
+        root=root,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def describe(policy: object) -> str:
+    """Name a policy with its public settings: numbers, texts, and other policies, also in lists and dicts."""
+    if isinstance(policy, list | tuple):
+        return f"[{', '.join(map(describe, policy))}]"
+    if isinstance(policy, dict):
+        return f"{{{', '.join(f'{describe(key)}: {describe(value)}' for key, value in policy.items())}}}"
+    if not isinstance(policy, Policy):
+        return repr(policy)
+    settings = {key: value for key, value in vars(policy).items() if not key.startswith("_")}
+    plain = (bool, int, float, str, list, tuple, dict, Policy)
+    named = [f"{key}={describe(value)}" for key, value in settings.items() if isinstance(value, plain)]
+    return f"{type(policy).__name__}({', '.join(named)})"

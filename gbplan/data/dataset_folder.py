@@ -1,0 +1,54 @@
+"""Where Minari datasets lie on this machine."""
+
+import re
+import tempfile
+from pathlib import Path
+
+from minari.storage.datasets_root_dir import get_dataset_path
+
+
+def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
+    """Folder of a dataset, there or not.
+
+    Args:
+        dataset_id: ``name-v0``, or ``namespace/name-v0``.
+        root: folder of all datasets; None: Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
+
+    Raises:
+        ValueError: the id is not of that form.
+    """
+    if not re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", dataset_id):
+        raise ValueError(
+            f"a dataset id looks like 'door_wall/expert-v0' (letters, digits, - and _, then -v and a number), "
+            f"got {dataset_id!r}"
+        )
+    return Path(root, dataset_id) if root is not None else get_dataset_path(dataset_id)
+
+
+def list_datasets(root: str | Path | None = None) -> list[str]:
+    """Ids of the datasets in ``root``, sorted."""
+    folder = Path(root) if root is not None else get_dataset_path()
+    found = [path.parent.parent.relative_to(folder) for path in folder.glob("**/data/metadata.json")]
+    return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
+
+
+def require_writable(dataset_id: str, root: str | Path | None = None, overwrite: bool = False) -> None:
+    """Check that a dataset of this id may be written, making the folders above it.
+
+    Raises:
+        FileExistsError: it is there already, and ``overwrite`` is False.
+        PermissionError: its folder cannot be made or written into.
+    """
+    folder = dataset_folder(dataset_id, root)
+    if folder.exists() and not overwrite:
+        raise FileExistsError(
+            f"the dataset {dataset_id} is already there ({folder}); choose another id, or replace it with --overwrite"
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder.parent).close()
+    except OSError as error:
+        raise PermissionError(
+            f"cannot write the dataset {dataset_id} into {folder.parent}: {error.strerror}; "
+            "choose another folder with --root"
+        ) from None

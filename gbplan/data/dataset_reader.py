@@ -1,0 +1,157 @@
+"""Minari datasets to trajectories."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import minari
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Dict
+from minari.dataset.minari_storage import is_image_space
+from numpy.typing import NDArray
+
+from gbplan.data.dataset_folder import dataset_folder, list_datasets
+from gbplan.data.spaces import require_goal_conditioned
+from gbplan.data.trajectories import Trajectories
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a Minari dataset says about itself.
+
+    Attributes:
+        dataset_id: its id.
+        env_spec: the environment it was collected in; None where it was not recorded.
+        observation_space: of one environment, a Dict.
+        action_space: of one environment, a Box of shape ``(A,)``.
+        metadata: all its metadata, as stored.
+    """
+
+    dataset_id: str
+    env_spec: EnvSpec | None
+    observation_space: Dict
+    action_space: Box
+    metadata: dict[str, Any]
+
+
+def read_dataset(
+    dataset_id: str, root: str | Path | None = None, *, infos: bool = True
+) -> tuple[Trajectories, DatasetInfo]:
+    """Read any goal-conditioned Minari dataset into memory.
+
+    Args:
+        dataset_id: its id.
+        root: folder of all datasets; None: Minari's own.
+        infos: also read the info entries that are one number or array per frame in every episode. They are half of
+            the reading time (2,000 episodes: about 2 s without, 4 s with them).
+
+    Returns:
+        All its episodes, observations and actions in float32 (images as stored), and what it says about itself.
+
+    Raises:
+        FileNotFoundError: there is no such dataset.
+        ValueError: it is empty, damaged, not goal-conditioned, holds a NaN, or its actions are not continuous.
+    """
+    folder = dataset_folder(dataset_id, root)
+    if not (folder / "data").is_dir():
+        there = ", ".join(list_datasets(root)) or "no dataset at all"
+        raise FileNotFoundError(
+            f"there is no dataset {dataset_id} in {folder.parents[dataset_id.count('/')]}, which has {there}; "
+            "make it with `gbplan collect`, or download it with `minari download`"
+        )
+    try:
+        dataset = minari.MinariDataset(folder / "data")
+        metadata = dataset.storage.metadata
+        total = int(dataset.total_episodes)
+    except (OSError, KeyError, TypeError, AssertionError, ValueError) as error:
+        raise _unreadable(dataset_id, folder, error) from None
+    observation_space, action_space = require_goal_conditioned(
+        dataset.observation_space, dataset.action_space, f"the dataset {dataset_id}"
+    )
+    if total == 0:
+        raise ValueError(f"the dataset {dataset_id} ({folder}) has no episodes; collect it again with --overwrite")
+
+    plain = metadata["data_format"] == "hdf5" and not any(map(is_image_space, observation_space.values()))
+    read = _read_arrays if plain else _read_through_minari
+    try:
+        trajectories = _lay(list(read(dataset, list(observation_space), infos)))
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise _unreadable(dataset_id, folder, error) from None
+    trajectories.require_finite(f"the dataset {dataset_id}")
+    return trajectories, DatasetInfo(dataset_id, dataset.env_spec, observation_space, action_space, metadata)
+
+
+def _unreadable(dataset_id: str, folder: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(
+        f"the dataset {dataset_id} ({folder}) cannot be read: {reason}; it may be damaged: collect it again with "
+        "--overwrite, or download it again"
+    )
+
+
+def _read_arrays(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[dict[str, NDArray]]:
+    """Read episodes straight from Minari's HDF5 layout, three times as fast as through Minari.
+
+    h5py's low-level interface, because with some 10 small arrays per episode the time goes into opening them; HDF5
+    converts to float32 while reading.
+    """
+    wanted: dict[str, type] = {f"observations/{key}": np.float32 for key in keys}
+    wanted |= {"actions": np.float32, "rewards": np.float64, "terminations": np.bool_}
+    with h5py.File(os.path.join(dataset.storage.data_path, "main_data.hdf5"), "r") as file:
+        for e in dataset.episode_indices:
+            group = h5py.h5g.open(file.id, f"episode_{e}".encode())
+            episode = {}
+            for path, dtype in wanted.items():
+                stored = h5py.h5d.open(group, path.encode())
+                episode[path] = np.empty(stored.shape, dtype)
+                stored.read(h5py.h5s.ALL, h5py.h5s.ALL, episode[path])
+            if infos and "infos" in file[f"episode_{e}"]:
+                for name, item in file[f"episode_{e}/infos"].items():
+                    if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
+                        episode[f"infos/{name}"] = item[()]
+            yield episode
+
+
+def _read_through_minari(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[dict[str, NDArray]]:
+    """Read what only Minari can decode: compressed images and other file formats."""
+    for stored in dataset.storage.get_episodes(dataset.episode_indices):
+        episode = {f"observations/{key}": np.asarray(stored["observations"][key]) for key in keys}
+        episode["actions"] = np.asarray(stored["actions"], np.float32)
+        episode["rewards"] = np.asarray(stored["rewards"], np.float64)
+        episode["terminations"] = np.asarray(stored["terminations"], np.bool_)
+        for name, value in (stored["infos"] or {}).items() if infos else ():
+            if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+                episode[f"infos/{name}"] = value
+        yield episode
+
+
+def _lay(episodes: list[dict[str, NDArray]]) -> Trajectories:
+    """Lay episodes end to end; steps get their place at the frame they were taken at."""
+    lengths = np.array([len(episode["rewards"]) for episode in episodes], np.int64)
+    common = set.intersection(*map(set, episodes))
+
+    def frames(path: str) -> NDArray:
+        return np.concatenate([episode[path] for episode in episodes])
+
+    def steps(path: str) -> NDArray:
+        return np.concatenate([part for e in episodes for part in (e[path], np.zeros_like(e[path][:1]))])
+
+    recorded = {}
+    for path in sorted(name for name in common if name.startswith("infos/")):
+        sizes = np.array([len(episode[path]) if episode[path].ndim else 0 for episode in episodes])
+        if (sizes == lengths + 1).all():
+            recorded[path.removeprefix("infos/")] = frames(path)
+    return Trajectories(
+        observations={
+            path.removeprefix("observations/"): frames(path) for path in episodes[0] if path.startswith("observations/")
+        },
+        actions=steps("actions"),
+        rewards=steps("rewards"),
+        lengths=lengths,
+        terminated=np.array([episode["terminations"].any() for episode in episodes]),
+        infos=recorded,
+    )

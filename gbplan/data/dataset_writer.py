@@ -1,0 +1,99 @@
+"""Trajectories to Minari datasets."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import minari
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
+from tqdm import tqdm
+
+from gbplan.data.dataset_folder import dataset_folder, require_writable
+from gbplan.data.spaces import require_goal_conditioned
+from gbplan.data.trajectories import Trajectories
+
+
+def write_dataset(
+    trajectories: Trajectories,
+    dataset_id: str,
+    env_spec: EnvSpec,
+    *,
+    seeds: Sequence[int] | None = None,
+    metadata: dict[str, Any] | None = None,
+    root: str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Write trajectories as a local Minari dataset that ``minari.load_dataset`` reads.
+
+    Nothing appears under the dataset's name before it is complete: it is written into a hidden folder beside it, which
+    Minari does not list, and then renamed. A dataset that is overwritten stays until that moment.
+
+    Args:
+        trajectories: what to write; an episode that did not terminate is marked as truncated.
+        dataset_id: ``name-v0``, or ``namespace/name-v0``.
+        env_spec: the single environment's spec, with its keyword arguments; kept for ``recover_environment``.
+        seeds: environment seed of each episode.
+        metadata: more entries for the dataset's metadata; must be JSON.
+        root: folder of all datasets; None: Minari's own.
+        overwrite: replace a dataset that is already there.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        FileExistsError: it is there already, and ``overwrite`` is False.
+        PermissionError: its folder cannot be written into.
+        ValueError: no episodes, a NaN in them, wrong number of seeds, or spaces that gbplan cannot plan in.
+    """
+    if len(trajectories) == 0:
+        raise ValueError(f"the dataset {dataset_id} would be empty; give at least one episode")
+    if seeds is not None and len(seeds) != len(trajectories):
+        raise ValueError(f"seeds must have one entry per episode ({len(trajectories)}), got {len(seeds)}")
+    trajectories.require_finite(f"the dataset {dataset_id}")
+    require_writable(dataset_id, root, overwrite)
+    with closing(gym.make(env_spec)) as env:
+        spaces = require_goal_conditioned(env.observation_space, env.action_space, env_spec.id)
+
+    folder = dataset_folder(dataset_id, root)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as parts:
+        new, old = Path(parts, "new"), Path(parts, "old")
+        new.mkdir()
+        storage = MinariStorage.new(new / "data", *spaces, env_spec=env_spec, data_format="hdf5")
+        storage.update_metadata({"dataset_id": dataset_id, "minari_version": minari.__version__} | (metadata or {}))
+        buffers = _buffers(trajectories, seeds)
+        storage.update_episodes(
+            tqdm(buffers, f"writing {dataset_id}", len(trajectories), unit="episode", disable=not progress)
+        )
+        try:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        except BaseException:  # an interrupt too: the old dataset must not go with the temporary folder
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+    return folder
+
+
+def _buffers(trajectories: Trajectories, seeds: Sequence[int] | None) -> Iterator[EpisodeBuffer]:
+    for e, frames in enumerate(trajectories.episodes()):
+        steps = slice(frames.start, frames.stop - 1)
+        last = np.arange(trajectories.lengths[e]) == trajectories.lengths[e] - 1
+        yield EpisodeBuffer(
+            id=e,
+            seed=None if seeds is None else int(seeds[e]),
+            observations={key: array[frames] for key, array in trajectories.observations.items()},
+            actions=trajectories.actions[steps],
+            rewards=trajectories.rewards[steps],
+            terminations=last & trajectories.terminated[e],
+            truncations=last & ~trajectories.terminated[e],
+            infos={key: array[frames] for key, array in trajectories.infos.items()},
+        )

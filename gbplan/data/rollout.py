@@ -1,0 +1,195 @@
+"""Episodes of a policy in a vector environment."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.data.seeds import policy_seeds
+from gbplan.data.spaces import require_goal_conditioned
+from gbplan.data.trajectories import Trajectories
+from gbplan.envs.policy import Policy
+
+
+def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
+    """Make a vector environment that ``rollout`` accepts.
+
+    Takes the environment's own vector form when it has one without autoreset, else Gymnasium's SyncVectorEnv.
+
+    Args:
+        env_id: registered id, or ``"module:id"`` to import its module first.
+        num_envs: rows.
+        env_kwargs: passed to the environment's constructor.
+    """
+    kwargs = env_kwargs or {}
+    envs = gym.make_vec(env_id, num_envs=num_envs, **kwargs)
+    if envs.metadata.get("autoreset_mode") != AutoresetMode.DISABLED:
+        envs.close()
+        disabled = {"autoreset_mode": AutoresetMode.DISABLED}
+        envs = gym.make_vec(env_id, num_envs=num_envs, vectorization_mode="sync", vector_kwargs=disabled, **kwargs)
+    return envs
+
+
+def rollout(
+    envs: VectorEnv,
+    policy: Policy,
+    *,
+    seeds: Sequence[int],
+    states: ArrayLike | None = None,
+    goals: ArrayLike | None = None,
+    max_steps: int | None = None,
+    on_step: Callable[[int, NDArray[np.bool_]], None] | None = None,
+) -> Trajectories:
+    """Run one episode in every row, each until it terminates or is truncated.
+
+    A row that is over is reset, because without autoreset it may not be stepped further; what it does from then on is
+    not recorded. An episode depends on its own seed (and state and goal) only, not on the other rows.
+
+    Args:
+        envs: N rows, goal-conditioned, with autoreset DISABLED; ``make_vector_env`` makes one.
+        policy: acts in it; told by ``active`` which rows are over.
+        seeds: one environment seed per row; the policy's own seeds are derived from them by ``policy_seeds``.
+        states: initial states, one per row; handed to ``reset`` as ``options["state"]``. None: the environment draws.
+        goals: goals, likewise, as ``options["goal"]``.
+        max_steps: cut every episode off after so many steps; None: only the environment ends them.
+        on_step: called after every step with the number of steps done and the rows that are still running, ``(N,)``.
+
+    Returns:
+        N episodes in the order of the rows, with the info entries that are one number or array per row.
+
+    Raises:
+        ValueError: autoreset is on, spaces are not goal-conditioned and continuous, seeds, states, goals or actions
+            have the wrong shape, the environment ignores ``options["goal"]``, or a policy's action is not finite.
+    """
+    mode = envs.metadata.get("autoreset_mode")
+    if mode != AutoresetMode.DISABLED:
+        raise ValueError(
+            f"rollout needs a vector environment without autoreset, got autoreset_mode {mode}; make one with "
+            "gbplan.data.make_vector_env, or gymnasium.make_vec(..., vectorization_mode='sync', "
+            "vector_kwargs={'autoreset_mode': gymnasium.vector.AutoresetMode.DISABLED})"
+        )
+    require_goal_conditioned(envs.single_observation_space, envs.single_action_space, "the environment")
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, got {max_steps}")
+    n = envs.num_envs
+    tasks = {name: np.asarray(value) for name, value in (("state", states), ("goal", goals)) if value is not None}
+    for name, rows in {"seeds": np.asarray(seeds), **{f"{name}s": rows for name, rows in tasks.items()}}.items():
+        if rows.ndim == 0 or len(rows) != n:
+            raise ValueError(f"{name} must have one entry per row of the environment ({n}), got shape {rows.shape}")
+
+    seeds = [int(seed) for seed in seeds]
+    policy.reset(envs, policy_seeds(seeds))
+    observation, info = _reset(envs, seeds, tasks)
+    goal = tasks.get("goal")
+    seen = observation["desired_goal"]
+    if goal is not None and goal.shape == seen.shape and not np.allclose(goal, seen, rtol=1e-4, atol=1e-4):
+        row = int(np.flatnonzero(~np.isclose(goal, seen, rtol=1e-4, atol=1e-4).all(axis=1))[0])
+        raise ValueError(
+            f"the environment ignores reset(options={{'goal': ...}}): asked for {goal[row]}, got {seen[row]} in row "
+            f"{row}; add the option to its reset, or leave goals out"
+        )
+
+    # Per step, (N, ...) each; copied, since an environment may hand out the buffers it writes the next step into.
+    frames = {key: [np.array(value)] for key, value in observation.items()}
+    infos = [_arrays(info, n)]
+    actions: list[NDArray] = []
+    rewards: list[NDArray] = []
+    active = np.ones(n, np.bool_)
+    lengths = np.zeros(n, np.int64)
+    terminated = np.zeros(n, np.bool_)
+    while active.any():
+        action = np.asarray(policy.act(observation, active), envs.single_action_space.dtype)
+        if action.shape != envs.action_space.shape:
+            raise ValueError(
+                f"{type(policy).__name__}.act must return actions of shape {envs.action_space.shape}, "
+                f"got {action.shape}"
+            )
+        observation, reward, ended, cut, info = envs.step(action)
+        for key, value in observation.items():
+            frames[key].append(np.array(value))
+        actions.append(action.astype(np.float32))
+        rewards.append(np.array(reward))
+        infos.append(_arrays(info, n))
+        lengths += active
+        terminated |= active & ended
+        over = ended | cut
+        active = active & ~over
+        if max_steps is not None and len(actions) >= max_steps:
+            active[:] = False
+        if on_step is not None:
+            on_step(len(actions), active.copy())
+        if active.any() and over.any():
+            _reset(envs, seeds, tasks, over)  # what it returns is of no episode
+
+    recorded = np.arange(len(actions) + 1) <= lengths[:, None]  # (N, T + 1)
+    last = np.cumsum(lengths + 1) - 1
+
+    def lay(steps: list[NDArray]) -> NDArray:
+        return np.stack(steps, axis=1)[recorded]  # (N, T + 1, ...) -> (F, ...)
+
+    laid_actions = lay([*actions, np.zeros_like(actions[-1])])
+    laid_rewards = lay([*rewards, np.zeros_like(rewards[-1])])
+    laid_actions[last] = laid_rewards[last] = 0  # else the row's steps after its end would show
+    result = Trajectories(
+        observations={key: lay(values) for key, values in frames.items()},
+        actions=laid_actions,
+        rewards=laid_rewards,
+        lengths=lengths,
+        terminated=terminated,
+        infos={key: lay(values) for key, values in _aligned(infos).items()},
+    )
+    if not np.isfinite(result.actions).all():
+        frame = int(np.flatnonzero(~np.isfinite(result.actions).all(axis=1))[0])
+        row = int(np.searchsorted(result.starts, frame, side="right")) - 1
+        raise ValueError(
+            f"{type(policy).__name__} returned the action {result.actions[frame]} in row {row}, "
+            f"step {frame - int(result.starts[row])}; actions must be finite"
+        )
+    return result
+
+
+def _reset(
+    envs: VectorEnv, seeds: Any, tasks: dict[str, NDArray], mask: NDArray[np.bool_] | None = None
+) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """Reset the rows in ``mask`` (None: all) with their own seed, state and goal."""
+    # seeds is Any because VectorEnv.reset declares a single int, though all of Gymnasium's take one per row.
+    # SyncVectorEnv and AsyncVectorEnv hand the one options dict to every row alike, so rows with tasks of their own
+    # are reset one at a time. A native vector environment takes one entry per row.
+    if not tasks or not isinstance(envs.unwrapped, SyncVectorEnv | AsyncVectorEnv):
+        options: dict[str, Any] = dict(tasks)
+        if mask is not None:
+            options["reset_mask"] = mask
+        return envs.reset(seed=seeds, options=options or None)
+
+    info: dict[str, Any] = {}
+    if mask is None:  # masked resets need an observation of every row to begin with
+        envs.reset(seed=seeds)
+    for row in np.arange(envs.num_envs) if mask is None else np.flatnonzero(mask):
+        only = np.arange(envs.num_envs) == row
+        options = {"reset_mask": only, **{name: values[row] for name, values in tasks.items()}}
+        observation, row_info = envs.reset(seed=seeds, options=options)
+        for key, values in _arrays(row_info, envs.num_envs).items():
+            info.setdefault(key, np.zeros_like(values))[row] = values[row]
+    return observation, info
+
+
+def _arrays(info: dict[str, Any], n: int) -> dict[str, NDArray]:
+    """Copy the entries that hold one number or array per row; ``_key`` masks and nested dicts are left out."""
+    return {
+        key: np.array(value)
+        for key, value in info.items()
+        if not key.startswith("_") and isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+        if value.ndim and len(value) == n
+    }
+
+
+def _aligned(infos: list[dict[str, NDArray]]) -> dict[str, list[NDArray]]:
+    """One array per step for every entry that occurs at all; zeros at the steps that lack it."""
+    templates: dict[str, NDArray] = {}
+    for info in infos:
+        for key, value in info.items():
+            templates.setdefault(key, np.zeros_like(value))
+    return {key: [info.get(key, zero) for info in infos] for key, zero in templates.items()}
