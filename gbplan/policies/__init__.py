@@ -1,1 +1,20 @@
-"""policies"""
+"""Behaviours: planning through a world model, and the baselines to compare it with. Here torch meets numpy."""
+
+from gbplan.policies.constant_policy import ConstantPolicy
+from gbplan.policies.expert_policy import ExpertPolicy
+from gbplan.policies.mixed_policy import MixedPolicy
+from gbplan.policies.plan_record import PlanningEffort, PlanRecord
+from gbplan.policies.planner_policy import PlannerPolicy
+from gbplan.policies.random_policy import RandomPolicy
+from gbplan.policies.straight_line_policy import StraightLinePolicy
+
+__all__ = [
+    "ConstantPolicy",
+    "ExpertPolicy",
+    "MixedPolicy",
+    "PlanRecord",
+    "PlannerPolicy",
+    "PlanningEffort",
+    "RandomPolicy",
+    "StraightLinePolicy",
+]

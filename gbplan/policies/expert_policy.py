@@ -1,0 +1,59 @@
+"""The environment's own expert."""
+
+from collections.abc import Sequence
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from gbplan.envs.policy import Observation, Policy
+
+
+class ExpertPolicy(Policy):
+    """Does what the expert of the environment does, of whichever environment it is reset with.
+
+    An environment has an expert if it has a method ``expert(action_noise) -> Policy``.
+    """
+
+    def __init__(self, action_noise: float = 0.0) -> None:
+        """Choose how clumsy the expert is.
+
+        Args:
+            action_noise: standard deviation of the noise on its actions, in action units, >= 0.
+
+        Raises:
+            ValueError: ``action_noise`` is negative.
+        """
+        if not action_noise >= 0:
+            raise ValueError(f"action_noise must not be negative, got {action_noise}")
+        self.action_noise = action_noise
+
+    def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
+        """Begin one episode per row; see ``Policy``.
+
+        Raises:
+            ValueError: the environment has no expert.
+        """
+        self._expert = self._find(envs)
+        self._expert.reset(envs, seeds)
+
+    def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Choose the next action of each row; see ``Policy``."""
+        return self._expert.act(observation, active)
+
+    def _find(self, envs: gym.vector.VectorEnv) -> Policy:
+        inner = envs.unwrapped
+        factory = getattr(inner, "expert", None)
+        singles = getattr(inner, "envs", ())
+        if factory is None and singles and singles[0].has_wrapper_attr("expert"):
+            factory = singles[0].get_wrapper_attr("expert")  # all rows are alike: the first one's expert serves all
+        if factory is None:
+            name = envs.spec.id if envs.spec else type(inner).__name__
+            raise ValueError(
+                f"{name} has no expert; give its environment a method expert(action_noise) that returns a "
+                "gbplan.envs.Policy, or use another policy"
+            )
+        expert = factory(self.action_noise)
+        if not isinstance(expert, Policy):
+            raise TypeError(f"expert(action_noise) must return a gbplan.envs.Policy, got {type(expert).__name__}")
+        return expert

@@ -1,0 +1,39 @@
+"""What a planning policy tells about its plans."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """Plans made at one moment for n rows, and what the model believes of them.
+
+    Attributes:
+        rows: which rows of the vector environment were planned for, ``(n,)``.
+        actions: the planned actions, ``(n, H, A)``, environment units.
+        predicted: what the model says they achieve at steps 1..H, ``(n, H, *G)``, goal space.
+        cost: the objective's value of that, ``(n,)``.
+    """
+
+    rows: NDArray[np.int64]
+    actions: NDArray[np.float32]
+    predicted: NDArray[np.float32]
+    cost: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PlanningEffort:
+    """What planning has cost since the last reset, all rows together.
+
+    Attributes:
+        plans: number of plans; planning n rows at once makes n.
+        seconds: wall time spent in the planner. Rows planned together share it, so divide by ``plans`` for the time
+            per plan at that batch size, not for the time a single plan would take.
+        model_calls: steps of the model, as ``Plan.model_calls`` counts them.
+    """
+
+    plans: int = 0
+    seconds: float = 0.0
+    model_calls: int = 0

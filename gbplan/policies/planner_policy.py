@@ -1,0 +1,203 @@
+"""Acting by planning: open loop or receding horizon."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gbplan.envs.policy import Observation, Policy
+from gbplan.networks.world_model import WorldModel
+from gbplan.objectives.objective import Objective
+from gbplan.planners.planner import Planner
+from gbplan.planners.problem import PlanningProblem
+from gbplan.policies.action_bounds import action_bounds
+from gbplan.policies.plan_record import PlanningEffort, PlanRecord
+
+
+class PlannerPolicy(Policy):
+    """Plans through a world model, executes the first ``replan_every`` actions, and plans again.
+
+    With ``replan_every >= planner.horizon`` it is open loop: it plans once, executes all of it, and then stands still
+    (zero action, or the bound nearest to it). Only active rows are planned for. They share the planner's noise, keyed
+    by ``seed`` and the number of the replan, so a row's actions depend neither on its neighbours nor on which of them
+    are still active, up to floating-point rounding. The seeds of ``reset`` are not used.
+
+    The model looks at the present frame only. It is put into eval mode while planning, and back.
+
+    Attributes:
+        first_plan: the plans made at the first step, with the paths the model believes they take; None before.
+        effort: what planning has cost since ``reset``.
+    """
+
+    first_plan: PlanRecord | None
+    effort: PlanningEffort
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        objective: Objective,
+        planner: Planner,
+        replan_every: int = 5,
+        warm_start: bool = True,
+        shrink_horizon: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """Join a model, an objective and a planner.
+
+        Args:
+            world_model: what to plan through, on its own device.
+            objective: what to plan for; ``objective.at_step(t)`` is used for a plan made at step t.
+            planner: how to plan.
+            replan_every: number of actions executed before planning again.
+            warm_start: hand the planner the rest of the previous plan, followed by zero actions, as a candidate.
+            shrink_horizon: plan for the rest of ``planner.horizon`` steps counted from the episode's start, instead of
+                always that many; never for fewer than ``replan_every``.
+            seed: of the planner's noise, >= 0.
+
+        Raises:
+            ValueError: ``replan_every`` < 1 or ``seed`` < 0.
+        """
+        if replan_every < 1:
+            raise ValueError(f"replan_every must be at least 1, got {replan_every}")
+        if seed < 0:
+            raise ValueError(f"seed must not be negative, got {seed}")
+        self.world_model = world_model
+        self.objective = objective
+        self.planner = planner
+        self.replan_every = replan_every
+        self.warm_start = warm_start
+        self.shrink_horizon = shrink_horizon
+        self.seed = seed
+        self.first_plan = None
+        self.effort = PlanningEffort()
+
+    def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
+        """Begin one episode per row; see ``Policy``.
+
+        Raises:
+            TypeError: the action space is not a box of real vectors, or observations are not goal-conditioned.
+            ValueError: the action bounds are infinite, the model is of another size than the environment, or the
+                model's weights are not finite.
+        """
+        low, high = action_bounds(envs)
+        with _eval_mode(self.world_model):
+            _check_model(self.world_model, envs)
+        statistics = self.world_model.latent_mean  # where the model lives, and its precision
+        self._low, self._high = (torch.from_numpy(bound).to(statistics) for bound in (low, high))
+        self._rest = np.clip(np.zeros_like(low), low, high)
+        self._plans = torch.zeros(envs.num_envs, 0, len(low)).to(statistics)
+        self._step = self._planned_at = 0
+        self.first_plan = None
+        self.effort = PlanningEffort()
+
+    def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Choose the next action of each row, planning if it is time; see ``Policy``.
+
+        Raises:
+            ValueError: an active row's observation or goal is not finite, or planning fails.
+        """
+        rows = np.arange(len(self._plans)) if active is None else np.flatnonzero(active)
+        open_loop = self.replan_every >= self.planner.horizon
+        if len(rows) and (self._step == 0 or (not open_loop and self._step % self.replan_every == 0)):
+            self._replan(observation, rows)
+        actions = np.tile(self._rest, (len(self._plans), 1))
+        offset = self._step - self._planned_at
+        if offset < self._plans.shape[1]:
+            actions[rows] = self._plans[rows, offset].cpu().numpy()
+        self._step += 1
+        return actions
+
+    def _replan(self, observation: Observation, rows: NDArray[np.int64]) -> None:
+        horizon = self.planner.horizon
+        if self.shrink_horizon:
+            horizon = max(horizon - self._step, min(self.replan_every, horizon))
+        init = None
+        if self.warm_start and self._step > 0:
+            rest = self._plans[rows, self._step - self._planned_at :][:, :horizon]
+            init = torch.cat([rest, rest.new_zeros(len(rows), horizon - rest.shape[1], rest.shape[2])], dim=1)
+        key = np.random.SeedSequence((self.seed, self._step)).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
+        with _eval_mode(self.world_model):
+            problem = self._problem(observation, rows)
+            began = time.perf_counter()
+            plan = self.planner.plan(problem, init, horizon=horizon, generator=generator)
+            calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, within the timing
+            seconds = time.perf_counter() - began
+            if self._step == 0:
+                with torch.no_grad():
+                    predicted = problem.rollout(plan.actions[:, None])[:, 0]
+                found = [tensor.float().cpu().numpy() for tensor in (plan.actions, predicted, plan.cost)]
+                self.first_plan = PlanRecord(rows, *found)
+        self._plans = self._plans.new_zeros(len(self._plans), horizon, self._plans.shape[2])
+        self._plans[rows] = plan.actions
+        self._planned_at = self._step
+        total = self.effort
+        self.effort = PlanningEffort(total.plans + len(rows), total.seconds + seconds, total.model_calls + calls)
+
+    def _problem(self, observation: Observation, rows: NDArray[np.int64]) -> PlanningProblem:
+        key = self.world_model.encoder.observation_key
+        tensors = {name: self._tensor(observation, name, rows) for name in (key, "desired_goal")}
+        with torch.no_grad():
+            context = self.world_model.encode({key: tensors[key][:, None]})  # K = 1
+            goal = self.world_model.encode_goal(tensors["desired_goal"])
+        past_actions = context.new_zeros(len(rows), 0, len(self._low))
+        return PlanningProblem(
+            self.world_model, self.objective.at_step(self._step), context, past_actions, goal, self._low, self._high
+        )
+
+    def _tensor(self, observation: Observation, name: str, rows: NDArray[np.int64]) -> Tensor:
+        values = observation[name][rows]
+        finite = np.isfinite(values).reshape(len(rows), -1).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows[~finite].tolist()}")
+        return torch.from_numpy(values).to(self._low)
+
+
+@contextmanager
+def _eval_mode(module: nn.Module) -> Iterator[None]:
+    modes = {part: part.training for part in module.modules()}  # parts may be frozen in eval: train() would flip them
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:
+    space = envs.single_observation_space
+    key = model.encoder.observation_key
+    if not isinstance(space, gym.spaces.Dict) or not {key, "desired_goal"} <= set(space.spaces):
+        raise TypeError(f"observations must be a dict with {key!r} and 'desired_goal', got {space}")
+    actions = envs.single_action_space.shape
+    if actions != (model.action_dim,):
+        raise ValueError(
+            f"the environment's actions have shape {actions}, the world model's ({model.action_dim},); "
+            "use a model trained on this environment"
+        )
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"the world model's {name} holds NaN or infinity; train it again, or load another checkpoint"
+            )
+    with torch.no_grad():
+        blank = {
+            name: torch.zeros(1, *(space[name].shape or ())).to(model.latent_mean) for name in (key, "desired_goal")
+        }
+        latent = model.encoder(blank[key])
+        if latent.shape[1:] != model.latent_shape:
+            raise ValueError(
+                f"the environment's {key!r} has shape {space[key].shape}, encoded {tuple(latent.shape[1:])}, but the "
+                f"world model's latents have {model.latent_shape}; use a model trained on this environment"
+            )
+        goal, achieved = model.encode_goal(blank["desired_goal"]), model.achieved_goal(latent)
+    if goal.shape != achieved.shape:
+        raise ValueError(
+            f"the environment's goals have shape {tuple(goal.shape[1:])}, the world model's "
+            f"{tuple(achieved.shape[1:])}; use a model trained on this environment"
+        )
