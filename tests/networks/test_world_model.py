@@ -9,7 +9,9 @@ from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 def make_model(latent=3, action=2, hidden=(8,), **kwargs):
     torch.manual_seed(0)
     model = WorldModel(IdentityEncoder(latent, goal_indices=[0, 2]), MLPPredictor(latent, action, hidden, **kwargs))
-    model.set_statistics(torch.arange(latent) * 1.0, torch.arange(latent) + 1.0, torch.ones(action), 2 * torch.ones(action))
+    model.set_statistics(
+        torch.arange(latent) * 1.0, torch.arange(latent) + 1.0, torch.ones(action), 2 * torch.ones(action)
+    )
     return model.double()
 
 

@@ -1,0 +1,270 @@
+"""Run a policy on tasks and say honestly how well it did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from gbplan.data import Trajectories, rollout
+from gbplan.envs import Policy
+from gbplan.evaluation.metrics import SPL, SuccessRate
+from gbplan.evaluation.model_error import model_error
+from gbplan.evaluation.tasks import Tasks
+from gbplan.networks import WorldModel
+from gbplan.policies import ExpertPolicy, PlannerPolicy
+
+THRESHOLDS = (0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """How a policy did on N tasks.
+
+    Attributes:
+        metrics: nested dict of plain numbers, see ``evaluate``; None where something does not apply.
+        records: one column per per-task quantity, ``(N,)`` each.
+        trajectories: the executed episodes, in the tasks' order.
+        imagined: what the model predicted for the first plan of each task, in goal space, ``(N, H, *G)``; None for
+            policies that do not plan.
+    """
+
+    metrics: dict[str, Any]
+    records: dict[str, NDArray]
+    trajectories: Trajectories
+    imagined: NDArray | None
+
+    def summary(self) -> str:
+        """One line: success with interval, belief, distance, and time per plan."""
+        threshold, success = next(iter(self.metrics["success"].items()))
+        parts = [
+            f"success@{threshold} {100 * success['rate']:.1f} % "
+            f"[{100 * success['low']:.1f}, {100 * success['high']:.1f}] of {self.metrics['count']}",
+            f"final distance {self.metrics['final_distance']['mean']:.3f}",
+        ]
+        if self.metrics["believed_success"] is not None:
+            parts.insert(1, f"believed {100 * self.metrics['believed_success']['rate']:.1f} %")
+        if self.metrics["planning"] is not None:
+            parts.append(f"{1000 * self.metrics['planning']['seconds_per_plan']:.1f} ms per plan")
+        return ", ".join(parts)
+
+
+def evaluate(
+    policy: Policy,
+    envs: gym.vector.VectorEnv,
+    tasks: Tasks,
+    *,
+    thresholds: Sequence[float] = THRESHOLDS,
+    world_model: WorldModel | None = None,
+    error_horizon: int = 25,
+    progress: bool = False,
+) -> EvaluationResult:
+    """Run a policy on every task and measure what the environment saw.
+
+    A success at a threshold is the first step at which the environment's ``achieved_goal`` is nearer to the goal than
+    it; the model's word is reported beside it as ``believed_success`` (its first plan, rolled out by itself, comes
+    that near), never instead.
+
+    Args:
+        policy: acts in all rows at once.
+        envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time.
+        tasks: N tasks.
+        thresholds: goal distances in environment units, ascending; the first should be the environment's own, at
+            which episodes end.
+        world_model: whose errors to measure along expert and executed trajectories; None takes that of a
+            ``PlannerPolicy``.
+        error_horizon: longest open-loop rollout for the model's error, steps.
+        progress: show a progress bar on standard error.
+
+    Returns:
+        Metrics ``count``; ``success`` and ``believed_success`` (per threshold and at the first one: rate, Wilson
+        bounds, count); ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``wall_contacts`` (steps in
+        contact per episode); ``model_error`` (one step and open loop, on the expert's and on the executed
+        trajectories of these tasks, goal space); ``planning`` (plans, seconds per plan and task, tasks planned
+        together, model calls per plan).
+
+    Raises:
+        ValueError: thresholds are not ascending and positive, or a task starts within the largest one.
+    """
+    if not thresholds or list(thresholds) != sorted(set(thresholds)) or thresholds[0] <= 0:
+        raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
+    planner_policy = policy if isinstance(policy, PlannerPolicy) else None
+    if world_model is None and planner_policy is not None and isinstance(planner_policy.world_model, WorldModel):
+        world_model = planner_policy.world_model
+
+    parts, imagined, plans = [], [], []
+    for rows in _batches(len(tasks), envs.num_envs):
+        with tqdm(desc=f"{tasks.kind} tasks", unit="step", disable=not progress, leave=False) as bar:
+
+            def show(step: int, active: NDArray[np.bool_], bar: Any = bar) -> None:
+                bar.update(1)
+                bar.set_postfix_str(f"{int(active.sum())} of {len(active)} still on their way", refresh=False)
+
+            episodes = rollout(
+                envs,
+                policy,
+                seeds=tasks.seeds[rows].tolist(),
+                states=tasks.states[rows],
+                goals=tasks.goals[rows],
+                on_step=show,
+            )
+        used = len(np.unique(rows))  # the last batch is filled up with repetitions of its first task
+        parts.append(episodes.select(np.arange(used)))
+        if planner_policy is not None:
+            plans.append(planner_policy.record)
+            imagined.append(planner_policy.record.first_achieved[:used].cpu().numpy())
+    trajectories = Trajectories.concatenate(parts)
+    believed = np.concatenate(imagined) if imagined else None
+    records = _records(trajectories, tasks, envs, thresholds, believed)
+    return EvaluationResult(
+        metrics={
+            "count": len(tasks),
+            **_outcomes(records, thresholds),
+            "model_error": None
+            if world_model is None
+            else _errors(world_model, trajectories, tasks, envs, error_horizon),
+            "planning": _planning(plans),
+        },
+        records=records,
+        trajectories=trajectories,
+        imagined=believed,
+    )
+
+
+def _batches(count: int, size: int) -> list[NDArray[np.int64]]:
+    """Task indices in batches of exactly ``size``; the last is filled up with repetitions of its first index."""
+    batches = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+    batches[-1] = np.concatenate([batches[-1], np.full(size - len(batches[-1]), batches[-1][0])])
+    return batches
+
+
+def _records(
+    trajectories: Trajectories,
+    tasks: Tasks,
+    envs: gym.vector.VectorEnv,
+    thresholds: Sequence[float],
+    believed: NDArray | None,
+) -> dict[str, NDArray]:
+    """Measure every episode by itself."""
+    achieved = trajectories.observations["achieved_goal"].astype(np.float64)
+    desired = trajectories.observations["desired_goal"].astype(np.float64)
+    frames = len(achieved)
+    distance = np.sqrt(((achieved - desired) ** 2).reshape(frames, -1).sum(1))
+    if "distance" in trajectories.infos:  # the environment's own, before rounding to float32
+        distance = trajectories.infos["distance"].astype(np.float64)
+    columns: dict[str, list[float]] = {
+        name: [] for name in ("start_distance", "final_distance", "minimum_distance", "steps", "path_length")
+    }
+    hits: dict[float, list[int]] = {threshold: [] for threshold in thresholds}
+    for episode in trajectories.episodes():
+        path, away = achieved[episode], distance[episode]
+        columns["start_distance"].append(away[0])
+        columns["final_distance"].append(away[-1])
+        columns["minimum_distance"].append(away.min())
+        columns["steps"].append(len(path) - 1)
+        columns["path_length"].append(np.sqrt((np.diff(path, axis=0) ** 2).reshape(len(path) - 1, -1).sum(1)).sum())
+        for threshold in thresholds:
+            near = np.flatnonzero(away < threshold)
+            hits[threshold].append(int(near[0]) if len(near) else -1)
+    records = {name: np.asarray(values) for name, values in columns.items()}
+    solved = records["start_distance"] < thresholds[-1]
+    if solved.any():
+        raise ValueError(
+            f"tasks {np.flatnonzero(solved)[:5].tolist()} start within {thresholds[-1]} of their goal, the largest "
+            f"threshold; draw tasks with min_distance={thresholds[-1]} or evaluate at smaller thresholds"
+        )
+    for threshold in thresholds:
+        records[f"first_hit@{threshold:g}"] = np.asarray(hits[threshold])  # step; -1: never
+    if believed is not None:
+        goals = tasks.goals[:, None].astype(np.float64)
+        apart = (believed - goals).reshape(*believed.shape[:2], -1)
+        records["believed_distance"] = np.sqrt((apart**2).sum(-1)).min(1)
+    if "contact" in trajectories.infos:
+        contact = trajectories.infos["contact"]
+        records["wall_contacts"] = np.asarray([int(contact[episode].sum()) for episode in trajectories.episodes()])
+    shortest = _attribute(envs, "shortest_path")
+    if shortest is not None:
+        records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals))
+    return records
+
+
+def _outcomes(records: dict[str, NDArray], thresholds: Sequence[float]) -> dict[str, Any]:
+    """Aggregate the per-task records."""
+    first_hit = records[f"first_hit@{thresholds[0]:g}"]
+    success = first_hit >= 0
+    spl = None
+    if "shortest_path" in records:
+        metric = SPL()
+        metric.update(
+            *(torch.as_tensor(column) for column in (success, records["path_length"], records["shortest_path"]))
+        )
+        spl = float(metric.compute())
+    return {
+        "success": {f"{t:g}": _rate(records[f"first_hit@{t:g}"] >= 0) for t in thresholds},
+        "believed_success": _rate(records["believed_distance"] < thresholds[0])
+        if "believed_distance" in records
+        else None,
+        "final_distance": {
+            "mean": float(records["final_distance"].mean()),
+            "median": float(np.median(records["final_distance"])),
+        },
+        "steps_to_success": float(first_hit[success].mean()) if success.any() else None,
+        "spl": spl,
+        "wall_contacts": float(records["wall_contacts"].mean()) if "wall_contacts" in records else None,
+    }
+
+
+def _rate(success: NDArray[np.bool_]) -> dict[str, float]:
+    metric = SuccessRate()
+    metric.update(torch.as_tensor(success))
+    low, high = metric.interval()
+    return {"rate": float(metric.compute()), "low": low, "high": high, "successes": int(success.sum())}
+
+
+def _errors(
+    world_model: WorldModel, executed: Trajectories, tasks: Tasks, envs: gym.vector.VectorEnv, horizon: int
+) -> dict[str, Any]:
+    """Model error on the executed trajectories and, where the environment has an expert, on its trajectories."""
+    runs = {"planned": executed}
+    if _attribute(envs, "expert") is not None:
+        expert = [
+            rollout(
+                envs,
+                ExpertPolicy(),
+                seeds=tasks.seeds[rows].tolist(),
+                states=tasks.states[rows],
+                goals=tasks.goals[rows],
+            )
+            for rows in _batches(len(tasks), envs.num_envs)
+        ]
+        runs["expert"] = Trajectories.concatenate(expert).select(np.arange(len(tasks)))
+    errors: dict[str, Any] = {"horizon": horizon}
+    for name, trajectories in runs.items():
+        error = model_error(world_model, trajectories, horizon)
+        errors[name] = {"one_step": float(error.one_step.mean()), "open_loop": float(error.open_loop.mean())}
+    return errors
+
+
+def _planning(plans: Sequence[Any]) -> dict[str, Any] | None:
+    """Average time and model calls of one plan of one task."""
+    planned = sum(record.tasks_planned for record in plans)
+    if not planned:
+        return None
+    return {
+        "plans": planned,
+        "seconds_per_plan": sum(record.seconds for record in plans) / planned,
+        "tasks_at_once": plans[0].batch_size,
+        "model_calls_per_plan": sum(record.model_calls for record in plans) / planned,
+    }
+
+
+def _attribute(envs: gym.vector.VectorEnv, name: str) -> Any:
+    """Look up a method of the environment beneath its wrappers; None if it has none."""
+    base = envs.unwrapped
+    if isinstance(base, gym.vector.SyncVectorEnv):
+        base = base.envs[0].unwrapped  # type: ignore[assignment]
+    return getattr(base, name, None)
