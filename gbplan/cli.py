@@ -1,6 +1,5 @@
-"""The ``gbplan`` command: Lightning's ``fit``, ``validate``, ``test``, ``predict`` beside our ``collect``, ``evaluate``, ``report``."""
+"""The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
 
-import logging
 import os
 import sys
 import tempfile
@@ -17,12 +16,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 # Classes that a yaml may name by their short names must be imported here.
-import gbplan.data
-import gbplan.envs
-import gbplan.networks
-import gbplan.objectives
-import gbplan.planners
-import gbplan.policies
 from gbplan.data import TrajectoryDataModule, collect
 from gbplan.evaluation import report, run_evaluation
 from gbplan.modules import WorldModelModule
@@ -47,7 +40,9 @@ class GBPlanCLI(LightningCLI):
             }
         )
         parser.link_arguments("trainer.default_root_dir", "checkpoint.dirpath")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace the run in trainer.default_root_dir.")
+        parser.add_argument(
+            "--overwrite", type=bool, default=False, help="Replace the run in trainer.default_root_dir."
+        )
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Log to TensorBoard in the run's own folder unless another logger, or none, is asked for."""
@@ -94,7 +89,9 @@ def build_parser() -> ArgumentParser:
         command.add_function_arguments(function)
         subcommands.add_subcommand(name, command, help=(function.__doc__ or "").splitlines()[0])
     for name in LightningCLI.subcommands():
-        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's Trainer.{name}; see gbplan {name} --help.")
+        subcommands.add_subcommand(
+            name, ArgumentParser(), help=f"Lightning's Trainer.{name}; see gbplan {name} --help."
+        )
     return parser
 
 
@@ -130,7 +127,9 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.getMessage())
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "litlogger" not in record.getMessage()
+    )
     try:
         run(sys.argv[1:] if args is None else args)
     except (ValueError, TypeError, OSError, gym.error.Error, MisconfigurationException) as error:

@@ -1,1 +1,25 @@
-"""evaluation"""
+"""Fixed tasks, honest metrics, and tables of results."""
+
+from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
+from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
+from gbplan.evaluation.model_error import ModelError, model_error
+from gbplan.evaluation.report import report, results_table
+from gbplan.evaluation.run import load_world_model, run_evaluation
+from gbplan.evaluation.tasks import Tasks, sample_tasks
+
+__all__ = [
+    "SPL",
+    "THRESHOLDS",
+    "EvaluationResult",
+    "ModelError",
+    "SuccessRate",
+    "Tasks",
+    "evaluate",
+    "load_world_model",
+    "model_error",
+    "report",
+    "results_table",
+    "run_evaluation",
+    "sample_tasks",
+    "wilson_interval",
+]

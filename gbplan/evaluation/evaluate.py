@@ -17,6 +17,7 @@ from gbplan.evaluation.model_error import model_error
 from gbplan.evaluation.tasks import Tasks
 from gbplan.networks import WorldModel
 from gbplan.policies import ExpertPolicy, PlannerPolicy
+from gbplan.policies.plan_record import PlanningEffort
 
 THRESHOLDS = (0.1, 0.25, 0.5, 1.0)
 
@@ -93,10 +94,12 @@ def evaluate(
     if not thresholds or list(thresholds) != sorted(set(thresholds)) or thresholds[0] <= 0:
         raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
     planner_policy = policy if isinstance(policy, PlannerPolicy) else None
-    if world_model is None and planner_policy is not None and isinstance(planner_policy.world_model, WorldModel):
+    if world_model is None and planner_policy is not None:
         world_model = planner_policy.world_model
 
-    parts, imagined, plans = [], [], []
+    parts: list[Trajectories] = []
+    imagined: list[NDArray] = []
+    efforts: list[PlanningEffort] = []
     for rows in _batches(len(tasks), envs.num_envs):
         with tqdm(desc=f"{tasks.kind} tasks", unit="step", disable=not progress, leave=False) as bar:
 
@@ -114,9 +117,9 @@ def evaluate(
             )
         used = len(np.unique(rows))  # the last batch is filled up with repetitions of its first task
         parts.append(episodes.select(np.arange(used)))
-        if planner_policy is not None:
-            plans.append(planner_policy.record)
-            imagined.append(planner_policy.record.first_achieved[:used].cpu().numpy())
+        if planner_policy is not None and planner_policy.first_plan is not None:
+            efforts.append(planner_policy.effort)
+            imagined.append(planner_policy.first_plan.predicted[:used])
     trajectories = Trajectories.concatenate(parts)
     believed = np.concatenate(imagined) if imagined else None
     records = _records(trajectories, tasks, envs, thresholds, believed)
@@ -127,7 +130,7 @@ def evaluate(
             "model_error": None
             if world_model is None
             else _errors(world_model, trajectories, tasks, envs, error_horizon),
-            "planning": _planning(plans),
+            "planning": _planning(efforts, envs.num_envs),
         },
         records=records,
         trajectories=trajectories,
@@ -249,16 +252,16 @@ def _errors(
     return errors
 
 
-def _planning(plans: Sequence[Any]) -> dict[str, Any] | None:
-    """Average time and model calls of one plan of one task."""
-    planned = sum(record.tasks_planned for record in plans)
-    if not planned:
+def _planning(efforts: Sequence[PlanningEffort], tasks_at_once: int) -> dict[str, Any] | None:
+    """Average time and model calls of one plan of one task; None without plans."""
+    plans = sum(effort.plans for effort in efforts)
+    if not plans:
         return None
     return {
-        "plans": planned,
-        "seconds_per_plan": sum(record.seconds for record in plans) / planned,
-        "tasks_at_once": plans[0].batch_size,
-        "model_calls_per_plan": sum(record.model_calls for record in plans) / planned,
+        "plans": plans,
+        "seconds_per_plan": sum(effort.seconds for effort in efforts) / plans,
+        "tasks_at_once": tasks_at_once,
+        "model_calls_per_plan": sum(effort.model_calls for effort in efforts) / plans,
     }
 
 

@@ -75,7 +75,8 @@ class SPL(Metric):
 
     Example:
         >>> metric = SPL()
-        >>> metric.update(torch.tensor([True, True, False]), torch.tensor([2.0, 1.0, 5.0]), torch.tensor([1.0, 1.0, 1.0]))
+        >>> taken, shortest = torch.tensor([2.0, 1.0, 5.0]), torch.tensor([1.0, 1.0, 1.0])
+        >>> metric.update(torch.tensor([True, True, False]), taken, shortest)
         >>> float(metric.compute())
         0.5
     """

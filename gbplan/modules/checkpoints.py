@@ -29,10 +29,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch.load raises the same error for text files and for checkpoints with code in them; only the latter is
-        # a zip archive.
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as a checkpoint of plain data ({reason}); was it made by gbplan?") from None
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint of plain data ({reason}); was it made by gbplan?"
+        ) from None
     except (RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
@@ -40,7 +40,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "use another one, such as last.ckpt or best.ckpt of the same run"
         ) from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ValueError(f"{path} is not a Lightning checkpoint (it has no 'state_dict'); pass a file that `gbplan fit` wrote")
+        raise ValueError(
+            f"{path} is not a Lightning checkpoint (it has no 'state_dict'); pass a file that `gbplan fit` wrote"
+        )
     return checkpoint
 
 
@@ -62,14 +64,14 @@ def world_model_weights(path: str | Path) -> dict[str, Tensor]:
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if not weights:
         raise ValueError(
-            f"{path} holds no world model (no weights named '{prefix}*', but {sorted(state)[:3]}...); it was trained by "
-            "another class, pass a checkpoint of a WorldModelModule"
+            f"{path} holds no world model (no weights named '{prefix}*', but {sorted(state)[:3]}...); "
+            "it was trained by another class, pass a checkpoint of a WorldModelModule"
         )
     broken = sorted(name for name, value in weights.items() if not torch.isfinite(value).all())
     if broken:
         raise ValueError(
-            f"{path} has weights that are NaN or infinite ({', '.join(broken)}); the training diverged, take an earlier "
-            "checkpoint or train with a lower learning rate"
+            f"{path} has weights that are NaN or infinite ({', '.join(broken)}); the training diverged, "
+            "take an earlier checkpoint or train with a lower learning rate"
         )
     return weights
 

@@ -76,7 +76,7 @@ class DoorWallDynamics(Predictor):
 
 
 class PerfectDoorWallModel(WorldModel):
-    """A world model that is never wrong about DoorWall-v0; planning through it is the best a learned model can hope for."""
+    """A world model that is never wrong about DoorWall-v0: the best that a learned one can hope to be."""
 
     def __init__(self, dynamics: DoorWallDynamics | None = None) -> None:
         """Wrap the true dynamics.

@@ -44,7 +44,9 @@ def plot_paths(
             axis.plot(segment[:, 0], segment[:, 1], color="black", linewidth=2)
         path = executed[index]
         if imagined is not None:
-            axis.plot(imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2, label="imagined")
+            axis.plot(
+                imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2, label="imagined"
+            )
         axis.plot(path[:, 0], path[:, 1], color=EXECUTED if success[index] else FAILED, linewidth=1.5, label="executed")
         axis.plot(*path[0], "o", color="black", markersize=4)
         x, y = (float(coordinate) for coordinate in goals[index])

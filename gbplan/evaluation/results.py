@@ -1,0 +1,102 @@
+"""Result files: one folder per evaluation, ``result.json`` for the figures and ``<kind>.csv`` for the single tasks."""
+
+import csv
+import itertools
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import gbplan
+
+RESULT_FILE = "result.json"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that appears under ``path`` only when it is complete."""
+    handle = tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, newline="")
+    try:
+        with handle:
+            yield handle
+        os.replace(handle.name, path)
+    except BaseException:
+        os.unlink(handle.name)
+        raise
+
+
+def write_result(folder: Path, result: dict[str, Any], records: dict[str, dict[str, NDArray]]) -> None:
+    """Write an evaluation's files, ``result.json`` last, so that its presence means all is there.
+
+    Args:
+        folder: where to; must exist.
+        result: plain data.
+        records: per task kind, the columns of its tasks, ``(N,)`` each.
+    """
+    for kind, columns in records.items():
+        with replacing(folder / f"{kind}.csv") as file:
+            writer = csv.writer(file)
+            writer.writerow(["task", *columns])
+            writer.writerows(zip(itertools.count(), *map(np.ndarray.tolist, columns.values()), strict=False))
+    with replacing(folder / RESULT_FILE) as file:
+        json.dump(result, file, indent=1, allow_nan=False)
+        file.write("\n")
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a ``result.json``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not one that ``gbplan evaluate`` wrote.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no result at {path}; make it with `gbplan evaluate --output {path.parent}`")
+    try:
+        result = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite true") from None
+    if not isinstance(result, dict) or not {"name", "tasks"} <= result.keys():
+        raise ValueError(f"{path} is not a result of `gbplan evaluate`; it lacks 'name' or 'tasks'")
+    return result
+
+
+def provenance() -> dict[str, Any]:
+    """What a figure must say of its making: versions, commit, machine."""
+    return {
+        "gbplan": gbplan.__version__,
+        "commit": _commit(),
+        "torch": torch.__version__,
+        "gymnasium": gymnasium.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the checkout this package runs from, with ``+`` if its code was changed since; None outside one."""
+    here = Path(gbplan.__file__).parent
+
+    def git(*args: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *args], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != here.parent:
+            return None  # installed inside somebody else's checkout
+        changed = git("status", "--porcelain", "--", "gbplan", "configs")
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

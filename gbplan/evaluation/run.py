@@ -1,0 +1,181 @@
+"""What ``gbplan evaluate`` does: a model and planner, or a policy, on the held-out tasks, with files on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from gbplan.data import make_vector_env
+from gbplan.envs import Policy
+from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
+from gbplan.evaluation.results import RESULT_FILE, provenance, write_result
+from gbplan.evaluation.tasks import Split, Tasks, sample_tasks
+from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
+from gbplan.networks import WorldModel
+from gbplan.objectives import Objective, ReachGoal
+from gbplan.planners import Planner
+from gbplan.plots import plot_paths
+from gbplan.policies import PlannerPolicy
+
+
+def run_evaluation(
+    output: str,
+    ckpt_path: str | None = None,
+    world_model: WorldModel | None = None,
+    policy: Policy | None = None,
+    planner: Planner | None = None,
+    objective: Objective | None = None,
+    replan_every: int | None = 5,
+    shrink_horizon: bool = False,
+    env_id: str = "DoorWall-v0",
+    env_kwargs: dict[str, Any] | None = None,
+    kinds: Sequence[str] = ("uniform", "detour"),
+    count: int = 512,
+    task_seed: int = 0,
+    split: Split = "held_out",
+    thresholds: Sequence[float] = THRESHOLDS,
+    error_horizon: int = 25,
+    name: str | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> None:
+    """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
+
+    Give a checkpoint (or a world model) and a planner, or a policy. Writes result.json, one CSV of single tasks per
+    kind, TensorBoard scalars and a figure of paths into the output folder, and prints a line per task kind.
+
+    Args:
+        output: folder for the results; its name is the result's name unless ``name`` is given.
+        ckpt_path: checkpoint of a world model trained with ``gbplan fit``.
+        world_model: a model that needs no training, instead of a checkpoint: PerfectDoorWallModel.
+        policy: a policy that needs no planner: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
+        planner: finds the actions, e.g. GradientPlanner or CEMPlanner.
+        objective: what the planner minimises; ReachGoal if not given.
+        replan_every: steps between plans (model predictive control); null plans once and executes it all (open loop).
+        shrink_horizon: plan no further than the end of the episode's first horizon.
+        env_id: a registered goal-conditioned environment whose reset takes options state and goal.
+        env_kwargs: passed to the environment.
+        kinds: kinds of tasks, as the environment's ``task`` argument names them.
+        count: tasks of each kind.
+        task_seed: which stream of the split's tasks.
+        split: held_out judges; tune on validation.
+        thresholds: goal distances at which success is reported, ascending; the first should be the environment's.
+        error_horizon: longest rollout for the model's open-loop error, steps.
+        name: name in tables; the output folder's name if not given.
+        device: where the model runs: cpu, cuda, ...
+        overwrite: replace results that are in the output folder.
+
+    Raises:
+        ValueError: not exactly one of checkpoint, model and policy; a model without a planner, or a policy with one;
+            a checkpoint that is broken, of another class, or of another environment.
+        FileExistsError: the output folder holds a result, and ``overwrite`` is false.
+        FileNotFoundError: there is no such checkpoint.
+    """
+    folder = Path(output)
+    if (folder / RESULT_FILE).exists() and not overwrite:
+        raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite true")
+    given = {"ckpt_path": ckpt_path, "world_model": world_model, "policy": policy}
+    chosen = [key for key, value in given.items() if value is not None]
+    if len(chosen) != 1:
+        got = " and ".join(chosen) or "none"
+        raise ValueError(f"give exactly one of --ckpt_path, --world_model and --policy, got {got}")
+    if policy is None:
+        if planner is None:
+            raise ValueError("a world model needs a planner; add --planner GradientPlanner or --planner CEMPlanner")
+        model = world_model if world_model is not None else load_world_model(str(ckpt_path))
+        policy = PlannerPolicy(
+            model.to(device),
+            objective or ReachGoal(),
+            planner,
+            replan_every=replan_every or planner.horizon,
+            shrink_horizon=shrink_horizon,
+        )
+    elif planner is not None:
+        raise ValueError(f"{type(policy).__name__} does not plan; leave --planner out, or give a --ckpt_path")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    results: dict[str, EvaluationResult] = {}
+    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+    for kind in kinds:
+        tasks = sample_tasks(env_id, kind, count, task_seed, split, env_kwargs, min_distance=max(thresholds))
+        envs = make_vector_env(env_id, count, {**tasks.env_kwargs, "task": kind})
+        try:
+            result = evaluate(policy, envs, tasks, thresholds=thresholds, error_horizon=error_horizon, progress=True)
+            walls = getattr(envs.unwrapped, "wall_segments", None)
+        finally:
+            envs.close()
+        results[kind] = result
+        print(f"{name or folder.name}, {kind}: {result.summary()}", flush=True)
+        logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
+        logger.experiment.add_figure(f"{kind}/paths", _figure(result, tasks, walls, thresholds[0]))
+    logger.finalize("success")
+    write_result(
+        folder,
+        {
+            "name": name or folder.name,
+            "method": _method(policy, ckpt_path, replan_every),
+            "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
+            "tasks": {kind: result.metrics for kind, result in results.items()},
+            "provenance": provenance(),
+        },
+        {kind: result.records for kind, result in results.items()},
+    )
+    print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
+
+
+def load_world_model(path: str) -> WorldModel:
+    """Rebuild the world model of a checkpoint that ``gbplan fit`` wrote, in eval mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is broken, its weights are not finite, or it was not made by a WorldModelModule.
+    """
+    hparams = read_checkpoint(path).get("hyper_parameters", {})
+    world_model_weights(path)
+    if "world_model" not in hparams:
+        raise ValueError(
+            f"{path} does not say how its world model is built, because it was trained from Python; load it there with "
+            "WorldModelModule.load_from_checkpoint(path, world_model=...) and call gbplan.evaluation.evaluate"
+        )
+    return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
+
+
+def _method(policy: Policy, ckpt_path: str | None, replan_every: int | None) -> dict[str, Any]:
+    """Describe what was evaluated, in plain data."""
+    if not isinstance(policy, PlannerPolicy):
+        return {"policy": type(policy).__name__, **_numbers(policy)}
+    return {
+        "model": ckpt_path or type(policy.world_model).__name__,
+        "objective": {"class": type(policy.objective).__name__, **_numbers(policy.objective)},
+        "planner": {"class": type(policy.planner).__name__, **_numbers(policy.planner)},
+        "mode": "open loop" if replan_every is None or replan_every >= policy.planner.horizon else "MPC",
+        "replan_every": replan_every,
+    }
+
+
+def _numbers(thing: Any) -> dict[str, Any]:
+    plain = (int, float, str, bool, type(None))
+    return {key: value for key, value in vars(thing).items() if isinstance(value, plain) and not key.startswith("_")}
+
+
+def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """Flatten nested metrics to ``a/b`` names, leaving out what does not apply."""
+    flat: dict[str, float] = {}
+    for key, value in metrics.items():
+        if isinstance(value, dict):
+            flat |= _scalars(value, f"{prefix}{key}/")
+        elif value is not None:
+            flat[f"{prefix}{key}"] = float(value)
+    return flat
+
+
+def _figure(result: EvaluationResult, tasks: Tasks, walls: Any, threshold: float) -> Any:
+    shown = min(16, len(tasks))
+    positions = result.trajectories.observations["achieved_goal"]
+    executed = [positions[episode] for episode in result.trajectories.episodes()][:shown]
+    success = result.records[f"first_hit@{threshold:g}"][:shown] >= 0
+    imagined = None if result.imagined is None else list(result.imagined[:shown])
+    segments = None if walls is None else np.asarray(walls)
+    return plot_paths(executed, tasks.goals[:shown], success, imagined, segments, threshold)
