@@ -1,11 +1,13 @@
 """Trajectories in memory and on disk, and the batches made of them."""
 
 from gbplan.data.collect import collect
+from gbplan.data.datamodule import TrajectoryDataModule
 from gbplan.data.dataset_folder import list_datasets
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.rollout import make_vector_env, rollout
 from gbplan.data.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
+from gbplan.data.statistics import Statistics
 from gbplan.data.trajectories import Trajectories
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "TRAINING_SEEDS",
     "VALIDATION_SEEDS",
     "DatasetInfo",
+    "Statistics",
     "Trajectories",
+    "TrajectoryDataModule",
     "collect",
     "episode_seeds",
     "list_datasets",

@@ -1,0 +1,34 @@
+"""Means and standard deviations that a world model normalises with."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Per-entry moments of the training episodes, in environment units, float32.
+
+    The standard deviation of an entry that never changes is given as 1, so that dividing by it is safe.
+
+    Attributes:
+        observation_mean: over all frames, for each observation key, shape of one observation.
+        observation_std: likewise.
+        action_mean: over all actions taken, ``(A,)``.
+        action_std: likewise.
+    """
+
+    observation_mean: dict[str, Tensor]
+    observation_std: dict[str, Tensor]
+    action_mean: Tensor
+    action_std: Tensor
+
+
+def moments(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the first axis; a deviation of zero, up to rounding, becomes 1."""
+    values = values.double()
+    mean = values.mean(0)
+    std = values.std(0, correction=0)
+    constant = std <= 1e-6 * (1e-6 + mean.abs())
+    return mean.float(), torch.where(constant, 1.0, std).float()
