@@ -32,12 +32,10 @@ class TrajectoryDataModule(LightningDataModule):
         env_spec: the environment of the datasets; None if none of them recorded it.
         observation_space: of one environment, a Dict.
         action_space: of one environment, a Box.
-        statistics: moments of the datasets' training episodes.
         buffer: the episodes added by ``extend``.
     """
 
     env_spec: EnvSpec | None
-    statistics: Statistics
     buffer: ReplayBuffer
 
     def __init__(
@@ -166,7 +164,7 @@ class TrajectoryDataModule(LightningDataModule):
             key: moments(torch.from_numpy(together.observations[key]).float()) for key in layout.observation_shapes
         }
         action_mean, action_std = moments(torch.from_numpy(together.actions[acted]))
-        self.statistics = Statistics(
+        self._statistics = Statistics(
             {key: mean for key, (mean, _) in observed.items()},
             {key: std for key, (_, std) in observed.items()},
             action_mean,
@@ -183,6 +181,11 @@ class TrajectoryDataModule(LightningDataModule):
         )
         self.buffer = ReplayBuffer(self.buffer_capacity, layout.width)
         self._layout = layout
+
+    def _require_setup(self) -> FrameLayout:
+        if self._layout is None:
+            raise RuntimeError("the data module has not read its datasets yet; call setup() first")
+        return self._layout
 
     def _split(self, trajectories: Trajectories, dataset_id: str) -> tuple[Trajectories, Trajectories]:
         """Divide episodes into training and validation, keyed by the seed, each in its old order."""
@@ -202,9 +205,12 @@ class TrajectoryDataModule(LightningDataModule):
     @property
     def layout(self) -> FrameLayout:
         """Shapes of observations and actions."""
-        if self._layout is None:
-            raise RuntimeError("the data module has not read its datasets yet; call setup() first")
-        return self._layout
+        return self._require_setup()
+
+    def statistics(self) -> Statistics:
+        """Moments of the datasets' training episodes, unweighted; added episodes do not change them."""
+        self._require_setup()
+        return self._statistics
 
     @property
     def observation_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -290,7 +296,7 @@ class TrajectoryDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Make the loader of the validation windows: a fixed order, no step twice."""
-        self.layout  # noqa: B018  raises before setup
+        self._require_setup()
         return self._loader(self._validation, batch_size=self.batch_size, shuffle=False)
 
     def _loader(self, dataset: WindowDataset, **how: Any) -> DataLoader[Batch]:
