@@ -207,6 +207,7 @@ class TrajectoryDataModule(LightningDataModule):
         """Shapes of observations and actions."""
         return self._require_setup()
 
+    @property
     def statistics(self) -> Statistics:
         """Moments of the datasets' training episodes, unweighted; added episodes do not change them."""
         self._require_setup()
