@@ -22,7 +22,8 @@ def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
             f"a dataset id looks like 'door_wall/expert-v0' (letters, digits, - and _, then -v and a number), "
             f"got {dataset_id!r}"
         )
-    return Path(root, dataset_id) if root is not None else get_dataset_path(dataset_id)
+    # absolute, because Minari's readers would resolve a relative path twice
+    return Path(root, dataset_id).absolute() if root is not None else get_dataset_path(dataset_id)
 
 
 def list_datasets(root: str | Path | None = None) -> list[str]:
