@@ -1,5 +1,19 @@
-"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium only."""
+"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium only.
 
+Importing this package registers ``DoorWall-v0``.
+"""
+
+import gymnasium as gym
+
+from gbplan.envs.expert import DoorWallExpert
 from gbplan.envs.policy import Observation, Policy
+from gbplan.envs.random_walk import RandomWalkPolicy
 
-__all__ = ["Observation", "Policy"]
+__all__ = ["DoorWallExpert", "Observation", "Policy", "RandomWalkPolicy"]
+
+gym.register(
+    id="DoorWall-v0",
+    entry_point="gbplan.envs.door_wall:DoorWallEnv",
+    vector_entry_point="gbplan.envs.door_wall_vector:DoorWallVectorEnv",
+    max_episode_steps=100,
+)
