@@ -75,15 +75,8 @@ class Planner(ABC):
             if init is not None:
                 init = _owned_init(init, problem, horizon)
             plan = self._plan(problem, init, horizon, torch.Generator().manual_seed(seed))
-        bad = ~plan.cost.isfinite()
-        if bad.any():
-            since = int((~plan.trace[:, bad].isfinite()).any(1).nonzero()[0]) + 1 if len(plan.trace) else 0
-            raise ValueError(
-                f"{type(self).__name__} found no actions of finite cost for rows {bad.nonzero()[:, 0].tolist()} "
-                f"(first seen in iteration {since}); are the model's weights finite, and does its rollout stay bounded "
-                f"for {horizon} steps?"
-            )
-        return replace(plan, actions=plan.actions.clamp(problem.low, problem.high))
+            self._require_finite(plan)
+            return replace(plan, actions=plan.actions.detach().clamp(problem.low, problem.high))
 
     @abstractmethod
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
@@ -98,6 +91,15 @@ class Planner(ABC):
         Returns:
             The best actions found; a row without any of finite cost has infinite cost.
         """
+
+    def _require_finite(self, plan: Plan) -> None:
+        bad = ~plan.cost.isfinite()
+        if bad.any():
+            raise ValueError(
+                f"{type(self).__name__} found no actions of finite cost for rows {bad.nonzero()[:, 0].tolist()} in any "
+                f"of {len(plan.trace)} iterations; are the model's weights finite, and does its rollout stay bounded for "
+                f"{plan.actions.shape[1]} steps?"
+            )
 
 
 def _owned_init(init: Tensor, problem: PlanningProblem, horizon: int) -> Tensor:

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from planning_problems import LinearDynamics, make_problem
+
+from gbplan.networks import IdentityEncoder, WorldModel
+from gbplan.objectives import GoalMSE
+from gbplan.planners import CEMPlanner
+
+
+def linear_problem(**kwargs):
+    model = WorldModel(IdentityEncoder(2), LinearDynamics()).double()
+    return make_problem(4, model=model, objective=GoalMSE(), **kwargs)
+
+
+@pytest.mark.parametrize("proposal", ["white", "knots"])
+def test_reaches_the_goal_of_a_linear_problem_to_a_hundredth(proposal):
+    problem = linear_problem(low=(-2.0, -2.0), high=(2.0, 2.0))
+    plan = CEMPlanner(5, iterations=20, num_samples=100, num_elites=10, proposal=proposal, num_knots=3).plan(problem)
+    reached = problem.context[:, 0] + plan.actions.sum(1)
+    torch.testing.assert_close(reached, problem.goal, rtol=0, atol=0.01)
+
+
+def test_finds_the_optimum_on_the_bounds_to_a_hundredth_of_their_width():
+    problem = linear_problem(low=(-0.01, -0.01), high=(0.01, 0.01))
+    plan = CEMPlanner(3, iterations=40, num_samples=100, num_elites=10).plan(problem)
+    gap = problem.goal - problem.context[:, 0]
+    torch.testing.assert_close(plan.actions, 0.01 * gap.sign()[:, None].expand(-1, 3, -1), rtol=0, atol=2e-4)
+
+
+def test_samples_and_model_calls_are_what_was_asked_for():
+    class Counting(LinearDynamics):
+        rows = 0
+
+        def forward(self, latent, action):
+            assert (action.abs() <= 0.3).all()  # nothing is scored that could not be executed
+            Counting.rows += len(latent)
+            return super().forward(latent, action)
+
+    model = WorldModel(IdentityEncoder(2), Counting()).double()
+    plan = CEMPlanner(4, iterations=3, num_samples=10, num_elites=2).plan(
+        make_problem(2, model=model, low=(-0.3, -0.3), high=(0.3, 0.3))
+    )
+    assert plan.model_calls.tolist() == [3 * 10 * 4] * 2
+    assert Counting.rows == 2 * 3 * 10 * 4
+
+
+def test_first_iteration_scores_the_mean_itself():
+    problem = linear_problem()
+    init = torch.rand(4, 3, 2, dtype=torch.float64)
+    plan = CEMPlanner(3, iterations=1, num_samples=1, num_elites=1).plan(problem, init)
+    torch.testing.assert_close(plan.actions, init.clamp(problem.low, problem.high), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_elites": 301}, "num_elites must not exceed num_samples, got 301 > 300"),
+        ({"num_samples": 0}, "must be at least 1"),
+        ({"iterations": 0}, "must be at least 1"),
+        ({"init_std": 0.01}, "min_std <= init_std must hold"),
+        ({"min_std": -0.1}, "min_std <= init_std must hold"),
+        ({"proposal": "zero"}, "proposal must be one of"),
+    ],
+)
+def test_bad_settings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CEMPlanner(**arguments)
