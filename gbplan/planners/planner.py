@@ -97,8 +97,8 @@ class Planner(ABC):
         if bad.any():
             raise ValueError(
                 f"{type(self).__name__} found no actions of finite cost for rows {bad.nonzero()[:, 0].tolist()} in any "
-                f"of {len(plan.trace)} iterations; are the model's weights finite, and does its rollout stay bounded for "
-                f"{plan.actions.shape[1]} steps?"
+                f"of {len(plan.trace)} iterations; are the model's weights finite, and does its rollout stay bounded "
+                f"for {plan.actions.shape[1]} steps?"
             )
 
 
