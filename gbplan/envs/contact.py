@@ -58,22 +58,37 @@ def slide(x: float, y: float, dx: float, dy: float, low: float, high: float) -> 
     return new_x, new_y, hit_x or held, hit_y
 
 
-def slide_rows(
-    x: Floats, y: Floats, dx: Floats, dy: Floats, low: float, high: float
-) -> tuple[Floats, Floats, Bools, Bools]:
-    """Move every row like :func:`slide`; arrays ``(N,)``."""
-    end_x, end_y = x + dx, y + dy
-    new_x, new_y = _rows_within_borders(end_x), _rows_within_borders(end_y)
-    hit_x, hit_y = new_x != end_x, new_y != end_y
-    side = np.where(x > 0.0, 1.0, -1.0)
-    crosses = side * end_x < 0.0
-    height = _rows_within_borders(y + x / np.where(crosses, x - end_x, 1.0) * dy)
-    inside = (low <= height) & (height <= high)
-    blocked = crosses & ~inside
-    new_x = np.where(blocked, side * SKIN, new_x)
-    side = np.where(crosses & inside, -side, side)
-    new_x, held = _rows_beside_the_wall(new_x, new_y, side, dx, low, high)
-    return new_x, new_y, hit_x | blocked | held, hit_y
+def slide_rows(position: Floats, displacement: Floats, low: float, high: float) -> tuple[Floats, Bools]:
+    """Move every row like :func:`slide`.
+
+    Args:
+        position: ``(N, 2)``.
+        displacement: ``(N, 2)``.
+        low: lower edge of the door.
+        high: upper edge of the door.
+
+    Returns:
+        Positions reached and, per axis, whether something was in the way, ``(N, 2)`` each.
+    """
+    end = position + displacement
+    new = np.clip(end, -LIMIT, LIMIT)
+    hit = new != end
+    rows = np.flatnonzero(_may_meet_wall(position, end))
+    if rows.size:
+        x, y = position.take(rows, axis=0).T
+        dx, dy = displacement.take(rows, axis=0).T
+        new_x, new_y = new.take(rows, axis=0).T
+        end_x = x + dx
+        side = np.copysign(1.0, x)
+        crosses = side * end_x < 0.0
+        height = np.clip(y + x / np.where(crosses, x - end_x, 1.0) * dy, -LIMIT, LIMIT)
+        inside = (low <= height) & (height <= high)
+        blocked = crosses & ~inside
+        new_x = np.where(blocked, side * SKIN, new_x)
+        side = np.where(crosses & inside, -side, side)
+        new[rows, 0], held = _rows_beside_the_wall(new_x, new_y, side, dx, low, high)
+        hit[rows, 0] |= blocked | held
+    return new, hit
 
 
 def stop(x: float, y: float, dx: float, dy: float, low: float, high: float) -> tuple[float, float, bool, bool]:
@@ -106,19 +121,25 @@ def stop(x: float, y: float, dx: float, dy: float, low: float, high: float) -> t
     return new_x, new_y, hit_x or held, time < inf and time_y == time
 
 
-def stop_rows(
-    x: Floats, y: Floats, dx: Floats, dy: Floats, low: float, high: float
-) -> tuple[Floats, Floats, Bools, Bools]:
-    """Move every row like :func:`stop`; arrays ``(N,)``."""
+def stop_rows(position: Floats, displacement: Floats, low: float, high: float) -> tuple[Floats, Bools]:
+    """Move every row like :func:`stop`; arguments and results as in :func:`slide_rows`."""
+    new = position + displacement
+    hit = np.zeros(new.shape, np.bool_)
+    outside = np.abs(new) > LIMIT
+    rows = np.flatnonzero(_may_meet_wall(position, new) | outside[:, 0] | outside[:, 1])
+    if not rows.size:
+        return new, hit
+    x, y = position.take(rows, axis=0).T
+    dx, dy = displacement.take(rows, axis=0).T
     end_x, end_y = x + dx, y + dy
-    edge_x, edge_y = _rows_within_borders(end_x), _rows_within_borders(end_y)
-    side = np.where(x > 0.0, 1.0, -1.0)
+    edge_x, edge_y = np.clip(end_x, -LIMIT, LIMIT), np.clip(end_y, -LIMIT, LIMIT)
+    side = np.copysign(1.0, x)
 
     out_x, out_y = edge_x != end_x, edge_y != end_y
     time_x = np.where(out_x, (edge_x - x) / np.where(out_x, dx, 1.0), inf)
     time_y = np.where(out_y, (edge_y - y) / np.where(out_y, dy, 1.0), inf)
     crosses = side * end_x < 0.0
-    height = np.where(crosses, _rows_within_borders(y + x / np.where(crosses, x - end_x, 1.0) * dy), edge_y)
+    height = np.where(crosses, np.clip(y + x / np.where(crosses, x - end_x, 1.0) * dy, -LIMIT, LIMIT), edge_y)
     to_wall = (side * end_x < SKIN) & (side * dx < 0.0) & ~((low <= height) & (height <= high))
     outside_skin = side * x > SKIN
     until_skin = np.where(outside_skin, (side * SKIN - x) / np.where(to_wall, dx, 1.0), 0.0)
@@ -131,19 +152,23 @@ def stop_rows(
     new_y = np.where(met, y + part * dy, end_y)
     wall_met, x_met, y_met = met & (time_wall == time), met & (time_x == time), met & (time_y == time)
     new_x = np.where(wall_met & outside_skin, side * SKIN, new_x)
-    new_x = np.where(x_met, edge_x, _rows_within_borders(new_x))
-    new_y = np.where(y_met, edge_y, _rows_within_borders(new_y))
+    new_x = np.where(x_met, edge_x, np.clip(new_x, -LIMIT, LIMIT))
+    new_y = np.where(y_met, edge_y, np.clip(new_y, -LIMIT, LIMIT))
     side = np.where(side * new_x < 0.0, -side, side)
     new_x, held = _rows_beside_the_wall(new_x, new_y, side, dx, low, high)
-    return new_x, new_y, x_met | wall_met | held, y_met
+    new[rows] = np.stack([new_x, new_y], axis=-1)
+    hit[rows] = np.stack([x_met | wall_met | held, y_met], axis=-1)
+    return new, hit
+
+
+def _may_meet_wall(position: Floats, end: Floats) -> Bools:
+    """Return the few rows, ``(N,)``, that may cross x = 0 or end in the skin; the others need no further thought."""
+    # Such an end lies beyond the wall or nearer than SKIN, so x * end_x < |x| * SKIN, and |x| < HALF_SIZE.
+    return position[:, 0] * end[:, 0] < HALF_SIZE * SKIN
 
 
 def _within_borders(value: float) -> float:
     return -LIMIT if value < -LIMIT else LIMIT if value > LIMIT else value
-
-
-def _rows_within_borders(value: Floats) -> Floats:
-    return np.minimum(np.maximum(value, -LIMIT), LIMIT)
 
 
 def _beside_the_wall(x: float, y: float, side: float, dx: float, low: float, high: float) -> tuple[float, bool]:

@@ -82,8 +82,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         self._move = slide_rows if self.world.contact == "slide" else stop_rows
         self._generators: list[np.random.Generator] = []
         self._seeds: list[int] = []
-        # Columns, one array per number of the state: (D, N).
-        self._state = np.zeros((self.world.state_size, num_envs))
+        self._state = np.zeros((num_envs, self.world.state_size))
         self._goal = np.zeros((num_envs, 2), np.float32)
         self._observed = np.zeros((num_envs, self.world.state_size), np.float32)
         self._elapsed = np.zeros(num_envs, np.int64)
@@ -109,9 +108,13 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         goals = check_goals(given["goal"], mask).tolist() if "goal" in given else [None] * len(rows)
         self._seed(seed, rows)
 
-        for row, given_state, given_goal in zip(rows, states, goals, strict=True):
-            state, goal = draw_task(self.world, self._generators[row], given_state, given_goal)
-            self._state[:, row], self._goal[row] = state, goal
+        tasks = [
+            draw_task(self.world, self._generators[row], state, goal)
+            for row, state, goal in zip(rows, states, goals, strict=True)
+        ]
+        self._state[mask] = [state for state, _ in tasks]
+        self._goal[mask] = [goal for _, goal in tasks]
+        for row, (state, _) in zip(rows, tasks, strict=True):
             self._trails[row] = [(state[0], state[1])]
         self._elapsed[mask] = 0
         self._over[mask] = False
@@ -129,33 +132,33 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         """
         self._require_running_rows()
         world = self.world
-        action_x, action_y = self._clipped(actions)
-        x, y = self._state[0], self._state[1]
+        action = self._clipped(actions)
+        position, velocity = self._state[:, :2], self._state[:, 2:]
         if world.dynamics == "velocity":
-            keep, limit = 1.0 - world.damping, world.max_speed
-            dx = vx = _clip(keep * self._state[2] + world.acceleration * action_x, limit)
-            dy = vy = _clip(keep * self._state[3] + world.acceleration * action_y, limit)
+            velocity = (1.0 - world.damping) * velocity + world.acceleration * action
+            displacement = velocity = np.clip(velocity, -world.max_speed, world.max_speed)
         else:
-            dx, dy = world.step_size * action_x, world.step_size * action_y
+            displacement = world.step_size * action
         if world.process_noise > 0.0:
             noise = np.array([rng.standard_normal(2) for rng in self._generators])
-            dx, dy = dx + world.process_noise * noise[:, 0], dy + world.process_noise * noise[:, 1]
+            displacement = displacement + world.process_noise * noise
 
-        x, y, hit_x, hit_y = self._move(x, y, dx, dy, world.door_low, world.door_high)
-        self._state[0], self._state[1] = x, y
+        position, hit = self._move(position, displacement, world.door_low, world.door_high)
         if world.dynamics == "velocity":
-            self._state[2] = np.where(hit_x & (vx * dx > 0.0), 0.0, vx)
-            self._state[3] = np.where(hit_y & (vy * dy > 0.0), 0.0, vy)
+            velocity = np.where(hit & (velocity * displacement > 0.0), 0.0, velocity)
+            self._state = np.concatenate([position, velocity], axis=1)
+        else:
+            self._state = position
         if self.render_mode is not None:
-            for trail, point in zip(self._trails, zip(x.tolist(), y.tolist(), strict=True), strict=True):
-                trail.append(point)
+            for trail, point in zip(self._trails, position.tolist(), strict=True):
+                trail.append((point[0], point[1]))
 
         self._sense()
         self._elapsed += 1
         observation = self._observation()
-        infos = self._infos(observation, hit_x | hit_y, np.ones(self.num_envs, np.bool_))
+        infos = self._infos(observation, hit[:, 0] | hit[:, 1], np.ones(self.num_envs, np.bool_))
         success, distance = infos["is_success"], infos["distance"]
-        rewards = -distance if world.reward_type == "dense" else np.where(success, 0.0, -1.0)
+        rewards = -distance if world.reward_type == "dense" else success - 1.0
         terminated = np.zeros_like(success) if world.continuing_task else success.copy()
         if self.max_episode_steps is None:
             truncated = np.zeros(self.num_envs, np.bool_)
@@ -230,28 +233,29 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
                 "reset(options={'reset_mask': terminated | truncated})"
             )
 
-    def _clipped(self, actions: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _clipped(self, actions: ArrayLike) -> NDArray[np.float64]:
         array = np.asarray(actions, np.float64)
         if array.shape != (self.num_envs, 2):
             raise gym.error.InvalidAction(f"actions must have shape ({self.num_envs}, 2), got {array.shape}")
         if np.isnan(array).any():
             rows = np.flatnonzero(np.isnan(array).any(axis=1)).tolist()
             raise gym.error.InvalidAction(f"actions must not be NaN, got NaN in rows {rows[:10]}")
-        return _clip(np.ascontiguousarray(array[:, 0]), 1.0), _clip(np.ascontiguousarray(array[:, 1]), 1.0)
+        return np.clip(array, -1.0, 1.0)
 
     def _sense(self, rows: list[int] | None = None) -> None:
         """Observe the state anew, with fresh noise, in the given rows (None: all)."""
         if self.world.observation_noise > 0.0:
             rows = list(range(self.num_envs)) if rows is None else rows
             noise = np.array([self._generators[row].standard_normal(self.world.state_size) for row in rows])
-            self._observed[rows] = self._state.T[rows] + self.world.observation_noise * _clip(noise, NOISE_CUT)
+            noise = self.world.observation_noise * np.clip(noise, -NOISE_CUT, NOISE_CUT)
+            self._observed[rows] = self._state[rows] + noise
         else:
-            self._observed[:] = self._state.T
+            self._observed = self._state.astype(np.float32)
 
     def _observation(self) -> Observation:
         return {
             "observation": self._observed.copy(),
-            "achieved_goal": self._state[:2].T.astype(np.float32, order="C"),
+            "achieved_goal": self._state[:, :2].astype(np.float32),
             "desired_goal": self._goal.copy(),
         }
 
@@ -261,7 +265,3 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         if not rows.all():
             infos = {key: np.where(rows, values, np.zeros_like(values)) for key, values in infos.items()}
         return infos | {f"_{key}": rows.copy() for key in infos}
-
-
-def _clip(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    return np.minimum(np.maximum(values, -limit), limit)

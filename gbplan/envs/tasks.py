@@ -88,25 +88,25 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
         ValueError: wrong shape, not finite, outside the world, inside a skin, too fast.
     """
     sizes = (2, 4) if world.dynamics == "velocity" else (2,)
-    states, rows = _chosen_rows("state", states, sizes, mask)
-    x, y = states[:, 0], states[:, 1]
+    array, rows = _chosen_rows("state", states, sizes, mask)
+    x, y = array[:, 0], array[:, 1]
     inside = (np.abs(x) <= LIMIT + ROUNDING) & (np.abs(y) <= LIMIT + ROUNDING)
-    _require(inside, "state", states, rows, f"keep {SKIN:g} away from the borders, |x| and |y| <= {LIMIT:g}")
+    _require(inside, "state", array, rows, f"keep {SKIN:g} away from the borders, |x| and |y| <= {LIMIT:g}")
     in_door = (world.door_low - ROUNDING <= y) & (y <= world.door_high + ROUNDING)
     beside_door = f"{world.door_low:g} <= y <= {world.door_high:g}"
     _require(
         (np.abs(x) >= SKIN - ROUNDING) | in_door & (x != 0.0),
         "state",
-        states,
+        array,
         rows,
         f"keep |x| >= {SKIN:g}, away from the wall on x = 0 (in the doorway, {beside_door}, any x but 0 will do)",
     )
-    slow = np.abs(states[:, 2:]).max(axis=1, initial=0.0) <= world.max_speed + ROUNDING
-    _require(slow, "state", states, rows, f"keep |vx| and |vy| <= {world.max_speed:g}")
+    slow = (np.abs(array[:, 2:]) <= world.max_speed + ROUNDING).all(axis=1)
+    _require(slow, "state", array, rows, f"keep |vx| and |vy| <= {world.max_speed:g}")
 
     held_x = np.where(in_door, x, np.copysign(np.maximum(np.abs(x), SKIN), x))
     position = np.clip(np.stack([held_x, y], axis=1), -LIMIT, LIMIT)
-    velocity = states[:, 2:] if states.shape[1] == world.state_size else np.zeros_like(position)
+    velocity = array[:, 2:] if array.shape[1] == world.state_size else np.zeros_like(position)
     return np.concatenate([position, velocity], axis=1)
 
 
@@ -120,10 +120,10 @@ def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> NDArray[np
     Raises:
         ValueError: wrong shape, not finite, outside the world.
     """
-    goals, rows = _chosen_rows("goal", goals, (2,), mask)
-    inside = (np.abs(goals) <= HALF_SIZE).all(axis=1)
-    _require(inside, "goal", goals, rows, f"keep within the world, |x| and |y| <= {HALF_SIZE:g}")
-    return goals.astype(np.float32).astype(np.float64)
+    array, rows = _chosen_rows("goal", goals, (2,), mask)
+    inside = (np.abs(array) <= HALF_SIZE).all(axis=1)
+    _require(inside, "goal", array, rows, f"keep within the world, |x| and |y| <= {HALF_SIZE:g}")
+    return array.astype(np.float32).astype(np.float64)
 
 
 def _chosen_rows(
