@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.contact import HALF_SIZE, LIMIT, SKIN
+from gbplan.envs.contact import CLOSEST, HALF_SIZE, LIMIT, SKIN
 from gbplan.envs.world import DETOUR_CROSSING_MARGIN, DETOUR_GOAL_MARGIN, START_CLEARANCE, World
 
 # Starts this close to a skin or a limit count as on it: they may have been observed, that is rounded, before.
@@ -104,7 +104,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
     slow = (np.abs(array[:, 2:]) <= world.max_speed + ROUNDING).all(axis=1)
     _require(slow, "state", array, rows, f"keep |vx| and |vy| <= {world.max_speed:g}")
 
-    held_x = np.where(in_door, x, np.copysign(np.maximum(np.abs(x), SKIN), x))
+    held_x = np.copysign(np.maximum(np.abs(x), np.where(in_door, CLOSEST, SKIN)), x)
     position = np.clip(np.stack([held_x, y], axis=1), -LIMIT, LIMIT)
     velocity = array[:, 2:] if array.shape[1] == world.state_size else np.zeros_like(position)
     return np.concatenate([position, velocity], axis=1)
@@ -146,7 +146,7 @@ def _chosen_rows(
 
 
 def _require(
-    holds: NDArray[np.bool_], name: str, values: NDArray[np.float64], rows: NDArray[np.int64], remedy: str
+    holds: NDArray[np.bool_] | np.bool_, name: str, values: NDArray[np.float64], rows: NDArray[np.int64], remedy: str
 ) -> None:
     if not holds.all():
         first = int(np.argmin(holds))
