@@ -110,7 +110,7 @@ def run(args: Sequence[str]) -> None:
         return
     parser = build_parser()
     config = parser.parse_args(list(args))
-    arguments = parser.instantiate_classes(config)[config.subcommand]
+    arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
     COMMANDS[config.subcommand](**arguments)
 
@@ -127,9 +127,6 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "litlogger" not in record.getMessage()
-    )
     try:
         run(sys.argv[1:] if args is None else args)
     except (ValueError, TypeError, OSError, gym.error.Error, MisconfigurationException) as error:

@@ -5,22 +5,6 @@ from typing import Any
 
 from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
 
-COLUMNS = (
-    "result",
-    "tasks",
-    "success %",
-    "believed %",
-    "@0.25 / 0.5 / 1.0 %",
-    "distance",
-    "steps",
-    "SPL",
-    "contacts",
-    "error, expert",
-    "error, planned",
-    "calls / plan",
-    "ms / plan",
-)
-
 
 def report(folder: str = "runs/evaluate", output: str | None = None) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
@@ -43,51 +27,67 @@ def report(folder: str = "runs/evaluate", output: str | None = None) -> None:
 
 
 def results_table(results: list[dict[str, Any]]) -> str:
-    """Lay results out as a markdown table, by task kind and then in the given order, with what one must know to read it."""
+    """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
     kinds = list(dict.fromkeys(kind for result in results for kind in result["tasks"]))
-    rows = [COLUMNS] + [
-        _row(result["name"], kind, result["tasks"][kind])
+    cells = [
+        _cells(result["name"], kind, result["tasks"][kind])
         for kind in kinds
         for result in results
         if kind in result["tasks"]
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    header = list(dict.fromkeys(column for row in cells for column in row))
+    rows = [header] + [[row.get(column, "") for column in header] for row in cells]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     commits = sorted({str(result["provenance"]["commit"]) for result in results})
     machines = sorted({result["provenance"]["machine"] for result in results})
-    notes = [
-        "",
-        "Success: first hit of the goal region (radius 0.1) in the environment, with the 95 % Wilson interval and the",
-        "number of tasks. Believed: the first plan reaches it according to the model. Error: distance between the model's",
-        "open-loop rollout and the truth, mean over the first 25 steps, on the expert's and on the executed trajectories",
-        "of the same tasks. Calls: model steps per plan and task, a backward pass counting as much as a forward one. Time:",
-        "wall time per plan when all tasks are planned together.",
-        f"Commit {', '.join(commits)}; {'; '.join(machines)}.",
-    ]
-    return "\n".join(lines + notes)
+    return "\n".join([*lines, "", *NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."])
 
 
-def _row(name: str, kind: str, metrics: dict[str, Any]) -> tuple[str, ...]:
-    thresholds = list(metrics["success"].values())
-    success, error, planning = thresholds[0], metrics["model_error"], metrics["planning"]
-    return (
-        name,
-        kind,
-        f"{100 * success['rate']:.1f} [{100 * success['low']:.1f}, {100 * success['high']:.1f}] / {metrics['count']}",
-        "" if metrics["believed_success"] is None else f"{100 * metrics['believed_success']['rate']:.1f}",
-        " / ".join(f"{100 * threshold['rate']:.0f}" for threshold in thresholds[1:]),
-        f"{metrics['final_distance']['mean']:.2f}",
-        _number(metrics["steps_to_success"], 1),
-        _number(metrics["spl"], 2),
-        _number(metrics["wall_contacts"], 1),
-        "" if error is None or "expert" not in error else f"{error['expert']['open_loop']:.4f}",
-        "" if error is None else f"{error['planned']['open_loop']:.4f}",
-        "" if planning is None else f"{planning['model_calls_per_plan']:,.0f}",
-        "" if planning is None else f"{1000 * planning['seconds_per_plan']:.1f}",
-    )
+NOTES = (
+    "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval; number of tasks.",
+    "- believed: the first plan comes that near according to the model it was made with.",
+    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps, on the",
+    "  expert's trajectories and on the executed ones, same tasks.",
+    "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
+    "- ms: wall time per plan when all tasks are planned together.",
+    "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
+    "",
+)
+
+
+def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
+    """Make one row, column by column; what does not apply is left out."""
+    first, *others = metrics["success"]
+    success = metrics["success"][first]
+    row = {
+        "result": name,
+        "tasks": kind,
+        f"success@{first} %": f"{_percent(success['rate'])} [{_percent(success['low'])}, {_percent(success['high'])}] "
+        f"/ {metrics['count']}",
+        "believed %": _percent(metrics["believed_success"]["rate"]) if metrics["believed_success"] else "",
+    }
+    row |= {f"@{other} %": _percent(metrics["success"][other]["rate"]) for other in others}
+    row |= {
+        "distance": f"{metrics['final_distance']['mean']:.2f}",
+        "steps": _number(metrics["steps_to_success"], 1),
+        "SPL": _number(metrics["spl"], 2),
+        "contacts": _number(metrics["wall_contacts"], 1),
+    }
+    if metrics["model_error"]:
+        error = metrics["model_error"]
+        for trajectories in ("expert", "planned"):
+            if trajectories in error:
+                row[f"error@{error['horizon']} {trajectories}"] = f"{error[trajectories]['open_loop']:.4f}"
+    if metrics["planning"]:
+        row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
+        row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"
+    return row
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f}"
 
 
 def _number(value: float | None, digits: int) -> str:

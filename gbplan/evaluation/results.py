@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,14 +24,13 @@ RESULT_FILE = "result.json"
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
     """Open a text file that appears under ``path`` only when it is complete."""
-    handle = tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, newline="")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with handle:
-            yield handle
-        os.replace(handle.name, path)
-    except BaseException:
-        os.unlink(handle.name)
-        raise
+        with draft.open("w", newline="") as file:
+            yield file
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_result(folder: Path, result: dict[str, Any], records: dict[str, dict[str, NDArray]]) -> None:

@@ -34,7 +34,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} cannot be read as a checkpoint of plain data ({reason}); was it made by gbplan?"
         ) from None
     except (RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), "the file ends early")
         raise ValueError(
             f"{path} is not a complete checkpoint ({reason}); it may have been cut off while being written or copied: "
             "use another one, such as last.ckpt or best.ckpt of the same run"

@@ -83,7 +83,8 @@ class WorldModelModule(L.LightningModule):
         optimizer = self.optimizer(self.world_model.parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}}
+        scheduler = {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_fit_start(self) -> None:
         """Check that data and model fit each other, and give the model its starting point."""
@@ -100,7 +101,7 @@ class WorldModelModule(L.LightningModule):
                     "the world model has no normalisation statistics yet; train with a TrajectoryDataModule, call "
                     "world_model.set_statistics(...) first, or start from a checkpoint with init_from"
                 )
-            statistics = datamodule.statistics()
+            statistics = datamodule.statistics
             key = self.world_model.encoder.observation_key
             self.world_model.set_statistics(
                 statistics.observation_mean[key].to(self.device),
@@ -110,7 +111,32 @@ class WorldModelModule(L.LightningModule):
             )
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
-        raise NotImplementedError
+        """Raise ValueError unless the data's observations, actions and goals are those the model is sized for."""
+        model, shapes = self.world_model, datamodule.observation_shapes
+        with torch.no_grad():
+            blank = {key: torch.zeros(1, *shape, device=self.device) for key, shape in shapes.items()}
+            goal, latent = model.encode_goal(blank["desired_goal"]), model.encoder(blank[model.encoder.observation_key])
+            sizes = {
+                "latents": (tuple(latent.shape[1:]), model.latent_shape),
+                "actions": ((datamodule.action_dim,), (model.action_dim,)),
+            }
+            if latent.shape[1:] == model.latent_shape:
+                sizes["goals"] = (tuple(goal.shape[1:]), tuple(model.achieved_goal(latent).shape[1:]))
+        for name, (data, own) in sizes.items():
+            if data != own:
+                raise ValueError(
+                    f"the data's {name} have shape {data}, the world model's {own}; set the sizes of its encoder and "
+                    f"predictor to the data's, or name datasets of the environment it was made for"
+                )
+
+    def on_train_epoch_end(self) -> None:
+        """Stop a training that has diverged before its weights replace a good checkpoint."""
+        loss = self.trainer.callback_metrics.get("train/loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise ValueError(
+                f"the training loss became {float(loss)} in epoch {self.current_epoch}; lower the learning rate, or "
+                "resume from best.ckpt, which was saved before"
+            )
 
     def loss(self, batch: Batch) -> Tensor:
         """Training loss of one batch of windows.

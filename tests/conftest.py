@@ -1,0 +1,59 @@
+"""What tests of several rooms share: a small dataset, and a model trained on it for a moment."""
+
+import pytest
+import torch
+
+from gbplan.cli import run
+from gbplan.data import collect
+from gbplan.policies import ExpertPolicy
+
+TINY = "door-wall/tiny-v0"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Two tests' threads on two cores would wait for each other."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def dataset_root(tmp_path_factory):
+    """Folder with the dataset ``door-wall/tiny-v0``: 60 expert episodes."""
+    root = tmp_path_factory.mktemp("datasets")
+    collect("DoorWall-v0", TINY, ExpertPolicy(action_noise=0.3), episodes=60, root=str(root), progress=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def fit(dataset_root):
+    """Return a function that runs ``gbplan fit`` with the base configuration on the small dataset."""
+
+    def fit(folder, *args, epochs=2):
+        run(
+            [
+                "fit",
+                "--config=configs/door_wall/base.yaml",
+                f"--trainer.default_root_dir={folder}",
+                f"--trainer.max_epochs={epochs}",
+                "--trainer.enable_progress_bar=false",
+                "--trainer.enable_model_summary=false",
+                "--trainer.check_val_every_n_epoch=1",
+                "--checkpoint.every_n_epochs=1",
+                f"--data.datasets=[{TINY}]",
+                f"--data.root={dataset_root}",
+                "--data.batch_size=256",
+                "--data.validation_steps=10",
+                "--data.validation_fraction=0.2",
+                "--model.validation_horizons=[1,5,10]",
+                *args,
+            ]
+        )
+        return folder
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def base_run(fit, tmp_path_factory):
+    """Folder of a finished run of two epochs."""
+    return fit(tmp_path_factory.mktemp("base") / "run")

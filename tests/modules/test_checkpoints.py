@@ -1,0 +1,66 @@
+import lightning as L
+import pytest
+import torch
+from torch import nn
+
+from gbplan.modules import load_world_model_weights, read_checkpoint, world_model_weights
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+
+
+@pytest.fixture
+def good(base_run):
+    return base_run / "last.ckpt"
+
+
+def test_weights_are_those_of_the_world_model_without_its_prefix(good):
+    model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 2))
+    assert world_model_weights(good).keys() == model.state_dict().keys()
+    load_world_model_weights(model, good)
+    assert model.has_statistics
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint at .*none.ckpt; train one with `gbplan fit`"):
+        read_checkpoint(tmp_path / "none.ckpt")
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
+def test_truncated_file_is_called_incomplete(good, tmp_path, keep):
+    data = good.read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(data[: int(keep * len(data))])
+    with pytest.raises(ValueError, match=r"cut.ckpt (is not a complete checkpoint|cannot be read)"):
+        read_checkpoint(tmp_path / "cut.ckpt")
+
+
+def test_file_of_something_else_is_refused(tmp_path):
+    (tmp_path / "text.ckpt").write_text("not a checkpoint at all")
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match=r"text.ckpt (is not a complete checkpoint|cannot be read)"):
+        read_checkpoint(tmp_path / "text.ckpt")
+    with pytest.raises(ValueError, match="other.ckpt is not a Lightning checkpoint"):
+        read_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_checkpoint_of_another_class_is_refused(tmp_path):
+    class Other(L.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+    torch.save({"state_dict": Other().state_dict()}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match="holds no world model .*it was trained by another class"):
+        world_model_weights(tmp_path / "other.ckpt")
+
+
+def test_weights_that_are_not_finite_are_named(good, tmp_path):
+    checkpoint = read_checkpoint(good)
+    checkpoint["state_dict"]["world_model.predictor.net.2.weight"][3, 4] = torch.nan
+    torch.save(checkpoint, tmp_path / "nan.ckpt")
+    with pytest.raises(ValueError, match=r"NaN or infinite \(predictor.net.2.weight\)"):
+        world_model_weights(tmp_path / "nan.ckpt")
+
+
+def test_model_of_another_size_is_refused_with_both_sizes(good):
+    model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, hidden_sizes=(64, 64)))
+    with pytest.raises(ValueError, match=r"predictor.net.0.bias: \(128,\) in the file, \(64,\) here"):
+        load_world_model_weights(model, good)
