@@ -159,10 +159,10 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
-        super().reset(seed=seed)
         given = check_options(options, ("state", "goal"))
         state = check_states(self.world, given["state"])[0].tolist() if "state" in given else None
         goal = check_goals(given["goal"])[0].tolist() if "goal" in given else None
+        super().reset(seed=seed)
         self._state, goal = draw_task(self.world, self.np_random, state, goal)
         self._goal = np.array(goal, np.float32)
         self._trail = [(self._state[0], self._state[1])]

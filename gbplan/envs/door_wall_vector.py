@@ -182,13 +182,13 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The rows' random generators, as Gymnasium's SyncVectorEnv has them."""
-        self._seed(None, list(range(self.num_envs)))
+        self._seed(None, [])
         return tuple(self._generators)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seeds of the rows' random generators."""
-        self._seed(None, list(range(self.num_envs)))
+        self._seed(None, [])
         return tuple(self._seeds)
 
     def _seed(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> None:
@@ -202,8 +202,10 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         if len(seeds) != self.num_envs:
             raise ValueError(f"expected one seed for each of {self.num_envs} rows, got {len(seeds)} seeds")
         if not self._generators:
-            rows, drawn = list(range(self.num_envs)), [seeding.np_random() for _ in range(self.num_envs)]
+            # The first reset is of all rows.
+            drawn = [seeding.np_random(value) for value in seeds]
             self._generators, self._seeds = [rng for rng, _ in drawn], [value for _, value in drawn]
+            return
         for row in rows:
             if seeds[row] is not None:
                 self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])

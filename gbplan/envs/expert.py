@@ -101,7 +101,9 @@ def _walk(world: World, position: Floats, goal: Floats) -> Floats:
     # First to the doorway, at a distance from the wall, then through it: between two heights inside the door every
     # height is inside.
     doorway = np.stack([np.where(in_doorway, -side, side) * CLEARANCE, through], axis=-1)
-    straight = ~beyond | (height == through)
+    # A line through the door may still run inside the wall's skin before it gets there.
+    off_wall = in_doorway | (np.abs(position[..., 0]) > CLEARANCE / 2)
+    straight = ~beyond | (height == through) & off_wall
     action = (np.where(straight[..., None], goal, doorway) - position) / world.step_size
     return action / np.maximum(np.abs(action).max(axis=-1, keepdims=True), 1.0)
 

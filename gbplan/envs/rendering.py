@@ -15,7 +15,7 @@ SCALE = (SIZE - 2 * MARGIN) / (2 * HALF_SIZE)  # pixels per world unit
 
 BACKGROUND = (250, 250, 247)
 WALL = (52, 58, 64)
-DOOR = (214, 236, 214)
+DOOR = (176, 224, 176)
 TRAIL = (120, 160, 220)
 AGENT = (25, 90, 190)
 GOAL = (215, 60, 50)
