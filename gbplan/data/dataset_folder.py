@@ -4,6 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.storage.datasets_root_dir import get_dataset_path
 
 
@@ -17,10 +18,11 @@ def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
     Raises:
         ValueError: the id is not of that form.
     """
-    if not re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", dataset_id):
+    # Minari's own pattern too: it asks for two characters before the first slash.
+    if not re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", dataset_id) or not DATASET_ID_RE.fullmatch(dataset_id):
         raise ValueError(
-            f"a dataset id looks like 'door_wall/expert-v0' (letters, digits, - and _, then -v and a number), "
-            f"got {dataset_id!r}"
+            "a dataset id looks like 'door_wall/expert-v0' (two or more of letters, digits, - and _, then -v and a "
+            f"number), got {dataset_id!r}"
         )
     # absolute, because Minari's readers would resolve a relative path twice
     return Path(root, dataset_id).absolute() if root is not None else get_dataset_path(dataset_id)

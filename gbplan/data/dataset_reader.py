@@ -79,7 +79,7 @@ def read_dataset(
     read = _read_arrays if plain else _read_through_minari
     try:
         trajectories = _lay(list(read(dataset, list(observation_space), infos)))
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(dataset_id, folder, error) from None
     trajectories.require_finite(f"the dataset {dataset_id}")
     return trajectories, DatasetInfo(dataset_id, dataset.env_spec, observation_space, action_space, metadata)
@@ -99,15 +99,15 @@ def _read_arrays(dataset: minari.MinariDataset, keys: list[str], infos: bool) ->
     h5py's low-level interface, because with some 10 small arrays per episode the time goes into opening them; HDF5
     converts to float32 while reading.
     """
-    wanted: dict[str, type] = {f"observations/{key}": np.float32 for key in keys}
-    wanted |= {"actions": np.float32, "rewards": np.float64, "terminations": np.bool_}
+    wanted: dict[str, type | None] = {f"observations/{key}": np.float32 for key in keys}
+    wanted |= {"actions": np.float32, "rewards": np.float64, "terminations": None}
     with h5py.File(os.path.join(dataset.storage.data_path, "main_data.hdf5"), "r") as file:
         for e in dataset.episode_indices:
             group = h5py.h5g.open(file.id, f"episode_{e}".encode())
             episode = {}
             for path, dtype in wanted.items():
                 stored = h5py.h5d.open(group, path.encode())
-                episode[path] = np.empty(stored.shape, dtype)
+                episode[path] = np.empty(stored.shape, dtype or stored.dtype)
                 stored.read(h5py.h5s.ALL, h5py.h5s.ALL, episode[path])
             if infos and "infos" in file[f"episode_{e}"]:
                 for name, item in file[f"episode_{e}/infos"].items():

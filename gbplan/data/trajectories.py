@@ -65,7 +65,8 @@ class Trajectories:
 
     def select(self, episodes: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> "Trajectories":
         """Return the given episodes, in the given order (or by boolean mask)."""
-        chosen = np.arange(len(self))[np.asarray(episodes)]
+        wanted = np.asarray(episodes)
+        chosen = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         starts = self.starts
         frames = [np.arange(starts[e], starts[e] + self.lengths[e] + 1) for e in chosen]
         index = np.concatenate(frames) if frames else np.zeros(0, np.int64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -27,10 +28,15 @@ class FrameLayout:
     observation_shapes: dict[str, tuple[int, ...]]
     action_dim: int
 
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Columns of each observation, then of the action."""
+        return [*map(prod, self.observation_shapes.values()), self.action_dim]
+
     @property
     def width(self) -> int:
         """Numbers in a frame."""
-        return sum(map(prod, self.observation_shapes.values())) + self.action_dim
+        return sum(self.sizes)
 
     def pack(self, observations: Mapping[str, Any], actions: Any) -> Tensor:
         """Join observations ``(F, ...)`` and actions ``(F, A)`` into frames ``(F, width)``, float32."""
@@ -40,8 +46,7 @@ class FrameLayout:
 
     def unpack(self, frames: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Split frames ``(..., width)`` into observations ``(..., *shape)`` and actions ``(..., A)``, as views."""
-        sizes = [prod(shape) for shape in self.observation_shapes.values()]
-        *parts, actions = frames.split([*sizes, self.action_dim], dim=-1)
+        *parts, actions = frames.split(self.sizes, dim=-1)
         shapes = self.observation_shapes.items()
         return {
             key: part if len(shape) == 1 else part.unflatten(-1, shape)
