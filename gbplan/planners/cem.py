@@ -19,7 +19,8 @@ class CEMPlanner(Planner):
     The first sample of each iteration is the mean itself. Standard deviations are counted in half ranges of the action
     box, ``(high - low) / 2``.
 
-    It calls the model ``num_samples * iterations * H`` times per task.
+    A task costs ``num_samples * iterations * H`` model calls. The CEM that is common in the field draws white noise,
+    ``proposal="white"``, ``init_std=1``; the defaults are those of ``GradientPlanner``, for a fair comparison.
     """
 
     def __init__(
@@ -28,9 +29,9 @@ class CEMPlanner(Planner):
         iterations: int = 30,
         num_samples: int = 300,
         num_elites: int = 30,
-        proposal: Proposal = "white",
+        proposal: Proposal = "knots",
         num_knots: int = 5,
-        init_std: float = 1.0,
+        init_std: float = 2.0,
         min_std: float = 0.05,
     ) -> None:
         """Set the budget and the spread.

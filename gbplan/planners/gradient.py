@@ -37,14 +37,14 @@ class GradientPlanner(Planner):
     def __init__(
         self,
         horizon: int = 50,
-        iterations: int = 100,
+        iterations: int = 50,
         lr: float = 0.1,
         optimizer: Optimizer = "adam",
-        num_samples: int = 64,
+        num_samples: int = 128,
         restarts: int = 4,
         proposal: Proposal | Literal["zero"] = "knots",
         num_knots: int = 5,
-        init_std: float = 1.0,
+        init_std: float = 2.0,
         action_noise: float = 0.0,
         bounds: Bounds = "clip",
         patience: int | None = None,
@@ -62,7 +62,8 @@ class GradientPlanner(Planner):
             proposal: candidates are white noise, noise correlated in time through knots, or the one that stays in the
                 middle of the action box ("zero", which takes ``num_samples`` 1).
             num_knots: knots per candidate, for ``proposal="knots"``.
-            init_std: standard deviation of the candidates (at the knots) before they are clipped to the bounds.
+            init_std: standard deviation of the candidates (at the knots) before they are clipped to the bounds; at 2,
+                arcs spend most of their time at full speed.
             action_noise: standard deviation of the noise added after each descent step.
             bounds: keep to the action box by clipping after each step, or by descending on ``u`` with
                 ``action = center + half range * tanh(u)``.
