@@ -31,11 +31,11 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
 
     ## Reset options
 
-    | Key          | Shape                  | Meaning                                                                |
-    |--------------|------------------------|------------------------------------------------------------------------|
-    | `reset_mask` | (N,), bool array       | rows to reset; the others keep their state and their last observation |
-    | `state`      | (N, D), or (D,) for all| start states; only rows that are reset are read                        |
-    | `goal`       | (N, 2), or (2,) for all| goals; only rows that are reset are read                               |
+    | Key          | Shape                   | Meaning                                                               |
+    |--------------|-------------------------|-----------------------------------------------------------------------|
+    | `reset_mask` | (N,), bool array        | rows to reset; the others keep their state and their last observation |
+    | `state`      | (N, D), or (D,) for all | start states; only rows that are reset are read                       |
+    | `goal`       | (N, 2), or (2,) for all | goals; only rows that are reset are read                              |
 
     Info entries are arrays ``(N,)`` with masks ``_is_success``, ``_distance``, ``_contact`` of the rows they are about.
     """
