@@ -260,7 +260,7 @@ class TrajectoryDataModule(LightningDataModule):
                 f"added trajectories must have actions of shape {(layout.action_dim,)}, "
                 f"got {trajectories.actions.shape[1:]}"
             )
-        trajectories.require_finite("the added trajectories")
+        trajectories.require_finite("the data to add")
         frames = layout.pack(trajectories.observations, trajectories.actions)
         self.buffer.extend(frames, torch.from_numpy(trajectories.lengths))
 

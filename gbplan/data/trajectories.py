@@ -89,7 +89,7 @@ class Trajectories:
             ValueError: one is; names the entry and the episode.
         """
         for what, array in {**self.observations, "actions": self.actions}.items():
-            bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            bad = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
             if bad.any():
                 episode = int(np.searchsorted(self.starts, int(bad.argmax()), side="right")) - 1
                 raise ValueError(

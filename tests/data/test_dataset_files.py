@@ -206,9 +206,7 @@ def test_an_unknown_id_is_answered_with_the_known_ones(tmp_path, ladder, stored)
         read_dataset("toy-v0", tmp_path)
     stored(ladder(2), "toys/toy-v0")
     stored(ladder(2), "toy-v1")
-    with pytest.raises(
-        FileNotFoundError, match=r"no dataset toy-v2 in .*, which has toys/toy-v0, toy-v1; make it with"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no dataset toy-v2 in .*, which has toy-v1, toys/toy-v0; make"):
         read_dataset("toy-v2", tmp_path)
 
 

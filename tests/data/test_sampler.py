@@ -1,0 +1,75 @@
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import SequentialSampler
+
+from gbplan.data.sampler import EpochSampler, TensorBatchSampler
+
+SEEDS = st.integers(0, 2**32)
+
+
+@given(st.integers(1, 50), SEEDS, st.integers(0, 1000))
+def test_an_epoch_over_one_source_holds_every_index_once(size, seed, epoch):
+    sampler = EpochSampler([size], [size], seed, epoch)
+    assert sorted(sampler) == list(range(size))
+    assert len(sampler) == size
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 40)), min_size=1, max_size=4), SEEDS)
+def test_each_source_gives_its_draws_and_each_index_nearly_equally_often(sources, seed):
+    sizes, draws = zip(*sources, strict=True)
+    counted, first = Counter(EpochSampler(sizes, draws, seed)), 0
+    assert sum(counted.values()) == sum(draws)
+    for size, number in sources:
+        times = [counted[i] for i in range(first, first + size)]
+        assert sum(times) == number
+        assert max(times) - min(times) <= 1
+        first += size
+
+
+@given(SEEDS, st.integers(0, 1000))
+def test_order_depends_on_seed_and_epoch_only(seed, epoch):
+    torch.rand(3)  # the global stream plays no part
+    constructed = EpochSampler([30, 20], [25, 25], seed, epoch)
+    told = EpochSampler([30, 20], [25, 25], seed)
+    told.set_epoch(epoch)
+    before = torch.get_rng_state()
+    order = list(constructed)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert order == list(told) == list(constructed)
+
+
+def test_epochs_and_seeds_are_shuffled_differently_and_sources_mixed():
+    orders = {
+        tuple(EpochSampler([20, 20], [20, 20], seed, epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0), (5, 0), (0, 5)]
+    }
+    assert len(orders) == 5
+    first_half = next(iter(orders))[:20]
+    assert any(i < 20 for i in first_half)
+    assert any(i >= 20 for i in first_half)
+
+
+def test_drawing_from_an_empty_source_is_refused():
+    with pytest.raises(ValueError, match="cannot draw 3 samples from source 1, which has 0"):
+        EpochSampler([5, 0], [5, 3], 0)
+    with pytest.raises(ValueError, match="cannot draw -1 samples"):
+        EpochSampler([5], [-1], 0)
+    assert sorted(EpochSampler([5, 0], [5, 0], 0)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("drop_last", "sizes"), [(False, [4, 4, 2]), (True, [4, 4])])
+def test_batches_are_tensors_in_the_samplers_order(drop_last, sizes):
+    sampler = EpochSampler([10], [10], 3)
+    batches = TensorBatchSampler(sampler, 4, drop_last)
+    found = list(batches)
+    assert [len(batch) for batch in found] == sizes
+    assert len(batches) == len(sizes)
+    assert torch.cat(found).tolist() == list(sampler)[: sum(sizes)]
+
+
+def test_batches_accept_any_sampler_in_place_of_ours():
+    found = list(TensorBatchSampler(SequentialSampler(range(5)), 2, False))
+    assert [batch.tolist() for batch in found] == [[0, 1], [2, 3], [4]]
