@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, TensorBatchSampler
-from gbplan.data.statistics import Statistics, moments
+from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, FrameLayout, WindowDataset, deliver, window_starts
 
@@ -139,8 +139,6 @@ class TrajectoryDataModule(LightningDataModule):
         ]
         training = [train for train, _ in split]
         together = Trajectories.concatenate(training)
-        lengths = torch.from_numpy(together.lengths)
-        starts = window_starts(lengths, self.steps)
         sizes = [len(window_starts(torch.from_numpy(part.lengths), self.steps)) for part in training]
         for dataset_id, part, size in zip(self.dataset_ids, training, sizes, strict=True):
             if size == 0:
@@ -158,23 +156,12 @@ class TrajectoryDataModule(LightningDataModule):
                 f"{len(validation)} has {int(validation.lengths.max())}; lower validation_steps"
             )
 
-        acted = np.ones(len(together.actions), np.bool_)
-        acted[together.starts + together.lengths] = False  # last frames have no action
-        observed = {
-            key: moments(torch.from_numpy(together.observations[key]).float()) for key in layout.observation_shapes
-        }
-        action_mean, action_std = moments(torch.from_numpy(together.actions[acted]))
-        self._statistics = Statistics(
-            {key: mean for key, (mean, _) in observed.items()},
-            {key: std for key, (_, std) in observed.items()},
-            action_mean,
-            action_std,
-        )
+        self._statistics = statistics_of(together)
         self.env_spec = next((other.env_spec for _, other in read if other.env_spec is not None), None)
         self.observation_space = info.observation_space
         self.action_space = info.action_space
         self._frames = layout.pack(together.observations, together.actions)
-        self._starts = starts
+        self._starts = window_starts(torch.from_numpy(together.lengths), self.steps)
         self._sizes = sizes
         self._validation = WindowDataset(
             layout.pack(validation.observations, validation.actions), validation_starts, self.validation_steps, layout

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from gbplan.data.trajectories import Trajectories
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,18 @@ class Statistics:
     observation_std: dict[str, Tensor]
     action_mean: Tensor
     action_std: Tensor
+
+
+def statistics_of(trajectories: Trajectories) -> Statistics:
+    """Moments of all frames' observations, and of the actions taken."""
+    acted = np.ones(len(trajectories.actions), np.bool_)
+    acted[trajectories.starts + trajectories.lengths] = False  # an episode's last frame has no action
+    observed = {key: moments(torch.from_numpy(array)) for key, array in trajectories.observations.items()}
+    return Statistics(
+        {key: mean for key, (mean, _) in observed.items()},
+        {key: std for key, (_, std) in observed.items()},
+        *moments(torch.from_numpy(trajectories.actions[acted])),
+    )
 
 
 def moments(values: Tensor) -> tuple[Tensor, Tensor]:
