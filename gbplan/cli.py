@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import warnings
+from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,25 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-# Classes that a yaml may name by their short names must be imported here.
+# Importing these rooms also lets a yaml name their classes by their short names.
 from gbplan.data import TrajectoryDataModule, collect
+from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation
 from gbplan.modules import WorldModelModule
+from gbplan.networks import WorldModel
+from gbplan.objectives import Objective
+from gbplan.planners import Planner
 
 COMMANDS: dict[str, Callable[..., Any]] = {"collect": collect, "evaluate": run_evaluation, "report": report}
+
+# Arguments of `evaluate` that are objects. Added by themselves, they may be given by short name, as a yaml file of
+# their own, or in --config; and what is wrong with one is said without the alternatives of an optional type.
+PARTS: dict[str, tuple[type, str]] = {
+    "world_model": (WorldModel, "A model that needs no training, instead of a checkpoint: PerfectDoorWallModel."),
+    "policy": (Policy, "A policy that needs no planner: StraightLinePolicy, ConstantPolicy, ExpertPolicy, ..."),
+    "planner": (Planner, "Finds the actions: GradientPlanner, CEMPlanner, ..., or a yaml file of one."),
+    "objective": (Objective, "What the planner minimises; ReachGoal if not given."),
+}
 
 
 class GBPlanCLI(LightningCLI):
@@ -81,30 +95,39 @@ def require_writable(folder: Path) -> None:
 
 def build_parser() -> ArgumentParser:
     """Make the parser of the commands that need no Trainer; Lightning's own are listed for ``--help``."""
-    parser = ArgumentParser(prog="gbplan", description="World models that a gradient-based planner can trust.")
+    parser = ArgumentParser(
+        prog="gbplan", description="World models that a gradient-based planner can trust.", exit_on_error=False
+    )
     subcommands = parser.add_subcommands()
     for name, function in COMMANDS.items():
-        command = ArgumentParser()
+        command = ArgumentParser(exit_on_error=False)
         command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
-        command.add_function_arguments(function)
+        parts = PARTS if function is run_evaluation else {}
+        command.add_function_arguments(function, as_positional=function is report, skip=set(parts))
+        for key, (base, meaning) in parts.items():
+            command.add_subclass_arguments(base, key, required=False, help=meaning)
         subcommands.add_subcommand(name, command, help=(function.__doc__ or "").splitlines()[0])
     for name in LightningCLI.subcommands():
-        subcommands.add_subcommand(
-            name, ArgumentParser(), help=f"Lightning's Trainer.{name}; see gbplan {name} --help."
-        )
+        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's Trainer.{name}.")
     return parser
 
 
 def run(args: Sequence[str]) -> None:
     """Parse and run one command; errors are raised."""
-    if args and args[0] in LightningCLI.subcommands():
+    stock = LightningCLI.subcommands()
+    if args and args[0] in stock:
+        raising = {"exit_on_error": False}
         GBPlanCLI(
             WorldModelModule,
             TrajectoryDataModule,
             subclass_mode_model=True,
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
-            parser_kwargs={"prog": "gbplan"},
+            parser_kwargs={
+                "prog": "gbplan",
+                "exit_on_error": False,
+                **{key: {"exit_on_error": False} for key in stock},
+            },
             args=list(args),
         )
         return
@@ -123,17 +146,26 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Exits with 2 and one line on bad input, and with 130 when interrupted. ``GBPLAN_DEBUG=1`` shows the traceback.
     """
-    # In-memory data needs no loader workers, and nothing a user could do about these.
+    # In-memory data needs no loader workers, and there is nothing a user could do about the others.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
     try:
         run(sys.argv[1:] if args is None else args)
-    except (ValueError, TypeError, OSError, gym.error.Error, MisconfigurationException) as error:
+    except (ArgumentError, ValueError, TypeError, OSError, gym.error.Error, MisconfigurationException) as error:
         if os.environ.get("GBPLAN_DEBUG"):
             raise
-        print(f"gbplan: error: {error}", file=sys.stderr)
+        print(f"gbplan: error: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("gbplan: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def one_line(message: str) -> str:
+    """Condense a message; jsonargparse lists every alternative of an optional type, of which one is to the point."""
+    noise = ("Does not validate", "- Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
+    lines = [line.strip() for line in message.splitlines()]
+    kept = [line for line in lines if line and not line.startswith((*noise, "Given value", "- Expected a path but"))]
+    return " ".join(line.removeprefix("- ") for line in kept)

@@ -6,7 +6,7 @@ from typing import Any
 from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
 
 
-def report(folder: str = "runs/evaluate", output: str | None = None) -> None:
+def report(folder: str, output: str | None = None) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
     Args:

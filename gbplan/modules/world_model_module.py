@@ -167,7 +167,7 @@ class WorldModelModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute and log the loss."""
         loss = self.loss(batch)
-        self.log("train/loss", loss, batch_size=len(batch["actions"]))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch["actions"]))
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

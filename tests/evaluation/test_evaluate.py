@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from gbplan.data import make_vector_env
+from gbplan.evaluation import Tasks, evaluate, sample_tasks
+from gbplan.networks import PerfectDoorWallModel
+from gbplan.objectives import ReachGoal
+from gbplan.planners import GradientPlanner
+from gbplan.policies import ExpertPolicy, PlannerPolicy, StraightLinePolicy
+
+
+def hand_made():
+    """One task straight through the door, one straight at the wall."""
+    return Tasks(
+        env_id="DoorWall-v0",
+        kind="hand-made",
+        states=np.array([[-1.0, 0.0], [-1.0, 1.5]], np.float32),
+        goals=np.array([[1.0, 0.0], [1.0, 1.5]], np.float32),
+        seeds=np.array([1, 2]),
+    )
+
+
+@pytest.fixture
+def envs():
+    envs = make_vector_env("DoorWall-v0", 2)
+    yield envs
+    envs.close()
+
+
+def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
+    result = evaluate(StraightLinePolicy(), envs, hand_made())
+    # 2.0 away at 0.1 per step: within 1.0 after 11 steps (at 0.9), 0.5 after 16, 0.25 after 18, 0.1 after 20; float32
+    # rounding of the action leaves the distances a hair's breadth beside the multiples of 0.1
+    hits = {key: column.tolist() for key, column in result.records.items() if key.startswith("first_hit")}
+    assert hits["first_hit@0.25"] == [18, -1]
+    assert hits["first_hit@0.1"][0] in (19, 20)
+    assert hits["first_hit@0.5"][0] in (15, 16)
+    assert hits["first_hit@1"][0] in (10, 11)
+    assert hits["first_hit@0.1"][1] == -1
+    assert result.metrics["success"]["0.1"]["rate"] == 0.5
+    assert result.records["final_distance"][1] == pytest.approx(1.001, abs=1e-3)  # a skin before the wall
+    assert result.metrics["wall_contacts"] > 40
+    assert result.metrics["believed_success"] is None
+    assert result.metrics["planning"] is None
+    # the one success is as short as can be; around the door edge the other is sqrt(1 + 1) on either side
+    np.testing.assert_allclose(result.records["shortest_path"], [2.0, 2 * np.sqrt(2.0)], rtol=1e-6)
+    assert result.metrics["spl"] == pytest.approx(0.5)
+
+
+def test_expert_reaches_every_detour_task_in_few_steps():
+    tasks = sample_tasks(kind="detour", count=64, split="training")
+    result = evaluate(ExpertPolicy(), make_vector_env("DoorWall-v0", 64), tasks)
+    assert result.metrics["success"]["0.1"]["rate"] == 1.0
+    assert result.metrics["spl"] > 0.85
+
+
+def test_tasks_in_several_batches_give_the_same_records_as_all_at_once():
+    tasks = sample_tasks(kind="uniform", count=10, split="training")
+    whole = evaluate(StraightLinePolicy(), make_vector_env("DoorWall-v0", 10), tasks)
+    parts = evaluate(StraightLinePolicy(), make_vector_env("DoorWall-v0", 4), tasks)  # 4 + 4 + 2
+    assert parts.metrics["count"] == 10
+    for name, column in whole.records.items():
+        np.testing.assert_array_equal(column, parts.records[name])
+
+
+def test_a_planner_on_the_perfect_model_is_right_about_what_it_believes(envs):
+    policy = PlannerPolicy(
+        PerfectDoorWallModel(), ReachGoal(), GradientPlanner(horizon=40, iterations=20), replan_every=40
+    )
+    result = evaluate(policy, envs, hand_made())
+    believed = result.records["believed_distance"] < 0.1
+    np.testing.assert_array_equal(believed, result.records["first_hit@0.1"] >= 0)
+    assert believed[0]
+    assert result.metrics["model_error"]["planned"]["open_loop"] < 1e-5
+    assert result.metrics["model_error"]["expert"]["one_step"] < 1e-6
+    assert result.metrics["planning"]["plans"] == 2
+    assert result.imagined.shape == (2, 40, 2)
+    assert "believed" in result.summary()
+
+
+def test_tasks_that_start_solved_are_refused(envs):
+    tasks = hand_made()
+    tasks.states[1] = [0.5, 1.5]
+    with pytest.raises(ValueError, match=r"tasks \[1\] start within 1.0 of their goal"):
+        evaluate(StraightLinePolicy(), envs, tasks)
+
+
+@pytest.mark.parametrize("thresholds", [(), (0.5, 0.1), (0.0, 0.1), (0.1, 0.1)])
+def test_thresholds_must_ascend(envs, thresholds):
+    with pytest.raises(ValueError, match="thresholds must be positive and ascending"):
+        evaluate(StraightLinePolicy(), envs, hand_made(), thresholds=thresholds)

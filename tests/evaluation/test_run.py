@@ -1,0 +1,104 @@
+import csv
+import json
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gbplan.evaluation import report, run_evaluation
+from gbplan.evaluation.results import RESULT_FILE, read_result
+from gbplan.planners import GradientPlanner
+from gbplan.policies import StraightLinePolicy
+
+FEW = {"count": 4, "kinds": ["detour"], "split": "validation"}
+
+
+@pytest.fixture(scope="module")
+def evaluated(base_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    planner = GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1)
+    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), planner=planner, **FEW)
+    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), **FEW)
+    return folder
+
+
+def test_result_says_what_was_measured_and_how(evaluated):
+    result = read_result(evaluated / "base" / RESULT_FILE)
+    assert result["name"] == "base"
+    assert result["method"]["planner"]["class"] == "GradientPlanner"
+    assert result["method"]["planner"]["iterations"] == 2
+    assert result["method"]["mode"] == "MPC"
+    assert result["environment"]["split"] == "validation"
+    metrics = result["tasks"]["detour"]
+    assert metrics["count"] == 4
+    assert list(metrics["success"]) == ["0.1", "0.25", "0.5", "1"]
+    assert metrics["planning"]["model_calls_per_plan"] == 10 * (4 + 2 * 2 + 1)
+    assert {"expert", "planned"} <= metrics["model_error"].keys()
+    assert result["provenance"]["torch"]
+
+
+def test_csv_has_one_row_per_task(evaluated):
+    with (evaluated / "base" / "detour.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["task"] for row in rows] == ["0", "1", "2", "3"]
+    assert float(rows[0]["start_distance"]) > 1.0
+
+
+def test_tensorboard_shows_scalars_and_a_figure_of_paths(evaluated):
+    events = EventAccumulator(str(evaluated / "base")).Reload()
+    tags = events.Tags()
+    assert {"detour/success/0.1/rate", "detour/believed_success/rate", "detour/final_distance/mean"} <= set(
+        tags["scalars"]
+    )
+    assert tags["images"] == ["detour/paths"]
+
+
+def test_report_lays_out_all_results(evaluated, capsys, tmp_path):
+    report(str(evaluated), output=str(tmp_path / "table.md"))
+    table = capsys.readouterr().out
+    assert table == (tmp_path / "table.md").read_text()
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("|")]
+    assert [row[1].strip() for row in rows[2:]] == ["base", "straight"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_existing_result_is_kept_unless_told_otherwise(evaluated):
+    folder = evaluated / "straight"
+    before = (folder / RESULT_FILE).read_bytes()
+    with pytest.raises(FileExistsError, match="already holds a result; .*--overwrite true"):
+        run_evaluation(str(folder), policy=StraightLinePolicy(), **FEW)
+    assert (folder / RESULT_FILE).read_bytes() == before
+    run_evaluation(str(folder), policy=StraightLinePolicy(), overwrite=True, **FEW)
+    assert json.loads((folder / RESULT_FILE).read_text())["tasks"] == json.loads(before)["tasks"]
+
+
+def test_failed_evaluation_leaves_no_result(tmp_path):
+    with pytest.raises(ValueError, match="task must be one of"):
+        run_evaluation(str(tmp_path / "run"), policy=StraightLinePolicy(), count=2, kinds=["no such kind"])
+    assert not (tmp_path / "run" / RESULT_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "give exactly one of --ckpt_path, --world_model and --policy, got none"),
+        ({"policy": StraightLinePolicy(), "ckpt_path": "x"}, "got ckpt_path and policy"),
+        ({"ckpt_path": "x"}, "a world model needs a planner"),
+        ({"policy": StraightLinePolicy(), "planner": GradientPlanner()}, "StraightLinePolicy does not plan"),
+    ],
+)
+def test_contradictory_arguments_are_named(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        run_evaluation(str(tmp_path / "run"), **arguments)
+
+
+def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
+        run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), planner=GradientPlanner())
+    with pytest.raises(FileNotFoundError, match="there are no results in"):
+        report(str(tmp_path))
+
+
+def test_broken_result_file_is_named(tmp_path):
+    (tmp_path / RESULT_FILE).write_text('{"name": ')
+    with pytest.raises(ValueError, match="is not a result file"):
+        report(str(tmp_path))

@@ -1,0 +1,162 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gbplan.cli import GBPlanCLI, build_parser, main, run
+from gbplan.data import TrajectoryDataModule
+from gbplan.modules import WorldModelModule
+
+CONFIGS = sorted(Path("configs").rglob("*.yaml"))
+PLANNERS = [path for path in CONFIGS if path.parent.name == "planners"]
+FITS = [path for path in CONFIGS if "trainer:" in path.read_text()]
+EVALUATIONS = [path for path in CONFIGS if path.name.startswith("evaluate")]
+COLLECTIONS = [path for path in CONFIGS if path.name.startswith("collect")]
+
+
+def test_every_config_is_parsed_by_one_of_the_tests_below():
+    assert set(CONFIGS) == {*PLANNERS, *FITS, *EVALUATIONS, *COLLECTIONS}
+
+
+@pytest.mark.parametrize("config", COLLECTIONS, ids=str)
+def test_collect_config_parses(config):
+    build_parser().parse_args(["collect", f"--config={config}"])
+
+
+@pytest.mark.parametrize("planner", PLANNERS, ids=str)
+@pytest.mark.parametrize("config", EVALUATIONS, ids=str)
+def test_evaluate_and_planner_configs_parse_and_build_together(config, planner):
+    parser = build_parser()
+    parsed = parser.parse_args(["evaluate", f"--config={config}", f"--planner={planner}", "--output=x"])
+    arguments = parser.instantiate(parsed)["evaluate"]
+    assert type(arguments["planner"]).__name__ == parsed["evaluate"]["planner"]["class_path"].rsplit(".", 1)[-1]
+
+
+@pytest.mark.parametrize("config", FITS, ids=str)
+def test_fit_config_parses_and_builds(config):
+    cli = GBPlanCLI(
+        WorldModelModule,
+        TrajectoryDataModule,
+        subclass_mode_model=True,
+        run=False,
+        save_config_callback=None,
+        args=[f"--config={config}"],
+    )
+    assert isinstance(cli.model, WorldModelModule)
+
+
+def test_equal_calls_config_spends_what_the_gradient_planner_spends():
+    import yaml
+
+    gradient, cem = (
+        yaml.safe_load(Path("configs/planners", name).read_text())["init_args"]
+        for name in ("gradient.yaml", "cem_equal_calls.yaml")
+    )
+    assert gradient["horizon"] == cem["horizon"]
+    refined = gradient["restarts"] * (2 * gradient["iterations"] + 1)
+    assert gradient["num_samples"] + refined == cem["num_samples"] * cem["iterations"]
+
+
+def test_planner_is_chosen_by_its_short_name():
+    parser = build_parser()
+    parsed = parser.parse_args(["evaluate", "--output=x", "--planner=CEMPlanner", "--planner.num_samples=77"])
+    planner = parser.instantiate(parsed)["evaluate"]["planner"]
+    assert (type(planner).__name__, planner.num_samples) == ("CEMPlanner", 77)
+
+
+def test_checkout_script_equals_the_installed_command():
+    script = subprocess.run([sys.executable, "cli.py", "--help"], capture_output=True, text=True, check=True)
+    command = subprocess.run(
+        [Path(sys.executable).with_name("gbplan"), "--help"], capture_output=True, text=True, check=True
+    )
+    assert script.stdout == command.stdout
+    for name in ("collect", "fit", "evaluate", "report"):
+        assert name in script.stdout
+
+
+def error_of(capsys, *args):
+    with pytest.raises(SystemExit) as exit_info:
+        main(args)
+    assert exit_info.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("gbplan: error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_unknown_dataset_is_one_line_that_says_what_to_do(capsys, tmp_path):
+    line = error_of(
+        capsys,
+        "fit",
+        "--config=configs/door_wall/base.yaml",
+        f"--data.root={tmp_path}",
+        f"--trainer.default_root_dir={tmp_path / 'run'}",
+    )
+    assert line.startswith("gbplan: error: there is no dataset door-wall/expert-v0")
+    assert "gbplan collect" in line
+
+
+def test_finished_run_is_not_trained_over(capsys, base_run, dataset_root):
+    before = (base_run / "last.ckpt").read_bytes()
+    line = error_of(
+        capsys,
+        "fit",
+        "--config=configs/door_wall/base.yaml",
+        f"--trainer.default_root_dir={base_run}",
+        f"--data.root={dataset_root}",
+    )
+    assert "already holds a run; resume it with --ckpt_path" in line
+    assert (base_run / "last.ckpt").read_bytes() == before
+
+
+def test_folder_that_cannot_be_written_is_named_before_training(capsys, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    line = error_of(
+        capsys, "fit", "--config=configs/door_wall/base.yaml", f"--trainer.default_root_dir={tmp_path / 'file' / 'run'}"
+    )
+    assert "cannot write to" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--planner=GradientPlanner", "--planner.horizon=0"), "horizon must be at least 1, got 0"),
+        (("--planner=CEMPlanner", "--planner.num_elites=400"), "num_elites must not exceed num_samples, got 400 > 300"),
+        (("--planner=GradientPlanner", "--planner.horizon=many"), "Expected a <class 'int'>. Got value: many"),
+        (("--planner=GradientPlanner", "--planner.horizn=3"), "Option 'horizn' is not accepted"),
+        (("--planner=NoSuchPlanner",), "NoSuchPlanner"),
+    ],
+)
+def test_bad_planner_arguments_are_one_line(capsys, tmp_path, arguments, message):
+    line = error_of(capsys, "evaluate", f"--output={tmp_path}", "--world_model=PerfectDoorWallModel", *arguments)
+    assert message in line
+
+
+def test_unknown_argument_is_one_line(capsys):
+    assert "--no_such_thing" in error_of(
+        capsys, "collect", "--config=configs/door_wall/collect.yaml", "--no_such_thing=1"
+    )
+    assert "no_such_thing" in error_of(
+        capsys, "fit", "--config=configs/door_wall/base.yaml", "--trainer.no_such_thing=1"
+    )
+    assert "no_such_command" in error_of(capsys, "no_such_command")
+
+
+def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, capsys):
+    root = tmp_path / "datasets"
+    run(["collect", "--config=configs/door_wall/collect.yaml", "--episodes=20", f"--root={root}", "--progress=false"])
+    model = fit(tmp_path / "run", f"--data.root={root}", "--data.datasets=[door-wall/expert-v0]", epochs=1)
+    run(
+        [
+            "evaluate",
+            "--config=configs/door_wall/evaluate.yaml",
+            "--planner=configs/planners/gradient.yaml",
+            "--planner.iterations=1",
+            "--planner.horizon=10",
+            f"--ckpt_path={model / 'best.ckpt'}",
+            f"--output={tmp_path / 'evaluate' / 'base'}",
+            "--count=2",
+        ]
+    )
+    run(["report", str(tmp_path / "evaluate")])
+    assert "| base   | detour" in capsys.readouterr().out

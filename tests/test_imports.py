@@ -1,0 +1,68 @@
+"""Which room may import which: imports point down, and heavy libraries stay where they belong."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+# Every room may import itself and the rooms named here.
+BELOW = {
+    "envs": set(),
+    "plots": set(),
+    "objectives": set(),
+    "networks": {"envs"},
+    "planners": {"objectives"},
+    "policies": {"envs", "networks", "objectives", "planners"},
+    "data": {"envs", "policies"},
+    "modules": {"data", "networks"},
+    "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies"},
+}
+# Libraries that only these rooms may import.
+ONLY_IN = {
+    "lightning": {"data", "modules", "evaluation", "cli"},
+    "torch": set(BELOW) - {"envs", "plots"},
+    "matplotlib": {"plots"},
+    "minari": {"data"},
+    "gymnasium": {"envs", "data", "policies", "evaluation", "cli"},
+    "yaml": {"cli"},
+}
+FILES = sorted(Path("gbplan").rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield str(node.module)
+
+
+def room_of(path):
+    return path.parts[1].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_point_down(path):
+    room = room_of(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "gbplan" and len(parts) > 1 and room in BELOW:
+            assert parts[1] in BELOW[room] | {room}, f"{path} imports {name}"
+        if parts[0] in ONLY_IN and room in BELOW:
+            assert room in ONLY_IN[parts[0]], f"{path} imports {parts[0]}"
+
+
+def test_every_room_has_its_place_in_the_order():
+    rooms = {path.parts[1] for path in FILES if len(path.parts) > 2}
+    assert rooms == set(BELOW)
+    order = list(BELOW)
+    assert all(order.index(lower) < order.index(room) for room, rooms in BELOW.items() for lower in rooms)
+
+
+def test_importing_the_package_loads_neither_torch_nor_lightning():
+    import subprocess
+    import sys
+
+    code = "import sys, gbplan; print([name for name in ('torch', 'lightning', 'matplotlib') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
