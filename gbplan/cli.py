@@ -11,10 +11,10 @@ from typing import Any
 
 import gymnasium as gym
 from jsonargparse import ArgumentParser
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 # Importing these rooms also lets a yaml name their classes by their short names.
 from gbplan.data import TrajectoryDataModule, collect
@@ -123,11 +123,7 @@ def run(args: Sequence[str]) -> None:
             subclass_mode_model=True,
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
-            parser_kwargs={
-                "prog": "gbplan",
-                "exit_on_error": False,
-                **{key: {"exit_on_error": False} for key in stock},
-            },
+            parser_kwargs={"prog": "gbplan", **raising, **dict.fromkeys(stock, raising)},
             args=list(args),
         )
         return
