@@ -133,7 +133,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"restarts": 129}, "restarts must not exceed num_samples, got 129 > 128"),
+        ({"restarts": 257}, "restarts must not exceed num_samples, got 257 > 256"),
         ({"iterations": 0}, "must be at least 1"),
         ({"lr": 0.0}, "lr must be positive"),
         ({"lr": math.nan}, "lr must be positive"),
@@ -142,7 +142,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
         ({"optimizer": "sgd"}, r"optimizer must be one of \['gd', 'adam'\], got 'sgd'"),
         ({"bounds": "none"}, "bounds must be one of"),
         ({"proposal": "pink"}, "proposal must be one of"),
-        ({"proposal": "zero"}, "num_samples must be 1, got 128"),
+        ({"proposal": "zero"}, "num_samples must be 1, got 256"),
         ({"patience": 0}, "patience must be at least 1"),
     ],
 )

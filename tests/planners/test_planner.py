@@ -138,8 +138,6 @@ def test_half_ranges_are_the_unit_of_every_length(planner):
     """A problem with actions ten times as large and ten times weaker has the same plan, ten times as large."""
     model, scaled = random_mlp(), random_mlp()
     scaled.action_std.fill_(10.0)
-    if getattr(planner, "optimizer", "adam") == "gd":
-        pytest.skip("plain descent is in half ranges per unit of gradient, which scales too: see its own test")
     small = planner.plan(make_problem(2, model=model))
     large = planner.plan(make_problem(2, model=scaled, low=(-10.0, -5.0), high=(5.0, 20.0)))
     torch.testing.assert_close(large.actions, 10 * small.actions)
