@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation
+from gbplan.evaluation.results import require_writable
 from gbplan.modules import WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.objectives import Objective
@@ -79,18 +79,6 @@ class GBPlanCLI(LightningCLI):
                 "--trainer.default_root_dir, or replace it with --overwrite true"
             )
         require_writable(root)
-
-
-def require_writable(folder: Path) -> None:
-    """Raise PermissionError unless files can be made in ``folder`` (made if absent)."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise PermissionError(
-            f"cannot write to {folder} ({error.strerror}); choose another folder or change its permissions"
-        ) from None
 
 
 def build_parser() -> ArgumentParser:

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gbplan.cli import GBPlanCLI, build_parser, main, run
 from gbplan.data import TrajectoryDataModule
@@ -46,16 +47,17 @@ def test_fit_config_parses_and_builds(config):
     assert isinstance(cli.model, WorldModelModule)
 
 
-def test_equal_calls_config_spends_what_the_gradient_planner_spends():
-    import yaml
-
-    gradient, cem = (
-        yaml.safe_load(Path("configs/planners", name).read_text())["init_args"]
-        for name in ("gradient.yaml", "cem_equal_calls.yaml")
+@pytest.mark.parametrize(
+    ("gradient", "cem"),
+    [("gradient", "cem_equal_calls"), ("gradient_open_loop", "cem_open_loop_equal_calls")],
+)
+def test_equal_calls_configs_spend_what_the_gradient_planner_spends(gradient, cem):
+    descent, search = (
+        yaml.safe_load(Path("configs/planners", f"{name}.yaml").read_text())["init_args"] for name in (gradient, cem)
     )
-    assert gradient["horizon"] == cem["horizon"]
-    refined = gradient["restarts"] * (2 * gradient["iterations"] + 1)
-    assert gradient["num_samples"] + refined == cem["num_samples"] * cem["iterations"]
+    assert descent["horizon"] == search["horizon"]
+    refined = descent["restarts"] * (2 * descent["iterations"] + 1)
+    assert descent["num_samples"] + refined == search["num_samples"] * search["iterations"]
 
 
 def test_planner_is_chosen_by_its_short_name():

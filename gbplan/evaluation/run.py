@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from gbplan.data import make_vector_env
 from gbplan.envs import Policy
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
-from gbplan.evaluation.results import RESULT_FILE, provenance, write_result
+from gbplan.evaluation.results import RESULT_FILE, provenance, require_writable, write_result
 from gbplan.evaluation.tasks import Split, Tasks, sample_tasks
 from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import WorldModel
@@ -72,6 +72,7 @@ def run_evaluation(
             a checkpoint that is broken, of another class, or of another environment.
         FileExistsError: the output folder holds a result, and ``overwrite`` is false.
         FileNotFoundError: there is no such checkpoint.
+        PermissionError: the output folder cannot be written to.
     """
     folder = Path(output)
     if (folder / RESULT_FILE).exists() and not overwrite:
@@ -94,7 +95,7 @@ def run_evaluation(
         )
     elif planner is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --planner out, or give a --ckpt_path")
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder)
 
     results: dict[str, EvaluationResult] = {}
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)

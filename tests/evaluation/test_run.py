@@ -98,6 +98,12 @@ def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
         report(str(tmp_path))
 
 
+def test_output_that_cannot_be_written_is_named_before_anything_runs(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(PermissionError, match="cannot write to"):
+        run_evaluation(str(tmp_path / "file" / "run"), policy=StraightLinePolicy(), **FEW)
+
+
 def test_broken_result_file_is_named(tmp_path):
     (tmp_path / RESULT_FILE).write_text('{"name": ')
     with pytest.raises(ValueError, match="is not a result file"):
