@@ -64,7 +64,7 @@ def test_report_lays_out_all_results(evaluated, capsys, tmp_path):
 def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     folder = evaluated / "straight"
     before = (folder / RESULT_FILE).read_bytes()
-    with pytest.raises(FileExistsError, match="already holds a result; .*--overwrite true"):
+    with pytest.raises(FileExistsError, match=r"already holds a result; .*--overwrite true"):
         run_evaluation(str(folder), policy=StraightLinePolicy(), **FEW)
     assert (folder / RESULT_FILE).read_bytes() == before
     run_evaluation(str(folder), policy=StraightLinePolicy(), overwrite=True, **FEW)

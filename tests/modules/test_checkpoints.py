@@ -37,7 +37,7 @@ def test_file_of_something_else_is_refused(tmp_path):
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"text.ckpt (is not a complete checkpoint|cannot be read)"):
         read_checkpoint(tmp_path / "text.ckpt")
-    with pytest.raises(ValueError, match="other.ckpt is not a Lightning checkpoint"):
+    with pytest.raises(ValueError, match=r"other.ckpt is not a Lightning checkpoint"):
         read_checkpoint(tmp_path / "other.ckpt")
 
 
@@ -48,7 +48,7 @@ def test_checkpoint_of_another_class_is_refused(tmp_path):
             self.layer = nn.Linear(2, 2)
 
     torch.save({"state_dict": Other().state_dict()}, tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match="holds no world model .*it was trained by another class"):
+    with pytest.raises(ValueError, match=r"holds no world model .*it was trained by another class"):
         world_model_weights(tmp_path / "other.ckpt")
 
 

@@ -136,6 +136,6 @@ def test_data_of_another_dimension_is_refused_before_training(fit, tmp_path):
 
 
 def test_diverged_training_stops_before_its_weights_replace_a_checkpoint(fit, tmp_path):
-    with pytest.raises(ValueError, match="the training loss became (nan|inf) in epoch 0; lower the learning rate"):
+    with pytest.raises(ValueError, match=r"the training loss became (nan|inf) in epoch 0; lower the learning rate"):
         fit(tmp_path / "run", "--model.optimizer.class_path=torch.optim.SGD", "--model.optimizer.init_args.lr=1.0e+20")
     assert not (tmp_path / "run" / "last.ckpt").exists()
