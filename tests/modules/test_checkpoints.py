@@ -20,7 +20,7 @@ def test_weights_are_those_of_the_world_model_without_its_prefix(good):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no checkpoint at .*none.ckpt; train one with `gbplan fit`"):
+    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint at .*none.ckpt; train one with `gbplan fit`"):
         read_checkpoint(tmp_path / "none.ckpt")
 
 
