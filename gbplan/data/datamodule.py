@@ -261,6 +261,13 @@ class TrajectoryDataModule(LightningDataModule):
 
     # ------------------------------------------------------------------------------------------------------- loading
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch to the device; one that is there already is passed on untouched, which is cheaper."""
+        if device.type == "cpu":
+            return batch
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Make the loader of the current epoch, replay buffer included."""
         layout = self.layout
