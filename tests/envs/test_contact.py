@@ -183,6 +183,7 @@ def test_one_agent_and_rows_of_agents_move_alike_bit_for_bit(door, speed, seed):
     rng = np.random.default_rng(seed)
     position = random_starts(rng, *door)[:500]
     displacement = rng.uniform(-speed, speed, position.shape)
+    displacement[:50, 0] = -position[:50, 0]  # exactly onto x = 0
     for one, rows in ((slide, slide_rows), (stop, stop_rows)):
         new, hit = rows(position, displacement, *door)
         for i, (start, step) in enumerate(zip(position.tolist(), displacement.tolist(), strict=True)):

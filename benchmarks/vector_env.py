@@ -1,0 +1,95 @@
+"""Steps per second of DoorWall-v0's native vector form against Gymnasium's SyncVectorEnv over the single environment.
+
+Both are made as users make them and driven by the same random actions, taking turns, so that whatever else the machine
+does meets both alike. Resets are not timed. Writes its table next to itself:
+
+    python benchmarks/vector_env.py
+"""
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+import gbplan
+
+NATIVE_ROWS, SYNC_ROWS = 4096, 64
+STEPS = 100  # one episode
+REPEATS = 9
+SEED = 0
+
+
+def steps_per_second(envs: gym.vector.VectorEnv, actions: np.ndarray) -> float:
+    """Time the steps of one episode in every row."""
+    envs.reset(seed=SEED)
+    begin = time.perf_counter()
+    for action in actions:
+        envs.step(action)
+    return envs.num_envs * len(actions) / (time.perf_counter() - begin)
+
+
+def measure(**world) -> tuple[list[float], list[float]]:
+    """Return steps per second of the native and the sync form, one pair per repeat."""
+    world = {"continuing_task": True, **world}
+    native = gym.make_vec("DoorWall-v0", num_envs=NATIVE_ROWS, **world)
+    sync = gym.make_vec("DoorWall-v0", num_envs=SYNC_ROWS, vectorization_mode="sync", **world)
+    rng = np.random.default_rng(SEED)
+    actions = rng.uniform(-1, 1, (STEPS, NATIVE_ROWS, 2)).astype(np.float32)
+    rates: tuple[list[float], list[float]] = ([], [])
+    for _ in range(REPEATS):
+        rates[0].append(steps_per_second(native, actions))
+        rates[1].append(steps_per_second(sync, actions[:, :SYNC_ROWS]))
+    return rates
+
+
+def main() -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    lines = [
+        "# Steps per second of the native vector environment",
+        "",
+        f"Native form with {NATIVE_ROWS:,} rows against `gymnasium.vector.SyncVectorEnv` with {SYNC_ROWS} rows over "
+        "`gymnasium.make`'s",
+        f"single environment. Uniform random actions, seed {SEED}, episodes of {STEPS} steps, resets not timed; "
+        f"median of {REPEATS} interleaved",
+        "repeats, in steps of one row per second (lowest and highest repeat in brackets). The ratio is the median of "
+        "the repeats' own ratios.",
+        "",
+        "| world | native (M/s) | sync (k/s) | ratio |",
+        "|---|---|---|---|",
+    ]
+    for name, world in {
+        "default": {},
+        '`contact="stop"`': {"contact": "stop"},
+        '`dynamics="velocity"`': {"dynamics": "velocity"},
+        "`process_noise=0.01`": {"process_noise": 0.01},
+    }.items():
+        native, sync = measure(**world)
+        ratio = statistics.median(n / s for n, s in zip(native, sync, strict=True))
+        lines.append(f"| {name} | {summary(native, 1e6)} | {summary(sync, 1e3)} | {ratio:.0f} |")
+        print(lines[-1], flush=True)
+    lines += [
+        "",
+        "Noise is drawn row by row, from each row's own generator, so that a row equals the single environment of its "
+        "seed;",
+        "that loop is what a noisy world costs.",
+        "",
+        f"Machine: {os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()}); one is used. Python "
+        f"{platform.python_version()}, numpy {np.__version__}, gymnasium {gym.__version__}, gbplan {gbplan.__version__}"
+        f" at commit {commit.stdout.strip() or 'unknown'}. Command: `python benchmarks/vector_env.py`.",
+    ]
+    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
+def summary(rates: list[float], unit: float) -> str:
+    return f"{statistics.median(rates) / unit:.2f} ({min(rates) / unit:.2f} to {max(rates) / unit:.2f})"
+
+
+if __name__ == "__main__":
+    main()
