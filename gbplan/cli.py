@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import torch
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -54,9 +56,16 @@ class GBPlanCLI(LightningCLI):
             }
         )
         parser.link_arguments("trainer.default_root_dir", "checkpoint.dirpath")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace a run that is there.")
         parser.add_argument(
-            "--overwrite", type=bool, default=False, help="Replace the run in trainer.default_root_dir."
+            "--num_threads", type=PositiveInt | None, help="CPU threads of torch; null: torch's choice."
         )
+
+    def before_instantiate_classes(self) -> None:
+        """Set the number of threads."""
+        num_threads = self.config.get(str(self.subcommand), self.config)["num_threads"]
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Log to TensorBoard in the run's own folder unless another logger, or none, is asked for."""
