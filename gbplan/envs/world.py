@@ -55,6 +55,7 @@ class World:
                 object.__setattr__(self, field.name, _number(field.name, getattr(self, field.name)))
         if not isinstance(self.continuing_task, bool | np.bool_):
             raise TypeError(f"continuing_task must be True or False, got {self.continuing_task!r}")
+        object.__setattr__(self, "continuing_task", bool(self.continuing_task))
         _require_one_of("dynamics", self.dynamics, ("position", "velocity"))
         _require_one_of("contact", self.contact, ("slide", "stop"))
         _require_one_of("reward_type", self.reward_type, ("sparse", "dense"))
