@@ -169,6 +169,15 @@ class InWorld:
         around = distance_between(start, door) + distance_between(door, end)
         return np.where(start[..., 0] * end[..., 0] < 0.0, around, straight)[()]
 
+    @property
+    def wall_segments(self) -> NDArray[np.float64]:
+        """The wall beside the door and the borders as pairs of end points, ``(W, 2, 2)``, for drawing."""
+        edge = HALF_SIZE
+        corners = [(-edge, -edge), (edge, -edge), (edge, edge), (-edge, edge)]
+        borders = list(zip(corners, corners[1:] + corners[:1], strict=True))
+        wall = [((0.0, -edge), (0.0, self.world.door_low)), ((0.0, self.world.door_high), (0.0, edge))]
+        return np.array(wall + borders, np.float64)
+
     def expert(self, action_noise: float = 0.0) -> DoorWallExpert:
         """Return the expert for this world's geometry and dynamics.
 

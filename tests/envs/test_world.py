@@ -1,3 +1,4 @@
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -74,3 +75,10 @@ def test_reward_and_ends_are_vectorised_over_leading_axes():
     assert not place.compute_truncated(achieved, desired, {}).any()
     np.testing.assert_array_equal(Place(reward_type="dense").compute_reward(achieved, desired, {}), -desired[..., 0])
     assert not Place(continuing_task=True).compute_terminated(achieved, desired, {}).any()
+
+
+def test_wall_segments_leave_the_door_open():
+    env = gym.make("gbplan:DoorWall-v0", door_center=0.5, door_half_width=0.25).unwrapped
+    assert env.wall_segments.shape == (6, 2, 2)
+    assert env.wall_segments[0].tolist() == [[0, -2], [0, 0.25]]
+    assert env.wall_segments[1].tolist() == [[0, 0.75], [0, 2]]
