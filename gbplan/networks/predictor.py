@@ -2,10 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from gbplan.networks.constant_parameters import parameters_are_constant
+from gbplan.networks.mlp_rollout import Perceptron, mlp_rollout
 
 Activation = Literal["relu", "silu", "gelu", "tanh"]
 
@@ -26,6 +29,24 @@ class Predictor(nn.Module, ABC):
     @abstractmethod
     def forward(self, latent: Tensor, action: Tensor) -> Tensor:
         """Predict the next latents ``(..., *D)`` from latents ``(..., *D)`` and actions ``(..., A)``."""
+
+    def rollout(self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor) -> Tensor:
+        """Predict steps 1..H, one after the other; a predictor that knows a faster way may take it.
+
+        Args:
+            latent: where the rollout starts, ``(B, *D)``.
+            actions: ``(B, H, A)``, environment units.
+            action_mean: ``(A,)``; ``(actions - action_mean) / action_std`` are in standardised units.
+            action_std: ``(A,)``.
+
+        Returns:
+            Latents after each action, ``(B, H, *D)``.
+        """
+        steps = []
+        for action in ((actions - action_mean) / action_std).unbind(dim=1):
+            latent = self(latent, action)
+            steps.append(latent)
+        return torch.stack(steps, dim=1)
 
 
 class MLPPredictor(Predictor):
@@ -62,6 +83,7 @@ class MLPPredictor(Predictor):
         self.latent_shape = (latent_dim,)
         self.action_dim = action_dim
         self.residual = residual
+        self.activation: Activation = activation
         layers: list[nn.Module] = []
         width = latent_dim + action_dim
         for hidden in hidden_sizes:
@@ -74,3 +96,50 @@ class MLPPredictor(Predictor):
         """Predict the next latents ``(..., D)``."""
         change = self.net(torch.cat([latent, action], dim=-1))
         return latent + change if self.residual else change
+
+    def rollout(self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor) -> Tensor:
+        """Predict steps 1..H; see ``Predictor``. In one fused operation, unless that would miss something.
+
+        Fused, the gradients of ``latent`` and ``actions`` exist once (no second derivatives), and none of parameters.
+        So whoever may want those, training above all, gets autograd's way: grad mode is on, a parameter requires
+        gradients, and the caller is not inside ``constant_parameters``.
+        """
+        perceptron = self._take_apart(latent, actions, action_mean, action_std)
+        if perceptron is None:
+            return super().rollout(latent, actions, action_mean, action_std)
+        return mlp_rollout(perceptron, latent, actions)
+
+    def _take_apart(
+        self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor
+    ) -> Perceptron | None:
+        """Return what the fused rollout needs, or None where it would not be the same as calling the modules.
+
+        Nothing is remembered between calls, so new weights, layers or hooks count from the next call on.
+        """
+        layers: list[Any] = list(self.net)
+        linear, nonlinear = layers[::2], layers[1::2]
+        if (
+            type(self).forward is not MLPPredictor.forward
+            or any(type(layer) is not nn.Linear or layer.bias is None for layer in linear)
+            or any(type(layer) is not _ACTIVATIONS[self.activation] for layer in nonlinear)
+            or any(getattr(layer, "approximate", "none") != "none" for layer in nonlinear)
+            or any(module._forward_hooks or module._forward_pre_hooks for module in (self, self.net, *layers))
+        ):
+            return None
+        weights = tuple(layer.weight for layer in linear)
+        biases = tuple(layer.bias for layer in linear)
+        constants = (*weights, *biases, action_mean, action_std)
+        if torch.is_grad_enabled() and not parameters_are_constant() and any(x.requires_grad for x in constants):
+            return None
+        if (
+            latent.dtype not in (torch.float32, torch.float64)
+            or any(x.dtype != latent.dtype or x.device != latent.device for x in (actions, *constants))
+            or latent.shape != (len(actions), *self.latent_shape)
+            or actions.shape[2:] != (self.action_dim,)
+            or not actions.numel()
+            or torch.is_autocast_enabled(latent.device.type)
+            or torch.compiler.is_compiling()
+            or torch._C._are_functorch_transforms_active()
+        ):
+            return None
+        return Perceptron(weights, biases, self.activation, self.residual, action_mean, action_std)

@@ -121,10 +121,4 @@ class WorldModel(nn.Module):
             Latents after each action, ``(B, H, *D)``; the context is not among them.
         """
         del past_actions  # the predictor is Markov
-        latent = context[:, -1]
-        normalised = (actions - self.action_mean) / self.action_std
-        steps = []
-        for action in normalised.unbind(dim=1):
-            latent = self.predictor(latent, action)
-            steps.append(latent)
-        return torch.stack(steps, dim=1)
+        return self.predictor.rollout(context[:, -1], actions, self.action_mean, self.action_std)

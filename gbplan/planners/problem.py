@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.objectives.objective import Objective
 
 
@@ -29,7 +30,7 @@ class PlanningProblem:
     B tasks, S candidates per task, H steps, K history frames, A action dimensions, *D latent and *G goal shape.
 
     Attributes:
-        model: the world model; only read, never trained.
+        model: the world model; only read, never trained: costs have gradients for the actions, none for parameters.
         objective: cost of a predicted trajectory in goal space.
         context: latents of the last K observed frames, ``(B, K, *D)``.
         past_actions: actions between those frames, ``(B, K - 1, A)``, environment units.
@@ -72,9 +73,10 @@ class PlanningProblem:
         """Roll out candidates ``(B, S, H, A)`` into what they achieve, ``(B, S, H, *G)``, in one piece."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)  # candidates become batch rows
-        latents = self.model.rollout(
-            self.context.repeat_interleave(samples, 0), self.past_actions.repeat_interleave(samples, 0), rows
-        )
+        with constant_parameters():
+            latents = self.model.rollout(
+                self.context.repeat_interleave(samples, 0), self.past_actions.repeat_interleave(samples, 0), rows
+            )
         achieved = self.model.achieved_goal(latents)
         return achieved.reshape(batch, samples, *achieved.shape[1:])
 
@@ -85,7 +87,8 @@ class PlanningProblem:
         owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
         costs = []
         for index, chunk in zip(owner.split(self.chunk_rows), rows.split(self.chunk_rows), strict=True):
-            latents = self.model.rollout(self.context[index], self.past_actions[index], chunk)
+            with constant_parameters():
+                latents = self.model.rollout(self.context[index], self.past_actions[index], chunk)
             costs.append(self.objective(self.model.achieved_goal(latents), self.goal[index], chunk))
         return torch.cat(costs).reshape(batch, samples)
 
