@@ -137,7 +137,7 @@ def check_places(position: np.ndarray, low: float, high: float) -> None:
     seed=st.integers(0, 2**32 - 1),
     move_rows=st.sampled_from([slide_rows, stop_rows]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_sides_change_only_through_the_door(door, speed, seed, move_rows):
     low, high = door
     rng = np.random.default_rng(seed)

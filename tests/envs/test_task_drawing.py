@@ -54,9 +54,9 @@ def test_detour_tasks_hold_their_definition_for_any_door(door, seed):
 
 def test_detour_tasks_are_distributed_as_the_uniform_ones_that_qualify():
     door = {"door_center": 0.4, "door_half_width": 0.3}
-    start, goal = draw(20_000, 0, **door)
+    start, goal = draw(12_000, 0, **door)
     qualify = (np.abs(crossing(start, goal) - 0.4) > 0.4) & (np.abs(goal[:, 1] - 0.4) > 0.5)
-    detour_start, detour_goal = draw(8000, 1, task="detour", **door)
+    detour_start, detour_goal = draw(5000, 1, task="detour", **door)
     for chosen, drawn in ((start[qualify], detour_start), (goal[qualify], detour_goal)):
         for moment in (1, 2):
             spread = 5 * np.sqrt((chosen**moment).var(axis=0) / len(chosen) + (drawn**moment).var(axis=0) / len(drawn))
