@@ -4,12 +4,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS := runs
+JOBS ?= 2
 comma := ,
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 GBPLAN := $(BIN)/gbplan
 
-.PHONY: install test test-all lint reproduce clean-runs
+.PHONY: install test test-all lint reproduce results clean-runs
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -66,8 +67,12 @@ $(eval $(call evaluation,23,base-cem-mpc,$(MODEL) $(CEM_MPC),$(BASE)))
 $(eval $(call evaluation,30,base-cem-300x30-open,$(MODEL) $(FIELD_CEM) --replan_every null --count 64,$(BASE)))
 $(eval $(call evaluation,31,base-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count 16,$(BASE)))
 
-reproduce: $(RESULTS)
+# Evaluations use one thread each and run side by side: more threads for networks this small only wait for each other.
+reproduce: $(BASE)
+	$(MAKE) --no-print-directory --jobs $(JOBS) results
 	$(GBPLAN) report $(HELD_OUT) --output $(RUNS)/results.md
+
+results: $(RESULTS)
 
 $(DATASET): | $(INSTALLED)
 	$(GBPLAN) collect --config configs/door_wall/collect.yaml

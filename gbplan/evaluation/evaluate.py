@@ -62,7 +62,7 @@ def evaluate(
     thresholds: Sequence[float] = THRESHOLDS,
     world_model: WorldModel | None = None,
     error_horizon: int = 25,
-    progress: bool = False,
+    progress: str | None = None,
 ) -> EvaluationResult:
     """Run a policy on every task and measure what the environment saw.
 
@@ -79,7 +79,7 @@ def evaluate(
         world_model: whose errors to measure along expert and executed trajectories; None takes that of a
             ``PlannerPolicy``.
         error_horizon: longest open-loop rollout for the model's error, steps.
-        progress: show a progress bar on standard error.
+        progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
         Metrics ``count``; ``success`` and ``believed_success`` (per threshold and at the first one: rate, Wilson
@@ -101,7 +101,7 @@ def evaluate(
     imagined: list[NDArray] = []
     efforts: list[PlanningEffort] = []
     for rows in _batches(len(tasks), envs.num_envs):
-        with tqdm(desc=f"{tasks.kind} tasks", unit="step", disable=not progress, leave=False) as bar:
+        with tqdm(desc=f"{progress}, {tasks.kind}", unit="step", disable=progress is None, leave=False) as bar:
 
             def show(step: int, active: NDArray[np.bool_], bar: Any = bar) -> None:
                 bar.update(1)
