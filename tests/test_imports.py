@@ -11,7 +11,7 @@ BELOW = {
     "plots": set(),
     "objectives": set(),
     "networks": {"envs"},
-    "planners": {"objectives"},
+    "planners": {"networks", "objectives"},
     "policies": {"envs", "networks", "objectives", "planners"},
     "data": {"envs", "policies"},
     "modules": {"data", "networks"},
