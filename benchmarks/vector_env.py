@@ -80,7 +80,8 @@ def main() -> None:
         "seed;",
         "that loop is what a noisy world costs.",
         "",
-        f"Machine: {os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()}); one is used. Python "
+        f"Machine: {os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()}); one is used, load average "
+        f"{os.getloadavg()[0]:.1f} at the end (above 1: other work ran beside it). Python "
         f"{platform.python_version()}, numpy {np.__version__}, gymnasium {gym.__version__}, gbplan {gbplan.__version__}"
         f" at commit {commit.stdout.strip() or 'unknown'}. Command: `python benchmarks/vector_env.py`.",
     ]
