@@ -9,12 +9,13 @@ import pytest
 BELOW = {
     "envs": set(),
     "plots": set(),
+    "attacks": set(),
     "objectives": set(),
     "networks": {"envs"},
     "planners": {"networks", "objectives"},
     "policies": {"envs", "networks", "objectives", "planners"},
     "data": {"envs", "policies"},
-    "modules": {"data", "networks"},
+    "modules": {"attacks", "data", "networks"},
     "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies"},
 }
 # Libraries that only these rooms may import.
