@@ -65,7 +65,7 @@ $(eval $(call evaluation,22,base-cem-open,$(MODEL) $(CEM_OPEN),$(BASE)))
 $(eval $(call evaluation,23,base-cem-mpc,$(MODEL) $(CEM_MPC),$(BASE)))
 # The field's CEM, 300 samples x 30 iterations, on as many tasks as time allows.
 $(eval $(call evaluation,30,base-cem-300x30-open,$(MODEL) $(FIELD_CEM) --replan_every null --count 64,$(BASE)))
-$(eval $(call evaluation,31,base-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count 16,$(BASE)))
+$(eval $(call evaluation,31,base-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count 16 --kinds [detour],$(BASE)))
 
 # Evaluations use one thread each and run side by side: more threads for networks this small only wait for each other.
 reproduce: $(BASE)
