@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gbplan.data import Trajectories
 from gbplan.networks import WorldModel
+from gbplan.networks.eval_mode import eval_mode
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,6 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
         Errors per episode.
     """
     device = world_model.latent_mean.device
-    training = world_model.training
-    world_model.eval()
     longest = int(trajectories.lengths.max())
     episodes, lengths = len(trajectories), torch.from_numpy(trajectories.lengths).to(device)
     # Episodes side by side, the short ones padded by their last frame: (E, T + 1, ...)
@@ -49,17 +48,17 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
     observation = torch.as_tensor(trajectories.observations[key][frames], dtype=torch.float32, device=device)
     actions = torch.as_tensor(trajectories.actions[frames[:, :-1]], dtype=torch.float32, device=device)
     taken = torch.arange(longest, device=device) < lengths[:, None]  # (E, T)
-    latents = world_model.encode({key: observation})
 
     def distance(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         apart = world_model.achieved_goal(predicted) - world_model.achieved_goal(true)
         return apart.reshape(episodes, predicted.shape[1], -1).double().norm(dim=-1)  # (E, T)
 
-    one_step = distance(world_model.step(latents[:, :-1], actions), latents[:, 1:])
     steps = min(horizon, longest)
-    rolled = world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
-    open_loop = distance(rolled, latents[:, 1 : steps + 1])
-    world_model.train(training)
+    with eval_mode(world_model):
+        latents = world_model.encode({key: observation})
+        one_step = distance(world_model.step(latents[:, :-1], actions), latents[:, 1:])
+        rolled = world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
+        open_loop = distance(rolled, latents[:, 1 : steps + 1])
     return ModelError(
         one_step=((one_step * taken).sum(1) / taken.sum(1)).cpu().numpy(),
         open_loop=((open_loop * taken[:, :steps]).sum(1) / taken[:, :steps].sum(1)).cpu().numpy(),

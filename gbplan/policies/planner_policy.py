@@ -1,16 +1,16 @@
 """Acting by planning: open loop or receding horizon."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from gbplan.envs.policy import Observation, Policy
+from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
 from gbplan.planners.planner import Planner
@@ -85,7 +85,7 @@ class PlannerPolicy(Policy):
                 model's weights are not finite.
         """
         low, high = action_bounds(envs)
-        with _eval_mode(self.world_model):
+        with eval_mode(self.world_model):
             _check_model(self.world_model, envs)
         statistics = self.world_model.latent_mean  # where the model lives, and its precision
         self._low, self._high = (torch.from_numpy(bound).to(statistics) for bound in (low, high))
@@ -122,7 +122,7 @@ class PlannerPolicy(Policy):
             init = torch.cat([rest, rest.new_zeros(len(rows), horizon - rest.shape[1], rest.shape[2])], dim=1)
         key = np.random.SeedSequence((self.seed, self._step)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
-        with _eval_mode(self.world_model):
+        with eval_mode(self.world_model):
             problem = self._problem(observation, rows)
             began = time.perf_counter()
             plan = self.planner.plan(problem, init, horizon=horizon, generator=generator)
@@ -156,17 +156,6 @@ class PlannerPolicy(Policy):
         if not finite.all():
             raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows[~finite].tolist()}")
         return torch.from_numpy(values).to(self._low)
-
-
-@contextmanager
-def _eval_mode(module: nn.Module) -> Iterator[None]:
-    modes = {part: part.training for part in module.modules()}  # parts may be frozen in eval: train() would flip them
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
 
 
 def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:

@@ -42,5 +42,8 @@ def test_perfect_model_makes_no_error_on_the_environments_episodes():
 
 def test_the_models_mode_is_left_as_it_was():
     model = standing_still().train()
+    model.encoder.eval()  # a frozen part
     model_error(model, episode([0.0, 1.0]))
     assert model.training
+    assert model.predictor.training
+    assert not model.encoder.training
