@@ -3,9 +3,10 @@
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
 from gbplan.evaluation.model_error import ModelError, model_error
+from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.report import report, results_table
 from gbplan.evaluation.run import load_world_model, run_evaluation
-from gbplan.evaluation.tasks import Tasks, sample_tasks
+from gbplan.evaluation.tasks import Tasks, probe_tasks, sample_tasks
 
 __all__ = [
     "SPL",
@@ -17,6 +18,8 @@ __all__ = [
     "evaluate",
     "load_world_model",
     "model_error",
+    "paths_figure",
+    "probe_tasks",
     "report",
     "results_table",
     "run_evaluation",

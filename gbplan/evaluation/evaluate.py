@@ -62,6 +62,7 @@ def evaluate(
     thresholds: Sequence[float] = THRESHOLDS,
     world_model: WorldModel | None = None,
     error_horizon: int = 25,
+    max_steps: int | None = None,
     progress: str | None = None,
 ) -> EvaluationResult:
     """Run a policy on every task and measure what the environment saw.
@@ -79,6 +80,7 @@ def evaluate(
         world_model: whose errors to measure along expert and executed trajectories; None takes that of a
             ``PlannerPolicy``.
         error_horizon: longest open-loop rollout for the model's error, steps.
+        max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
@@ -113,6 +115,7 @@ def evaluate(
                 seeds=tasks.seeds[rows].tolist(),
                 states=tasks.states[rows],
                 goals=tasks.goals[rows],
+                max_steps=max_steps,
                 on_step=show,
             )
         used = len(np.unique(rows))  # the last batch is filled up with repetitions of its first task

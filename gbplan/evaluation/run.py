@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from gbplan.data import make_vector_env
 from gbplan.envs import Policy
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
+from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.results import RESULT_FILE, provenance, require_writable, write_result
-from gbplan.evaluation.tasks import Split, Tasks, sample_tasks
+from gbplan.evaluation.tasks import Split, sample_tasks
 from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import WorldModel
 from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import Planner
-from gbplan.plots import plot_paths
 from gbplan.policies import PlannerPolicy
 
 
@@ -119,7 +118,9 @@ def run_evaluation(
         results[kind] = result
         print(f"{label}, {kind}: {result.summary()}", flush=True)
         logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
-        logger.experiment.add_figure(f"{kind}/paths", _figure(result, tasks, walls, thresholds[0]))
+        success = result.records[f"first_hit@{thresholds[0]:g}"] >= 0
+        figure = paths_figure(result.trajectories, result.imagined, tasks.goals, success, walls, thresholds[0])
+        logger.experiment.add_figure(f"{kind}/paths", figure)
     logger.finalize("success")
     write_result(
         folder,
@@ -179,13 +180,3 @@ def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
         elif value is not None:
             flat[f"{prefix}{key}"] = float(value)
     return flat
-
-
-def _figure(result: EvaluationResult, tasks: Tasks, walls: Any, threshold: float) -> Any:
-    shown = min(16, len(tasks))
-    positions = result.trajectories.observations["achieved_goal"]
-    executed = [positions[episode] for episode in result.trajectories.episodes()][:shown]
-    success = result.records[f"first_hit@{threshold:g}"][:shown] >= 0
-    imagined = None if result.imagined is None else list(result.imagined[:shown])
-    segments = None if walls is None else np.asarray(walls)
-    return plot_paths(executed, tasks.goals[:shown], success, imagined, segments, threshold)

@@ -6,7 +6,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.data import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds, make_vector_env
+from gbplan.data import (
+    HELD_OUT_SEEDS,
+    TRAINING_SEEDS,
+    VALIDATION_SEEDS,
+    Trajectories,
+    episode_seeds,
+    make_vector_env,
+    rollout,
+)
+from gbplan.policies import RandomPolicy
 
 Split = Literal["held_out", "validation", "training"]
 
@@ -41,18 +50,19 @@ class Tasks:
 
 def sample_tasks(
     env_id: str = "DoorWall-v0",
-    kind: str = "uniform",
+    kind: str | None = "uniform",
     count: int = 512,
     seed: int = 0,
     split: Split = "held_out",
     env_kwargs: dict[str, Any] | None = None,
     min_distance: float = 1.0,
+    start: int = 0,
 ) -> Tasks:
     """Draw tasks from an environment; the same arguments give the same tasks, on any machine.
 
     Args:
         env_id: goal-conditioned environment whose ``reset`` draws a task and whose ``observation`` is its state.
-        kind: passed to the environment as ``task``.
+        kind: passed to the environment as ``task``; None: the environment has but one kind, and no such argument.
         count: number of tasks N, >= 1.
         seed: which stream of the split.
         split: ``held_out`` judges, ``validation`` selects, ``training`` is what collection draws from; the seeds of
@@ -60,9 +70,10 @@ def sample_tasks(
         env_kwargs: what else to pass to the environment.
         min_distance: tasks that start nearer to their goal than this are drawn again (environment units). The default
             is the largest threshold ``evaluate`` reports, so that no task is solved before it starts.
+        start: the stream's first episode to draw from; those before it are left to others.
 
     Returns:
-        The tasks, in the order they were drawn.
+        The tasks, in the order they were drawn, their seeds ascending.
 
     Raises:
         ValueError: ``count`` < 1, an unknown split, or (almost) no task is as far as ``min_distance``.
@@ -72,15 +83,15 @@ def sample_tasks(
     if split not in _SPANS:
         raise ValueError(f"split must be one of {sorted(_SPANS)}, got {split!r}")
     kwargs = dict(env_kwargs or {})
-    world = {name: value for name, value in kwargs.items() if name not in _NOISE}
+    world = _without_noise(kwargs) | ({} if kind is None else {"task": kind})
     states: list[NDArray[np.float32]] = []
     goals: list[NDArray[np.float32]] = []
     kept_seeds: list[NDArray[np.int64]] = []
     kept = drawn = 0
-    envs = make_vector_env(env_id, count, {**world, "task": kind})
+    envs = make_vector_env(env_id, count, world)
     try:
         while kept < count:
-            seeds = episode_seeds(_SPANS[split], seed, count, start=drawn)
+            seeds = episode_seeds(_SPANS[split], seed, count, start=start + drawn)
             drawn += count
             observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row, as all vector envs take
             apart = observation["achieved_goal"] - observation["desired_goal"]
@@ -91,16 +102,54 @@ def sample_tasks(
             kept += int(far.sum())
             if drawn >= 100 * count and kept < count:
                 raise ValueError(
-                    f"only {kept} of {drawn} {kind!r} tasks of {env_id} start more than min_distance = {min_distance} "
-                    "from their goal; lower min_distance"
+                    f"only {kept} of {drawn} {kind or 'default'} tasks of {env_id} start more than min_distance = "
+                    f"{min_distance} from their goal; lower min_distance"
                 )
     finally:
         envs.close()
     return Tasks(
         env_id=env_id,
-        kind=kind,
+        kind=kind or "default",
         states=np.concatenate(states)[:count],
         goals=np.concatenate(goals)[:count],
         seeds=np.concatenate(kept_seeds)[:count],
         env_kwargs=kwargs,
     )
+
+
+def probe_tasks(
+    env_id: str, kind: str | None = None, env_kwargs: dict[str, Any] | None = None, min_distance: float = 1.0
+) -> Trajectories:
+    """Set two tasks in an environment and take a step in each, to see whether tasks can be set at all.
+
+    Args:
+        env_id: goal-conditioned environment.
+        kind: see ``sample_tasks``.
+        env_kwargs: see ``sample_tasks``; noise is left out.
+        min_distance: see ``sample_tasks``.
+
+    Returns:
+        Two episodes of one step.
+
+    Raises:
+        ValueError: the environment does not begin where ``reset(options={"state": ..., "goal": ...})`` says.
+    """
+    tasks = sample_tasks(env_id, kind, 2, 0, "training", _without_noise(env_kwargs or {}), min_distance)
+    envs = make_vector_env(env_id, 2, tasks.env_kwargs)
+    try:
+        # Each row has the other one's seed, so an environment that draws its own task draws the wrong one.
+        seeds = tasks.seeds[::-1].tolist()
+        episodes = rollout(envs, RandomPolicy(), seeds=seeds, states=tasks.states, goals=tasks.goals, max_steps=1)
+    finally:
+        envs.close()
+    begun = episodes.observations["observation"][episodes.starts]
+    if not np.allclose(begun, tasks.states, rtol=1e-4, atol=1e-4):
+        raise ValueError(
+            f"{env_id} cannot be put into a state: reset(options={{'state': {tasks.states[0]}}}) began at {begun[0]}; "
+            "add the option to its reset"
+        )
+    return episodes
+
+
+def _without_noise(env_kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in env_kwargs.items() if name not in _NOISE}

@@ -89,3 +89,9 @@ def test_tasks_that_start_solved_are_refused(envs):
 def test_thresholds_must_ascend(envs, thresholds):
     with pytest.raises(ValueError, match="thresholds must be positive and ascending"):
         evaluate(StraightLinePolicy(), envs, hand_made(), thresholds=thresholds)
+
+
+def test_episodes_can_be_cut_off(envs):
+    result = evaluate(StraightLinePolicy(), envs, hand_made(), max_steps=7)
+    assert result.trajectories.lengths.tolist() == [7, 7]
+    assert result.metrics["success"]["1"]["rate"] == 0.0  # within 1.0 after 10 or 11 steps only

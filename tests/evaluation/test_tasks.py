@@ -1,8 +1,38 @@
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Dict
 
 from gbplan.data import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
-from gbplan.evaluation import sample_tasks
+from gbplan.evaluation import probe_tasks, sample_tasks
+
+
+class Plain(gym.Env):
+    """Has one kind of tasks, and heeds the options it is told to."""
+
+    def __init__(self, heeds=("state", "goal"), render_mode=None):
+        box = Box(-10, 10, (2,), np.float32)
+        self.observation_space = Dict(observation=box, achieved_goal=box, desired_goal=box)
+        self.action_space = Box(-1, 1, (2,), np.float32)
+        self.heeds = heeds
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        drawn = {name: self.np_random.uniform(-2, 2, 2).astype(np.float32) for name in ("state", "goal")}
+        drawn |= {name: value for name, value in (options or {}).items() if name in self.heeds}
+        self.state, self.goal = drawn["state"], drawn["goal"]
+        return self._observe(), {}
+
+    def _observe(self):
+        return {"observation": self.state.copy(), "achieved_goal": self.state.copy(), "desired_goal": self.goal.copy()}
+
+    def step(self, action):
+        self.state = self.state + action
+        return self._observe(), 0.0, False, False, {}
+
+
+if "PlainTasks-v0" not in gym.registry:
+    gym.register("PlainTasks-v0", entry_point=Plain, max_episode_steps=5)
 
 
 def test_same_arguments_give_the_same_tasks_and_another_seed_gives_others():
@@ -51,3 +81,31 @@ def test_no_task_starts_within_the_minimum_distance():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         sample_tasks(**arguments)
+
+
+def test_stretches_of_a_stream_share_no_task():
+    first = sample_tasks(count=20, split="training")
+    second = sample_tasks(count=20, split="training", start=int(first.seeds[-1]) + 1)
+    assert first.seeds[-1] < second.seeds[0]
+    assert (np.diff(first.seeds) > 0).all()
+    np.testing.assert_array_equal(sample_tasks(count=40, split="training").states[20:], second.states)
+
+
+def test_environment_with_one_kind_of_tasks_needs_no_task_argument():
+    tasks = sample_tasks("PlainTasks-v0", None, count=5)
+    assert (len(tasks), tasks.kind) == (5, "default")
+
+
+def test_probe_shows_an_environment_where_tasks_can_be_set():
+    assert probe_tasks("DoorWall-v0", "detour").lengths.tolist() == [1, 1]
+    assert probe_tasks("DoorWall-v0", env_kwargs={"observation_noise": 0.1, "process_noise": 0.1}).lengths.sum() == 2
+    assert probe_tasks("PlainTasks-v0").lengths.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("heeds", "message"),
+    [(("goal",), "PlainTasks-v0 cannot be put into a state: reset"), (("state",), "the environment ignores reset")],
+)
+def test_probe_names_what_an_environment_ignores(heeds, message):
+    with pytest.raises(ValueError, match=message):
+        probe_tasks("PlainTasks-v0", env_kwargs={"heeds": heeds})
