@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.replay_buffer import ReplayBuffer
-from gbplan.data.sampler import EpochSampler, TensorBatchSampler
+from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, FrameLayout, WindowDataset, deliver, window_starts
@@ -237,6 +237,19 @@ class TrajectoryDataModule(LightningDataModule):
                 "the trainer makes its data loader only once, so it would never train on added episodes; "
                 "give it reload_dataloaders_every_n_epochs=1"
             )
+        self.require_fitting(trajectories)
+        trajectories.require_finite("the data to add")
+        frames = layout.pack(trajectories.observations, trajectories.actions)
+        self.buffer.extend(frames, torch.from_numpy(trajectories.lengths))
+
+    def require_fitting(self, trajectories: Trajectories) -> None:
+        """Check that trajectories have the shapes of the datasets.
+
+        Raises:
+            RuntimeError: the datasets are not read yet.
+            ValueError: other observations or actions.
+        """
+        layout = self.layout
         shapes = {key: array.shape[1:] for key, array in trajectories.observations.items()}
         if shapes != layout.observation_shapes:
             raise ValueError(
@@ -247,9 +260,6 @@ class TrajectoryDataModule(LightningDataModule):
                 f"added trajectories must have actions of shape {(layout.action_dim,)}, "
                 f"got {trajectories.actions.shape[1:]}"
             )
-        trajectories.require_finite("the data to add")
-        frames = layout.pack(trajectories.observations, trajectories.actions)
-        self.buffer.extend(frames, torch.from_numpy(trajectories.lengths))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the replay buffer, for the checkpoint."""
@@ -269,7 +279,7 @@ class TrajectoryDataModule(LightningDataModule):
         return moved
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Make the loader of the current epoch, replay buffer included."""
+        """Make the loader of the current epoch, replay buffer included; of several processes, each gets its share."""
         layout = self.layout
         total = self.samples_per_epoch or sum(self._sizes)
         frames, starts, sizes = self._frames, self._starts, list(self._sizes)
@@ -286,8 +296,12 @@ class TrajectoryDataModule(LightningDataModule):
             sizes, draws = [*sizes, len(online_starts)], [*draws, online]
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
         sampler = EpochSampler(sizes, draws, self.seed, epoch)
-        batches = TensorBatchSampler(sampler, self.batch_size, drop_last=False)
-        return self._loader(WindowDataset(frames, starts, self.steps, layout), batch_sampler=batches)
+        windows = WindowDataset(frames, starts, self.steps, layout)
+        if self.trainer is not None and self.trainer.world_size > 1:
+            # As a sampler, not within a batch sampler: there Lightning would overlook it and put its own in its place.
+            share = RankSampler(sampler, self.trainer.world_size, self.trainer.global_rank)
+            return self._loader(windows, sampler=share, batch_size=self.batch_size)
+        return self._loader(windows, batch_sampler=TensorBatchSampler(sampler, self.batch_size, drop_last=False))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Make the loader of the validation windows: a fixed order, no step twice."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, Sampler
+from torch.utils.data import BatchSampler, DistributedSampler, Sampler
 
 
 class EpochSampler(Sampler[int]):
@@ -77,3 +77,29 @@ class TensorBatchSampler(BatchSampler):
         for batch in indices.split(self.batch_size):
             if len(batch) == self.batch_size or not self.drop_last:
                 yield batch
+
+
+class RankSampler(DistributedSampler[int]):
+    """One process's share of an epoch: shares are disjoint and of the same size, at most R - 1 indices are left out.
+
+    A ``DistributedSampler``, because Lightning puts its own in the place of anything else, and that one would draw
+    from all windows alike. Rank r of R takes the epoch's indices r, r + R, r + 2R, ...
+    """
+
+    def __init__(self, sampler: EpochSampler, num_replicas: int, rank: int) -> None:
+        """Choose the share.
+
+        Args:
+            sampler: draws the whole epoch, the same in every process.
+            num_replicas: number of processes R.
+            rank: which of them this is, 0..R - 1.
+        """
+        super().__init__(sampler, num_replicas, rank, shuffle=False, drop_last=True)  # type: ignore[arg-type]
+        self.epoch_sampler = sampler
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration."""
+        self.epoch_sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.epoch_sampler.indices()[self.rank : self.total_size : self.num_replicas].tolist())

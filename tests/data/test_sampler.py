@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import SequentialSampler
 
-from gbplan.data.sampler import EpochSampler, TensorBatchSampler
+from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 
 SEEDS = st.integers(0, 2**32)
 
@@ -73,3 +73,15 @@ def test_batches_are_tensors_in_the_samplers_order(drop_last, sizes):
 def test_batches_accept_any_sampler_in_place_of_ours():
     found = list(TensorBatchSampler(SequentialSampler(range(5)), 2, False))
     assert [batch.tolist() for batch in found] == [[0, 1], [2, 3], [4]]
+
+
+@given(st.integers(1, 5), st.integers(5, 40), SEEDS)
+def test_ranks_share_an_epoch_without_overlap_and_in_equal_parts(ranks, size, epoch):
+    shares = [RankSampler(EpochSampler([size], [size], 0), ranks, rank) for rank in range(ranks)]
+    for share in shares:
+        share.set_epoch(epoch)
+    drawn = [index for share in shares for index in share]
+    assert len(drawn) == len(set(drawn)) > size - ranks
+    assert {len(share) for share in shares} == {len(list(share)) for share in shares} == {size // ranks}
+    whole = list(EpochSampler([size], [size], 0, epoch))
+    assert list(shares[0]) == whole[::ranks][: size // ranks]
