@@ -29,6 +29,7 @@ def test_position_dynamics_equal_the_environments_contact():
     np.testing.assert_allclose(predicted.numpy(), moved, atol=1e-12)
 
 
+@pytest.mark.parametrize("dynamics", ["position", "velocity"])
 def test_rollout_follows_the_environment_through_contacts(dynamics):
     from gbplan.data import make_vector_env
 
