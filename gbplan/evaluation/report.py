@@ -1,32 +1,35 @@
 """The results table, from result files alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
 
 
-def report(folder: str, output: str | None = None) -> None:
+def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
     Args:
         folder: searched, with its subfolders, for result.json files.
         output: file to write the table to as well.
+        columns: beginnings of the names of the columns to show; none given shows all.
 
     Raises:
         FileNotFoundError: there are no results.
+        ValueError: no column begins so.
     """
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
         raise FileNotFoundError(f"there are no results in {folder}; make some with `gbplan evaluate`")
-    table = results_table([read_result(path) for path in paths])
+    table = results_table([read_result(path) for path in paths], columns)
     print(table)
     if output is not None:
         with replacing(Path(output)) as file:
             file.write(table + "\n")
 
 
-def results_table(results: list[dict[str, Any]]) -> str:
+def results_table(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> str:
     """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
     kinds = list(dict.fromkeys(kind for result in results for kind in result["tasks"]))
     cells = [
@@ -36,6 +39,10 @@ def results_table(results: list[dict[str, Any]]) -> str:
         if kind in result["tasks"]
     ]
     header = list(dict.fromkeys(column for row in cells for column in row))
+    for beginning in columns:
+        if not any(column.startswith(beginning) for column in header):
+            raise ValueError(f"no column begins with {beginning!r}; there are {', '.join(header)}")
+    header = [column for column in header if not columns or column.startswith(tuple(columns))]
     rows = [header] + [[row.get(column, "") for column in header] for row in cells]
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]

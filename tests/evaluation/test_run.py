@@ -61,6 +61,14 @@ def test_report_lays_out_all_results(evaluated, capsys, tmp_path):
     assert {len(row) for row in rows} == {len(rows[0])}
 
 
+def test_report_shows_chosen_columns(evaluated, capsys):
+    report(str(evaluated), columns=["result", "success", "SPL"])
+    header = capsys.readouterr().out.splitlines()[0]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["result", "success@0.1 %", "SPL"]
+    with pytest.raises(ValueError, match="no column begins with 'speed'; there are result, tasks"):
+        report(str(evaluated), columns=["speed"])
+
+
 def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     folder = evaluated / "straight"
     before = (folder / RESULT_FILE).read_bytes()
