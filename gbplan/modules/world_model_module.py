@@ -64,6 +64,8 @@ class WorldModelModule(L.LightningModule):
         self.rollout_steps = rollout_steps
         self.validation_horizons = sorted(set(validation_horizons))
         self.init_from = init_from
+        self._losses: list[Tensor] = []
+        self._samples = 0
 
     def _save_plain_hyperparameters(self) -> None:
         """Keep what a checkpoint can hold under ``weights_only``.
@@ -131,13 +133,15 @@ class WorldModelModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's mean loss."""
-        self._losses: list[Tensor] = []
+        self._losses = []
         self._samples = 0
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's mean loss, and stop a training that has diverged before it replaces a good checkpoint."""
+        if not self._losses:
+            return  # resumed from a checkpoint saved after the epoch's last step, only its end was left
         loss = torch.stack(self._losses).sum() / self._samples
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss", loss, prog_bar=True, sync_dist=True)
         if not torch.isfinite(loss):
             raise ValueError(
                 f"the training loss became {float(loss)} in epoch {self.current_epoch}; lower the learning rate, or "
@@ -198,7 +202,7 @@ class WorldModelModule(L.LightningModule):
             predicted, true = rollout[:, horizon - 1], latents[:, horizon]
             metrics[f"val/rollout_error/{horizon}"] = F.mse_loss(predicted, true)
             metrics[f"val/rollout_distance/{horizon}"] = self._goal_distance(predicted, true)
-        self.log_dict(metrics, batch_size=size)
+        self.log_dict(metrics, batch_size=size, sync_dist=True)
 
     def _goal_distance(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Mean Euclidean distance between two sets of latents in goal space."""
