@@ -120,7 +120,7 @@ def sample_tasks(
 def probe_tasks(
     env_id: str, kind: str | None = None, env_kwargs: dict[str, Any] | None = None, min_distance: float = 1.0
 ) -> Trajectories:
-    """Set two tasks in an environment and take a step in each, to see whether tasks can be set at all.
+    """Set a few tasks in an environment and take a step in each, to see whether tasks can be set at all.
 
     Args:
         env_id: goal-conditioned environment.
@@ -129,24 +129,26 @@ def probe_tasks(
         min_distance: see ``sample_tasks``.
 
     Returns:
-        Two episodes of one step.
+        An episode of one step for each task.
 
     Raises:
         ValueError: the environment does not begin where ``reset(options={"state": ..., "goal": ...})`` says.
     """
-    tasks = sample_tasks(env_id, kind, 2, 0, "training", _without_noise(env_kwargs or {}), min_distance)
-    envs = make_vector_env(env_id, 2, tasks.env_kwargs)
+    tasks = sample_tasks(env_id, kind, 8, 0, "training", _without_noise(env_kwargs or {}), min_distance)
+    envs = make_vector_env(env_id, len(tasks), tasks.env_kwargs)
     try:
-        # Each row has the other one's seed, so an environment that draws its own task draws the wrong one.
-        seeds = tasks.seeds[::-1].tolist()
+        # Not their own seeds, from which an environment that draws its own task would draw the right ones.
+        seeds = (tasks.seeds + len(tasks)).tolist()
         episodes = rollout(envs, RandomPolicy(), seeds=seeds, states=tasks.states, goals=tasks.goals, max_steps=1)
     finally:
         envs.close()
     begun = episodes.observations["observation"][episodes.starts]
-    if not np.allclose(begun, tasks.states, rtol=1e-4, atol=1e-4):
+    wrong = ~np.isclose(begun, tasks.states, rtol=1e-4, atol=1e-4).reshape(len(tasks), -1).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
         raise ValueError(
-            f"{env_id} cannot be put into a state: reset(options={{'state': {tasks.states[0]}}}) began at {begun[0]}; "
-            "add the option to its reset"
+            f"{env_id} cannot be put into a state: reset(options={{'state': {tasks.states[row]}}}) began at "
+            f"{begun[row]}; add the option to its reset"
         )
     return episodes
 

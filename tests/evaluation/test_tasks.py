@@ -97,9 +97,9 @@ def test_environment_with_one_kind_of_tasks_needs_no_task_argument():
 
 
 def test_probe_shows_an_environment_where_tasks_can_be_set():
-    assert probe_tasks("DoorWall-v0", "detour").lengths.tolist() == [1, 1]
-    assert probe_tasks("DoorWall-v0", env_kwargs={"observation_noise": 0.1, "process_noise": 0.1}).lengths.sum() == 2
-    assert probe_tasks("PlainTasks-v0").lengths.tolist() == [1, 1]
+    assert probe_tasks("DoorWall-v0", "detour").lengths.tolist() == [1] * 8
+    assert probe_tasks("DoorWall-v0", env_kwargs={"observation_noise": 0.1, "process_noise": 0.1}).lengths.sum() == 8
+    assert probe_tasks("PlainTasks-v0").lengths.tolist() == [1] * 8
 
 
 @pytest.mark.parametrize(
