@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 # Importing these rooms also lets a yaml name their classes by their short names.
+import gbplan.callbacks  # noqa: F401
 from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation

@@ -17,14 +17,15 @@ BELOW = {
     "data": {"envs", "policies"},
     "modules": {"attacks", "data", "networks"},
     "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies"},
+    "callbacks": {"data", "evaluation", "networks", "objectives", "planners", "policies"},
 }
 # Libraries that only these rooms may import.
 ONLY_IN = {
-    "lightning": {"data", "modules", "evaluation", "cli"},
+    "lightning": {"data", "modules", "evaluation", "callbacks", "cli"},
     "torch": set(BELOW) - {"envs", "plots"},
     "matplotlib": {"plots"},
     "minari": {"data"},
-    "gymnasium": {"envs", "data", "policies", "evaluation", "cli"},
+    "gymnasium": {"envs", "data", "policies", "evaluation", "callbacks", "cli"},
     "yaml": {"cli"},
 }
 FILES = sorted(Path("gbplan").rglob("*.py"))

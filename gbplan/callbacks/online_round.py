@@ -1,0 +1,194 @@
+"""One round of online data: which tasks, what came of their plans, and what to say about it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gbplan.data import Trajectories, make_vector_env
+from gbplan.evaluation import Tasks, evaluate
+from gbplan.policies import PlannerPolicy
+
+Gather = Callable[[Any], list[Any]]
+"""Hands over this process's object and returns those of all processes, in the order of their ranks."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks of a round that are of one kind and planned for in one way.
+
+    Attributes:
+        kind: the environment's name for such tasks; None where there is but one kind.
+        open_loop: planned for once, instead of again and again.
+        count: number of tasks.
+    """
+
+    kind: str | None
+    open_loop: bool
+    count: int
+
+    @property
+    def name(self) -> str:
+        """``kind/mode``."""
+        mode = "open_loop" if self.open_loop else "mpc"
+        return mode if self.kind is None else f"{self.kind}/{mode}"
+
+
+def split_round(count: int, kinds: Sequence[str] | None, open_loop_fraction: float) -> list[Group]:
+    """Divide a round's tasks evenly among the kinds, and each kind's among the two ways of planning.
+
+    Args:
+        count: tasks of the round.
+        kinds: kinds of tasks; None: the environment has but one.
+        open_loop_fraction: share of each kind that is planned for once.
+
+    Returns:
+        The groups that have tasks.
+    """
+    names: Sequence[str | None] = kinds or [None]
+    groups = []
+    for index, kind in enumerate(names):
+        number = count * (index + 1) // len(names) - count * index // len(names)
+        once = round(open_loop_fraction * number)
+        groups += [Group(kind, True, once), Group(kind, False, number - once)]
+    return [group for group in groups if group.count]
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What came of the plans for N tasks.
+
+    Attributes:
+        group: which tasks.
+        tasks: the tasks themselves.
+        trajectories: the executed episodes, in the tasks' order.
+        imagined: what the model predicted for the first plan of each task, in goal space, ``(N, H, *G)``.
+        success: whether the episode came within the threshold of its goal, ``(N,)``.
+        believed: whether the model believed that its first plan would, ``(N,)``.
+        final_distance: distance to the goal at the episode's end, environment units, ``(N,)``.
+        errors: mean open-loop error of the model along ``planned`` and, where there is an expert, ``expert``
+            trajectories of these tasks.
+        seconds: wall time spent in the planner, of the slowest process.
+        walls: wall segments of the environment, if it has any.
+    """
+
+    group: Group
+    tasks: Tasks
+    trajectories: Trajectories
+    imagined: NDArray
+    success: NDArray[np.bool_]
+    believed: NDArray[np.bool_]
+    final_distance: NDArray[np.float64]
+    errors: dict[str, float]
+    seconds: float
+    walls: Any
+
+
+def execute(
+    policy: PlannerPolicy,
+    group: Group,
+    tasks: Tasks,
+    *,
+    threshold: float,
+    error_horizon: int,
+    gather: Gather,
+    rank: int = 0,
+    world_size: int = 1,
+    progress: str | None = None,
+) -> Executed:
+    """Plan and execute tasks, each process its share of them, and give all of it to every process.
+
+    The result does not depend on the number of processes, up to floating-point rounding: episodes are laid in the
+    order of the tasks.
+
+    Args:
+        policy: plans.
+        group: what the tasks are; those planned for once end with their plan, since the agent would stand still then.
+        tasks: N tasks.
+        threshold: goal distance that counts as success, environment units.
+        error_horizon: longest open-loop rollout for the model's error, steps.
+        gather: see ``Gather``.
+        rank: this process, 0..world_size - 1.
+        world_size: number of processes.
+        progress: name of a progress bar; None shows none.
+
+    Returns:
+        What came of all N tasks.
+    """
+    rows = np.arange(rank, len(tasks), world_size)
+    part = None
+    if len(rows):
+        mine = Tasks(
+            tasks.env_id, tasks.kind, tasks.states[rows], tasks.goals[rows], tasks.seeds[rows], tasks.env_kwargs
+        )
+        envs = make_vector_env(tasks.env_id, len(rows), tasks.env_kwargs)
+        try:
+            result = evaluate(
+                policy,
+                envs,
+                mine,
+                thresholds=[threshold],
+                error_horizon=error_horizon,
+                max_steps=policy.planner.horizon if group.open_loop else None,
+                progress=progress,
+            )
+            part = (rows, result, getattr(envs.unwrapped, "wall_segments", None))
+        finally:
+            envs.close()
+    parts = [part for part in gather(part) if part is not None]
+    order = np.argsort(np.concatenate([rows for rows, _, _ in parts]))
+    results = [result for _, result, _ in parts]
+    shares = [len(rows) / len(tasks) for rows, _, _ in parts]
+
+    def column(name: str) -> NDArray:
+        joined: NDArray = np.concatenate([result.records[name] for result in results])[order]
+        return joined
+
+    found = [{name: entry["open_loop"] for name, entry in _errors(result.metrics)} for result in results]
+    timings = [result.metrics["planning"] for result in results]
+    return Executed(
+        group=group,
+        tasks=tasks,
+        trajectories=Trajectories.concatenate([result.trajectories for result in results]).select(order),
+        imagined=np.concatenate([result.imagined for result in results])[order],
+        success=column(f"first_hit@{threshold:g}") >= 0,
+        believed=column("believed_distance") < threshold,
+        final_distance=column("final_distance"),
+        errors={
+            name: sum(share * errors[name] for share, errors in zip(shares, found, strict=True)) for name in found[0]
+        },
+        seconds=max(timing["plans"] * timing["seconds_per_plan"] for timing in timings),
+        walls=parts[0][2],
+    )
+
+
+def _errors(metrics: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    return [(name, entry) for name, entry in metrics["model_error"].items() if isinstance(entry, dict)]
+
+
+def summarise(executed: Sequence[Executed]) -> dict[str, float]:
+    """Average a round over its tasks.
+
+    Returns:
+        ``success``, ``believed_success``, ``final_distance``, ``model_error_planned``, and where the environment has an
+        expert ``model_error_expert`` and ``gap``, the first minus the second; ``seconds_planning``; and
+        ``success/<group>``.
+    """
+    counts = [len(part.tasks) for part in executed]
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.average(values, weights=counts))
+
+    summary = {
+        "success": mean([float(part.success.mean()) for part in executed]),
+        "believed_success": mean([float(part.believed.mean()) for part in executed]),
+        "final_distance": mean([float(part.final_distance.mean()) for part in executed]),
+    }
+    for name in executed[0].errors:
+        summary[f"model_error_{name}"] = mean([part.errors[name] for part in executed])
+    if "model_error_expert" in summary:
+        summary["gap"] = summary["model_error_planned"] - summary["model_error_expert"]
+    summary["seconds_planning"] = sum(part.seconds for part in executed)
+    return summary | {f"success/{part.group.name}": float(part.success.mean()) for part in executed}

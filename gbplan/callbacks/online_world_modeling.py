@@ -1,0 +1,416 @@
+"""Training on what really happens when the model's own plans are executed."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium as gym
+import lightning as L
+import numpy as np
+import torch
+from gymnasium.envs.registration import EnvSpec
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
+
+from gbplan.callbacks.collected import pack, unpack
+from gbplan.callbacks.configuration import differences, plain
+from gbplan.callbacks.online_round import Executed, execute, split_round, summarise
+from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
+from gbplan.data.dataset_folder import require_writable
+from gbplan.evaluation import Tasks, paths_figure, probe_tasks, sample_tasks
+from gbplan.networks import WorldModel
+from gbplan.networks.eval_mode import eval_mode
+from gbplan.objectives import Objective, ReachGoal
+from gbplan.planners import Planner
+from gbplan.policies import PlannerPolicy
+
+
+class OnlineWorldModeling(L.Callback):
+    """Adds the true outcome of the current model's plans to the training data, round by round.
+
+    A gradient planner leaves the data the model was trained on, and the model is wrong where it has seen nothing. So,
+    as in DAgger, the planner itself decides what is seen: every few epochs it plans new training tasks with the model
+    as it is, the plans are executed in the environment, and the true transitions join the replay buffer of the
+    ``TrajectoryDataModule``, whose ``online_fraction`` is their share of each later epoch. How the module trains is its
+    own affair, so this goes together with any loss. Needs ``Trainer(reload_dataloaders_every_n_epochs=1)``.
+
+    Round r comes at the end of epoch ``first_round_after + r * every_n_epochs`` (the first epoch is 1); it can be
+    trained on from the next epoch on. Its tasks are new ones of the training seeds, never those of validation or of the
+    held-out tasks, and no two rounds share one. All draws are keyed by (seed, round), and the state is in the
+    checkpoint, so a run that was stopped, within a round too, and resumed equals the uninterrupted one bit for bit on
+    CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer.
+
+    Logged each round, about plans nobody has trained on yet:
+
+    - ``online/success``, and ``online/success/<kind>/<mode>``;
+    - ``online/believed_success``; ``online/final_distance``, environment units;
+    - ``online/model_error_planned`` and, where the environment has an expert, ``online/model_error_expert`` and
+      ``online/gap``: open-loop errors in goal space, and the first minus the second;
+    - ``online/round``; ``online/transitions``, in all so far; ``online/buffer_transitions``;
+    - ``online/seconds_planning``; ``online/seconds_training``, since the last round;
+    - the figure ``online/paths`` of imagined and executed paths.
+
+    Source: arXiv 2512.09929, Algorithm 2. There the task is a training trajectory's first and last frame, the plan is
+    always executed open loop, and the data is replayed by batch index; here tasks are drawn anew, replanning is
+    possible, and the buffer is sampled uniformly.
+
+    Attributes:
+        rounds: rounds that are over.
+        transitions: transitions they have collected.
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        objective: Objective | None = None,
+        env_id: str = "DoorWall-v0",
+        env_kwargs: dict[str, Any] | None = None,
+        kinds: Sequence[str] | None = ("uniform", "detour"),
+        tasks_per_round: int = 100,
+        every_n_epochs: int = 1,
+        first_round_after: int = 1,
+        max_transitions: int = 100_000,
+        replan_every: int = 5,
+        open_loop_fraction: float = 0.5,
+        shrink_horizon: bool = False,
+        threshold: float = 0.1,
+        error_horizon: int = 25,
+        seed: int = 1,
+        figure_tasks: int = 8,
+        write_to: str | None = None,
+        write_root: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Set the schedule, the tasks and the planner.
+
+        Args:
+            planner: finds the actions.
+            objective: what the planner minimises; ReachGoal if not given.
+            env_id: environment to execute in, that of the datasets: goal-conditioned, with a time limit, and with
+                ``reset(options={"state": ..., "goal": ...})``.
+            env_kwargs: passed to the environment.
+            kinds: kinds of tasks, as the environment's ``task`` argument names them, in equal numbers; null: the
+                environment has no such argument.
+            tasks_per_round: tasks that are planned and executed in a round.
+            every_n_epochs: epochs from one round to the next.
+            first_round_after: epochs before the first round.
+            max_transitions: most transitions to collect in all; rounds become smaller, and stop, before it is exceeded.
+            replan_every: steps between plans, for the tasks that are not open loop.
+            open_loop_fraction: share of the tasks that are planned for once; their episodes end with the plan.
+            shrink_horizon: plan no further than the end of the episode's first horizon.
+            threshold: goal distance that counts as success, environment units; tasks start farther away.
+            error_horizon: longest rollout for the model's open-loop error, steps.
+            seed: of the planner's noise, and which million of the training seeds tasks are drawn from, 0 to 1072;
+                choose another than the datasets', or their tasks come again.
+            figure_tasks: tasks in the figure; 0 draws none.
+            write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
+            write_root: its folder of datasets; null: the data module's.
+            overwrite: replace a dataset of that name.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        counts = {
+            "tasks_per_round": tasks_per_round,
+            "every_n_epochs": every_n_epochs,
+            "first_round_after": first_round_after,
+            "max_transitions": max_transitions,
+            "replan_every": replan_every,
+            "error_horizon": error_horizon,
+        }
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name, value in {"seed": seed, "figure_tasks": figure_tasks}.items():
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
+        if not 0 <= open_loop_fraction <= 1:
+            raise ValueError(f"open_loop_fraction must lie in 0..1, got {open_loop_fraction}")
+        if not threshold > 0:
+            raise ValueError(f"threshold must be positive, got {threshold}")
+        if kinds is not None and (not kinds or len(set(kinds)) != len(kinds)):
+            raise ValueError(f"kinds must name at least one kind of tasks, and none twice, got {list(kinds)}")
+        episode_seeds(TRAINING_SEEDS, seed, 1)  # raises, if there is no such million
+        self.planner = planner
+        self.objective = objective or ReachGoal()
+        self.env_id = env_id
+        self.env_kwargs = dict(env_kwargs or {})
+        self.kinds = None if kinds is None else list(kinds)
+        self.tasks_per_round = tasks_per_round
+        self.every_n_epochs = every_n_epochs
+        self.first_round_after = first_round_after
+        self.max_transitions = max_transitions
+        self.replan_every = replan_every
+        self.open_loop_fraction = open_loop_fraction
+        self.shrink_horizon = shrink_horizon
+        self.threshold = threshold
+        self.error_horizon = error_horizon
+        self.seed = seed
+        self._configuration = plain(self)  # what decides the data; the settings below do not
+        self.figure_tasks = figure_tasks
+        self.write_to = write_to
+        self.write_root = write_root
+        self.overwrite = overwrite
+        self.rounds = 0
+        self.transitions = 0
+        self._seeds_used = 0
+        self._episodes: list[Trajectories] = []  # kept only to be written
+        self._seeds: list[int] = []
+        self._restored: dict[str, Any] | None = None
+
+    # ------------------------------------------------------------------------------------------------------ before
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Refuse, before anything is computed, what could not work.
+
+        Raises:
+            TypeError: not a TrajectoryDataModule, or a module without a ``world_model``.
+            ValueError: the trainer would not reload its data; the environment sets no tasks, has no time limit, one
+                below the planner's horizon, or other observations than the data; or a round does not fit the buffer.
+            FileExistsError: the dataset to write is there already, and ``overwrite`` is False.
+        """
+        if stage != "fit":
+            return
+        data = self._data(trainer)
+        if not isinstance(getattr(pl_module, "world_model", None), WorldModel):
+            raise TypeError(
+                f"OnlineWorldModeling plans with the module's world_model, which {type(pl_module).__name__} lacks; "
+                "train a WorldModelModule, or give yours that attribute"
+            )
+        self._trial = bool(getattr(trainer, "fast_dev_run", False))
+        reload = getattr(trainer, "reload_dataloaders_every_n_epochs", 1)
+        if reload != 1:
+            raise ValueError(
+                "OnlineWorldModeling needs reload_dataloaders_every_n_epochs=1, or new transitions would not be "
+                f"trained on; the trainer has {reload}"
+            )
+        spec = self._env_spec()
+        if spec.max_episode_steps is None:
+            raise ValueError(
+                f"{self.env_id} has no time limit, so an episode of a bad plan would never end; set one with "
+                'env_kwargs={"max_episode_steps": ...}'
+            )
+        self._time_limit = spec.max_episode_steps
+        if self.planner.horizon > self._time_limit:
+            raise ValueError(
+                f"the planner's horizon of {self.planner.horizon} steps exceeds the time limit of {self.env_id}, "
+                f"{self._time_limit} steps; lower the horizon"
+            )
+        most = self._most_transitions(self.tasks_per_round)
+        if most > data.buffer_capacity:
+            raise ValueError(
+                f"a round of {self.tasks_per_round} tasks can have {most} transitions, but the replay buffer holds "
+                f"{data.buffer_capacity}; raise data.buffer_capacity or lower tasks_per_round"
+            )
+        if self._most_transitions(1) > self.max_transitions:
+            raise ValueError(
+                f"max_transitions = {self.max_transitions} does not allow even one task, which can take "
+                f"{self._most_transitions(1)}; raise it"
+            )
+        kinds: Sequence[str | None] = self.kinds or [None]
+        for kind in kinds:
+            data.require_fitting(probe_tasks(self.env_id, kind, self.env_kwargs, self.threshold))
+        if self.write_to is not None and not self._trial:
+            require_writable(self.write_to, self._write_root(data), self.overwrite)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuse to resume a run that was begun with another configuration.
+
+        Raises:
+            ValueError: it was; says what has changed.
+        """
+        if self._restored is None:
+            return
+        changed = differences(self._restored, self._configuration)
+        if changed:
+            raise ValueError(
+                f"this run was begun with another OnlineWorldModeling ({'; '.join(changed)}), so it cannot be resumed "
+                "exactly; restore the old values, or begin a new run from its weights with model.init_from"
+            )
+        if self.write_to is not None and self.rounds and not self._seeds:
+            raise ValueError(
+                f"write_to = {self.write_to} was not set when this run was begun, and its first {self.rounds} rounds "
+                "were not kept; leave it out, or begin a new run"
+            )
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._training_since = time.perf_counter()
+
+    # ------------------------------------------------------------------------------------------------------- round
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hold a round, if it is time."""
+        since = trainer.current_epoch + 1 - self.first_round_after
+        if since < 0 or since % self.every_n_epochs:
+            return
+        count = self._affordable_tasks()
+        if self._trial:
+            count = min(count, len(split_round(self.tasks_per_round, self.kinds, self.open_loop_fraction)))
+        if count == 0:
+            rank_zero_info(f"online: {self.transitions} transitions collected, max_transitions allows no more tasks")
+            return
+        data, model = self._data(trainer), pl_module.world_model
+        assert isinstance(model, WorldModel)  # setup has seen it
+        seconds_training = time.perf_counter() - self._training_since
+        with eval_mode(model):
+            executed = self._hold(trainer, model, count)
+        for part in executed:
+            data.extend(part.trajectories)
+            self.transitions += part.trajectories.num_transitions
+            if self.write_to is not None:
+                self._episodes.append(part.trajectories)
+                self._seeds += part.tasks.seeds.tolist()
+        self.rounds += 1
+        self._seeds_used = self._next_seed
+        logged = {
+            **summarise(executed),
+            "round": self.rounds,
+            "transitions": self.transitions,
+            "buffer_transitions": len(data.buffer),
+            "seconds_training": seconds_training,
+        }
+        for name, value in logged.items():
+            self.log(f"online/{name}", float(value))  # type: ignore[attr-defined]  # Lightning lends it to callbacks
+        self._draw(trainer, executed)
+        self._training_since = time.perf_counter()
+
+    def _hold(self, trainer: L.Trainer, model: WorldModel, count: int) -> list[Executed]:
+        """Plan and execute the tasks of a round; changes nothing of this callback's state but ``_next_seed``."""
+
+        def gather(item: Any) -> list[Any]:
+            if trainer.world_size == 1:
+                return [item]
+            items = [None] * trainer.world_size
+            torch.distributed.all_gather_object(items, item)
+            return items
+
+        executed = []
+        self._next_seed = self._seeds_used
+        for index, group in enumerate(split_round(count, self.kinds, self.open_loop_fraction)):
+            tasks = self._draw_tasks(group.kind, group.count)
+            policy = PlannerPolicy(
+                model,
+                self.objective,
+                self.planner,
+                replan_every=self.planner.horizon if group.open_loop else self.replan_every,
+                shrink_horizon=self.shrink_horizon,
+                seed=int(np.random.SeedSequence((self.seed, self.rounds, index)).generate_state(1)[0]),
+            )
+            shows = trainer.progress_bar_callback is not None and trainer.is_global_zero
+            executed.append(
+                execute(
+                    policy,
+                    group,
+                    tasks,
+                    threshold=self.threshold,
+                    error_horizon=self.error_horizon,
+                    gather=gather,
+                    rank=trainer.global_rank,
+                    world_size=trainer.world_size,
+                    progress=f"round {self.rounds + 1}" if shows else None,
+                )
+            )
+        return executed
+
+    def _draw_tasks(self, kind: str | None, count: int) -> Tasks:
+        tasks = sample_tasks(
+            self.env_id, kind, count, self.seed, "training", self.env_kwargs, self.threshold, self._next_seed
+        )
+        self._next_seed = int(tasks.seeds[-1]) - episode_seeds(TRAINING_SEEDS, self.seed, 1)[0] + 1
+        return tasks
+
+    def _affordable_tasks(self) -> int:
+        """Tasks of the next round that stay within ``max_transitions`` even if none of them is solved."""
+        count = self.tasks_per_round
+        while count and self.transitions + self._most_transitions(count) > self.max_transitions:
+            count -= 1
+        return count
+
+    def _most_transitions(self, count: int) -> int:
+        groups = split_round(count, self.kinds, self.open_loop_fraction)
+        return sum(group.count * (self.planner.horizon if group.open_loop else self._time_limit) for group in groups)
+
+    def _draw(self, trainer: L.Trainer, executed: Sequence[Executed]) -> None:
+        """Log a figure of the first tasks of each group, if the goal space is a plane and someone looks."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        plane = executed[0].imagined.shape[2:] == (2,)
+        if not (loggers and plane and self.figure_tasks and trainer.is_global_zero):
+            return
+        each = max(1, self.figure_tasks // len(executed))
+        figure = paths_figure(
+            Trajectories.concatenate(
+                [part.trajectories.select(range(min(each, len(part.tasks)))) for part in executed]
+            ),
+            np.concatenate([part.imagined[:each] for part in executed]),
+            np.concatenate([part.tasks.goals[:each] for part in executed]),
+            np.concatenate([part.success[:each] for part in executed]),
+            executed[0].walls,
+            self.threshold,
+        )
+        for logger in loggers:
+            logger.experiment.add_figure("online/paths", figure, trainer.global_step)
+
+    # ------------------------------------------------------------------------------------------------------- after
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the dataset; an interrupted training does not come here."""
+        if self.write_to is None or self._trial or not self._episodes or not trainer.is_global_zero:
+            return
+        write_dataset(
+            Trajectories.concatenate(self._episodes),
+            self.write_to,
+            self._env_spec(),
+            seeds=self._seeds,
+            metadata={
+                "algorithm_name": f"OnlineWorldModeling({type(self.planner).__name__})",
+                "description": f"plans of a world model in training, executed in {self.env_id}, {self.rounds} rounds",
+                "gbplan_version": version("gbplan"),
+                "seed": self.seed,
+            },
+            root=self._write_root(self._data(trainer)),
+            overwrite=self.overwrite,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs, loadable with ``weights_only=True``."""
+        state: dict[str, Any] = {
+            "rounds": self.rounds,
+            "transitions": self.transitions,
+            "seeds_used": self._seeds_used,
+            "configuration": self._configuration,
+        }
+        if self._episodes:
+            state |= {"episodes": pack(Trajectories.concatenate(self._episodes)), "seeds": list(self._seeds)}
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a checkpoint was saved."""
+        self.rounds = state_dict["rounds"]
+        self.transitions = state_dict["transitions"]
+        self._seeds_used = state_dict["seeds_used"]
+        self._restored = state_dict["configuration"]
+        if "episodes" in state_dict and self.write_to is not None:
+            self._episodes, self._seeds = [unpack(state_dict["episodes"])], list(state_dict["seeds"])
+
+    # ----------------------------------------------------------------------------------------------------- helpers
+
+    def _env_spec(self) -> EnvSpec:
+        with closing(gym.make(self.env_id, **self.env_kwargs)) as env:
+            spec = env.spec
+        assert spec is not None  # gymnasium.make sets it
+        return spec
+
+    def _data(self, trainer: L.Trainer) -> TrajectoryDataModule:
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(data, TrajectoryDataModule):
+            raise TypeError(
+                f"OnlineWorldModeling adds to the replay buffer of a TrajectoryDataModule, got {type(data).__name__}; "
+                "pass one to trainer.fit(..., datamodule=...)"
+            )
+        return data
+
+    def _write_root(self, data: TrajectoryDataModule) -> str | None:
+        return data.root if self.write_root is None else self.write_root

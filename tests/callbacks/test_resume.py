@@ -1,0 +1,146 @@
+"""A run that was stopped and resumed equals the one that was not, bit for bit."""
+
+import pytest
+import torch
+
+from gbplan.callbacks import OnlineWorldModeling
+from gbplan.planners import CEMPlanner, GradientPlanner
+
+EPOCHS = 4
+
+
+def contents(loop, module, data):
+    """Everything that should be the same."""
+    callback = loop.callbacks[0]
+    counts = (callback.rounds, callback.transitions, callback._seeds_used, loop.global_step, data.buffer.added)
+    optimizer = loop.optimizers[0].state_dict()["state"]
+    moments = [value for state in optimizer.values() for value in state.values()]
+    return counts, [*module.state_dict().values(), *moments, data.buffer.frames, data.buffer.lengths]
+
+
+def assert_same(one, two):
+    (counts, tensors), (other_counts, other_tensors) = contents(*one), contents(*two)
+    assert counts == other_counts
+    assert len(tensors) == len(other_tensors)
+    assert all(torch.equal(a, b) for a, b in zip(tensors, other_tensors, strict=True))
+
+
+@pytest.fixture(scope="session")
+def whole_runs():
+    return {}
+
+
+@pytest.fixture
+def whole(whole_runs, door_wall_fit, tmp_path_factory):
+    """The uninterrupted run with these settings, trained once."""
+
+    def run(**settings):
+        key = repr(sorted(settings.items()))
+        if key not in whole_runs:
+            whole_runs[key] = door_wall_fit(tmp_path_factory.mktemp("whole"), EPOCHS, **settings)
+        return whole_runs[key]
+
+    return run
+
+
+SAVED_BEFORE = {"checkpoint": {"save_on_train_epoch_end": False}}
+SECOND = {"checkpoint": {"monitor": "val/loss"}, "check_val_every_n_epoch": 2}
+BEST = {"checkpoint": {"monitor": "online/success", "mode": "max"}}
+UNVALIDATED = {"limit_val_batches": 0, "rounds": {"every_n_epochs": 2}}
+
+
+@pytest.mark.parametrize(
+    ("stop_after", "settings"),
+    [
+        pytest.param(1, {}, id="after the first round"),
+        pytest.param(3, {}, id="after the third round"),
+        pytest.param(1, SAVED_BEFORE, id="saved before the first round"),
+        pytest.param(3, SAVED_BEFORE, id="saved before the third round", marks=pytest.mark.slow),
+        pytest.param(2, SECOND, id="saved by every other validation"),
+        pytest.param(2, BEST, id="best so far kept", marks=pytest.mark.slow),
+        pytest.param(2, UNVALIDATED, id="between two rounds", marks=pytest.mark.slow),
+        pytest.param(3, UNVALIDATED, id="after the second of two rounds", marks=pytest.mark.slow),
+    ],
+)
+def test_run_stopped_between_rounds_and_resumed_equals_the_uninterrupted_one(
+    door_wall_fit, whole, tmp_path, stop_after, settings
+):
+    door_wall_fit(tmp_path, stop_after, **settings)
+    resumed = door_wall_fit(tmp_path, EPOCHS, tmp_path / "last.ckpt", seed=123, **settings)
+    assert_same(resumed, whole(**settings))
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_in", ["plan", "extend", "log"])
+def test_run_that_fails_within_a_round_and_is_resumed_equals_the_uninterrupted_one(
+    door_wall_fit, whole, tmp_path, monkeypatch, stop_in
+):
+    calls = []
+
+    def crash(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == (12 if stop_in == "plan" else 2):
+            raise Crash
+        return original(*args, **kwargs)
+
+    owner, name = {
+        "plan": (GradientPlanner, "plan"),
+        "extend": (OnlineWorldModeling, "_hold"),
+        "log": (OnlineWorldModeling, "_draw"),
+    }[stop_in]
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, crash)
+    with pytest.raises(Crash):
+        door_wall_fit(tmp_path, EPOCHS)
+    monkeypatch.undo()
+    resumed = door_wall_fit(tmp_path, EPOCHS, tmp_path / "last.ckpt", seed=123)
+    assert_same(resumed, whole())
+
+
+def test_written_dataset_of_a_resumed_run_holds_the_rounds_before_it_too(door_wall_fit, whole, tmp_path):
+    from gbplan.data import read_dataset
+
+    rounds = {"write_to": "door-wall/online-v0", "write_root": str(tmp_path), "overwrite": True}
+    door_wall_fit(tmp_path, 2, rounds=rounds)
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert len(checkpoint["callbacks"]["OnlineWorldModeling"]["seeds"]) == 8
+    _, _, data = door_wall_fit(tmp_path, EPOCHS, tmp_path / "last.ckpt", rounds=rounds)
+    episodes, _ = read_dataset("door-wall/online-v0", tmp_path)
+    assert len(episodes) == 4 * EPOCHS
+    assert torch.equal(data.layout.pack(episodes.observations, episodes.actions), whole()[2].buffer.frames)
+
+
+def test_state_is_plain_data(door_wall_fit, tmp_path):
+    rounds = {"write_to": "door-wall/online-v0", "write_root": str(tmp_path)}
+    door_wall_fit(tmp_path, 1, rounds=rounds)
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]["OnlineWorldModeling"]
+    assert (state["rounds"], state["seeds_used"] >= 4) == (1, True)
+    assert state["configuration"]["planner"]["class"] == "GradientPlanner"
+    assert state["configuration"]["planner"]["horizon"] == 8
+
+
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ({"tasks_per_round": 6, "seed": 2}, r"\(tasks_per_round: 4, now 6; seed: 1, now 2\)"),
+        ({"planner": GradientPlanner(8, 3, num_samples=4, restarts=1)}, r"\(planner.iterations: 2, now 3\)"),
+        ({"planner": CEMPlanner(horizon=8)}, r"planner.class: GradientPlanner, now CEMPlanner; .*elites: absent"),
+        ({"env_kwargs": {"max_episode_steps": 9}}, r"\(env_kwargs.max_episode_steps: 16, now 9\)"),
+        ({"write_to": "door-wall/online-v0"}, "its first 1 rounds were not kept; leave it out"),
+    ],
+)  # fmt: skip
+def test_resuming_with_another_configuration_is_refused_by_name(door_wall_fit, tmp_path, rounds, message):
+    door_wall_fit(tmp_path, 1)
+    before = (tmp_path / "last.ckpt").read_bytes()
+    with pytest.raises(ValueError, match=message):
+        door_wall_fit(tmp_path, 2, tmp_path / "last.ckpt", rounds=rounds | {"write_root": str(tmp_path)})
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+
+
+def test_what_decides_no_data_may_change_on_resuming(door_wall_fit, whole, tmp_path):
+    door_wall_fit(tmp_path, 2)
+    resumed = door_wall_fit(tmp_path, EPOCHS, tmp_path / "last.ckpt", rounds={"figure_tasks": 3, "overwrite": True})
+    assert_same(resumed, whole())
