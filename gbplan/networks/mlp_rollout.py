@@ -4,21 +4,34 @@ Autograd spends its time on bookkeeping when layers are small: some twenty nodes
 matrix products of one. Here the whole horizon is one node. Forward keeps the activations; backward is the adjoint
 recursion, which carries the gradient of the latent from the last step to the first.
 
+For few rows even the calls into torch outweigh the arithmetic; there the same loops run compiled by numba
+(``mlp_rollout_kernel``), and matrix products only for many.
+
 The parameters are constants: gradients exist for the start and for the actions.
 
 B rows, H steps, A action dimensions, D latent dimensions. Everything inside is time-major, so that the rows of one step
 are adjacent, as matrix products like them.
 """
 
+import importlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from types import ModuleType
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 _aten = torch.ops.aten
+
+# Multiplications per step (rows times weights) up to which the compiled loops beat torch: benchmarks/rollout.md.
+KERNEL_WORK = 2**19
+# A tanh or an exponential, which torch computes with vector instructions and numba does not, in multiplications.
+TRANSCENDENTAL_WORK = 60
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,11 @@ class Perceptron:
     action_mean: Tensor
     action_std: Tensor
 
+    @property
+    def widths(self) -> list[int]:
+        """Widths of the hidden layers."""
+        return [len(bias) for bias in self.biases[:-1]]
+
 
 def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tensor:
     """Predict steps 1..H, differentiably (once) in ``latent`` and ``actions``.
@@ -76,85 +94,150 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
     Returns:
         Latents after each action, ``(B, H, D)``.
     """
+    loops = _choose(perceptron, len(actions))
     if torch.is_grad_enabled() and (latent.requires_grad or actions.requires_grad):
-        predicted: Tensor = _MLPRollout.apply(latent, actions, perceptron)
+        predicted: Tensor = _MLPRollout.apply(latent, actions, perceptron, loops)
         return predicted
     with torch.no_grad():
-        inputs, _ = _forward(perceptron, latent, actions, keep=False)
-        return _latents(inputs, latent.shape[1])
+        # Without a backward pass to come, one step's worth of activations is enough, and stays in the cache.
+        return loops.forward(perceptron, latent, actions, slots=1)[0]
 
 
 class _MLPRollout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, actions: Tensor, perceptron: Perceptron) -> Tensor:
-        inputs, kept = _forward(perceptron, latent, actions, keep=True)
-        ctx.perceptron = perceptron
+    def forward(ctx: Any, latent: Tensor, actions: Tensor, perceptron: Perceptron, loops: "_Loops") -> Tensor:
+        predicted, kept = loops.forward(perceptron, latent, actions, slots=actions.shape[1])
         # Saving the weights makes autograd refuse to go back through weights that an optimiser has changed since.
-        ctx.save_for_backward(*kept, *perceptron.weights, perceptron.action_std)
-        return _latents(inputs, latent.shape[1])
+        ctx.save_for_backward(kept, *perceptron.weights)
+        ctx.perceptron, ctx.loops = perceptron, loops
+        return predicted
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        kept = ctx.saved_tensors[: len(ctx.perceptron.weights) - 1]
-        latent, actions = _backward(ctx.perceptron, kept, gradient)
-        return latent, actions, None
+        of_latent, of_actions = ctx.loops.backward(ctx.perceptron, ctx.saved_tensors[0], gradient)
+        return of_latent, of_actions, None, None
 
 
-def _latents(inputs: Tensor, dim: int) -> Tensor:
-    """Steps 1..H out of ``inputs``, ``(B, H, D)``: a copy, because what callers do to it must not reach ``inputs``."""
-    return inputs[1:, :, :dim].transpose(0, 1).contiguous()
+class _Loops(Protocol):
+    """One way to compute the rollout and its gradient."""
+
+    def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        """Roll out.
+
+        Returns:
+            Latents ``(B, H, D)``, sharing no memory with what is kept; and what the derivatives of the hidden layers
+            need, ``(slots, B, width)`` each, flat, with H slots or a single one that is written over and over.
+        """
+
+    def backward(self, perceptron: Perceptron, kept: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of the start, ``(B, D)``, and the actions, ``(B, H, A)``, from that of the latents."""
 
 
-def _forward(perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool) -> tuple[Tensor, list[Tensor]]:
-    """Roll out.
+class _Products:
+    """Matrix products: the fastest for many rows, and the way for any device."""
 
-    Returns:
-        The first layer's inputs, latent and action side by side, ``(H + 1, B, D + A)``; there is no last action. And
-        per hidden layer what its derivative needs, ``(H, B, width)``, or None to speak of if not ``keep``.
-    """
-    (rows, horizon, action_dim), dim = actions.shape, latent.shape[1]
-    nonlinearity = NONLINEARITIES[perceptron.activation]
-    inputs = latent.new_empty(horizon + 1, rows, dim + action_dim)
-    inputs[0, :, :dim] = latent
-    torch.sub(actions.transpose(0, 1), perceptron.action_mean, out=inputs[:horizon, :, dim:]).div_(
-        perceptron.action_std
-    )
-    *hidden, last = [(bias, weight.t()) for bias, weight in zip(perceptron.biases, perceptron.weights, strict=True)]
-    # Without a backward pass to come one step's worth of memory is enough, and stays in the cache.
-    kept = [latent.new_empty(horizon if keep else 1, rows, len(bias)) for bias, _ in hidden]
-    separate = keep and nonlinearity.keeps_input
-    outputs = [torch.empty_like(layer[0]) for layer in kept] if separate else None
-    states = inputs[:, :, :dim].unbind(0)
-    for t, x in enumerate(inputs[:horizon].unbind(0)):
-        for i, (bias, weight) in enumerate(hidden):
-            y = torch.addmm(bias, x, weight, out=kept[i][t if keep else 0])
-            x = y if outputs is None else outputs[i].copy_(y)
-            nonlinearity.forward(x)
-        torch.addmm(last[0], x, last[1], out=states[t + 1])
-        if perceptron.residual:
-            states[t + 1].add_(states[t])
-    return inputs, kept
+    def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        (rows, horizon, action_dim), dim = actions.shape, latent.shape[1]
+        nonlinearity = NONLINEARITIES[perceptron.activation]
+        # Latent and action side by side: each step writes its latent where the next one reads it.
+        inputs = latent.new_empty(horizon + 1, rows, dim + action_dim)
+        states = inputs[:, :, :dim].unbind(0)
+        states[0].copy_(latent)
+        torch.sub(actions.transpose(0, 1), perceptron.action_mean, out=inputs[:horizon, :, dim:])
+        inputs[:horizon, :, dim:].div_(perceptron.action_std)
+        kept, layers = self._layers(latent.new_empty(slots * rows * sum(perceptron.widths)), perceptron, rows, slots)
+        outputs = [latent.new_empty(rows, width) for width in perceptron.widths] if nonlinearity.keeps_input else None
+        *hidden, last = zip(perceptron.biases, (weight.t() for weight in perceptron.weights), strict=True)
+        for t, x in enumerate(inputs[:horizon].unbind(0)):
+            for i, (bias, weight) in enumerate(hidden):
+                y = torch.addmm(bias, x, weight, out=layers[i][t % slots])
+                x = y if outputs is None else outputs[i].copy_(y)
+                nonlinearity.forward(x)
+            torch.addmm(last[0], x, last[1], out=states[t + 1])
+            if perceptron.residual:
+                states[t + 1].add_(states[t])
+        return inputs[1:, :, :dim].transpose(0, 1).contiguous(), kept
+
+    def backward(self, perceptron: Perceptron, kept: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        first, *others = perceptron.weights
+        rows, horizon, dim = gradient.shape
+        chain_rule = NONLINEARITIES[perceptron.activation].backward
+        _, layers = self._layers(kept, perceptron, rows, horizon)
+        # Becomes the gradient of each latent, with all that the later steps owe to it.
+        adjoint = gradient.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+        of_inputs = gradient.new_empty(horizon, rows, first.shape[1])
+        scratch = [gradient.new_empty(rows, width) for width in perceptron.widths]
+        for t in range(horizon - 1, -1, -1):
+            g = adjoint[t]
+            for weight, y, out in zip(reversed(others), reversed(layers), reversed(scratch), strict=True):
+                g = torch.mm(g, weight, out=out)
+                chain_rule(g, y[t])
+            torch.mm(g, first, out=of_inputs[t])
+            of_latent = of_inputs[t, :, :dim]
+            if perceptron.residual:
+                of_latent.add_(adjoint[t])
+            if t:
+                adjoint[t - 1].add_(of_latent)
+        return of_inputs[0, :, :dim], (of_inputs[:, :, dim:] / perceptron.action_std).transpose(0, 1)
+
+    @staticmethod
+    def _layers(kept: Tensor, perceptron: Perceptron, rows: int, slots: int) -> tuple[Tensor, list[Tensor]]:
+        parts = kept.split([slots * rows * width for width in perceptron.widths])
+        return kept, [part.view(slots, rows, -1) for part in parts]
 
 
-def _backward(perceptron: Perceptron, kept: tuple[Tensor, ...], gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of the start, ``(B, D)``, and the actions, ``(B, H, A)``, from those of the latents, ``(B, H, D)``."""
-    first, *others = perceptron.weights
-    rows, horizon, dim = gradient.shape
-    chain_rule = NONLINEARITIES[perceptron.activation].backward
-    # Becomes the gradient of each latent, with all that the later steps owe to it.
-    adjoint = gradient.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-    scratch = [gradient.new_empty(rows, len(weight)) for weight in perceptron.weights[:-1]]
-    of_inputs = gradient.new_empty(horizon, rows, first.shape[1])
-    for t in range(horizon - 1, -1, -1):
-        g = adjoint[t]
-        for weight, y, out in zip(reversed(others), reversed(kept), reversed(scratch), strict=True):
-            g = torch.mm(g, weight, out=out)
-            chain_rule(g, y[t])
-        torch.mm(g, first, out=of_inputs[t])
-        of_latent = of_inputs[t, :, :dim]
-        if perceptron.residual:
-            of_latent.add_(adjoint[t])
-        if t:
-            adjoint[t - 1].add_(of_latent)
-    return of_inputs[0, :, :dim].clone(), (of_inputs[:, :, dim:] / perceptron.action_std).transpose(0, 1)
+class _Compiled:
+    """The kernels of ``mlp_rollout_kernel``, on the CPU."""
+
+    def __init__(self, kernel: ModuleType, perceptron: Perceptron) -> None:
+        self.kernel = kernel
+        pairs = zip(perceptron.weights, perceptron.biases, strict=True)
+        with torch.no_grad():
+            self.packed = torch.cat([parameter.reshape(-1) for pair in pairs for parameter in pair]).numpy()
+        inputs = perceptron.weights[0].shape[1]
+        self.layers = (
+            self.packed,
+            np.array([inputs, *(len(bias) for bias in perceptron.biases)]),
+            kernel.KINDS[perceptron.activation],
+            perceptron.residual,
+        )
+        self.mean, self.std = perceptron.action_mean.detach().numpy(), perceptron.action_std.detach().numpy()
+
+    def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        rows, horizon, _ = actions.shape
+        kept = latent.new_empty(slots * rows * sum(perceptron.widths))
+        predicted = latent.new_empty(rows, horizon, latent.shape[1])
+        start, given = latent.detach().contiguous().numpy(), actions.detach().contiguous().numpy()
+        self.kernel.forward(start, given, self.mean, self.std, *self.layers, kept.numpy(), slots, predicted.numpy())
+        return predicted, kept
+
+    def backward(self, perceptron: Perceptron, kept: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        rows, horizon, dim = gradient.shape
+        of_latent = gradient.new_empty(rows, dim)
+        of_actions = gradient.new_empty(rows, horizon, len(self.mean))
+        self.kernel.backward(
+            gradient.contiguous().numpy(), self.std, *self.layers, kept.numpy(), of_latent.numpy(), of_actions.numpy()
+        )
+        return of_latent, of_actions
+
+
+def _choose(perceptron: Perceptron, rows: int) -> _Loops:
+    work = rows * sum(weight.numel() for weight in perceptron.weights)
+    if perceptron.activation != "relu":
+        work += rows * sum(perceptron.widths) * TRANSCENDENTAL_WORK
+    if work <= KERNEL_WORK and perceptron.action_mean.is_cpu:
+        kernel = _kernel()
+        if kernel is not None:
+            return _Compiled(kernel, perceptron)
+    return _Products()
+
+
+@cache
+def _kernel() -> ModuleType | None:
+    """The compiled loops; imported when needed, because numba takes half a second."""
+    try:
+        return importlib.import_module("gbplan.networks.mlp_rollout_kernel")
+    except Exception as error:  # not installed, made for another numpy, nowhere to cache: torch does it as well
+        warnings.warn(f"numba is not available, so rollouts of few rows will be slow: {error}", stacklevel=2)
+        return None

@@ -116,18 +116,20 @@ class MLPPredictor(Predictor):
 
         Nothing is remembered between calls, so new weights, layers or hooks count from the next call on.
         """
-        layers: list[Any] = list(self.net)
-        linear, nonlinear = layers[::2], layers[1::2]
+        # Dictionary look-ups: through Module's attribute access this check would take as long as the rollout of a row.
+        net = self.net
+        layers: list[Any] = list(net._modules.values())
         if (
             type(self).forward is not MLPPredictor.forward
-            or any(type(layer) is not nn.Linear or layer.bias is None for layer in linear)
-            or any(type(layer) is not _ACTIVATIONS[self.activation] for layer in nonlinear)
-            or any(getattr(layer, "approximate", "none") != "none" for layer in nonlinear)
-            or any(module._forward_hooks or module._forward_pre_hooks for module in (self, self.net, *layers))
+            or type(net) is not nn.Sequential
+            or any(module._forward_hooks or module._forward_pre_hooks for module in (self, net, *layers))
+            or any(type(layer) is not nn.Linear or layer._parameters["bias"] is None for layer in layers[::2])
+            or any(type(layer) is not _ACTIVATIONS[self.activation] for layer in layers[1::2])
+            or any(layer.approximate != "none" for layer in layers[1::2] if self.activation == "gelu")
         ):
             return None
-        weights = tuple(layer.weight for layer in linear)
-        biases = tuple(layer.bias for layer in linear)
+        weights = tuple(layer._parameters["weight"] for layer in layers[::2])
+        biases = tuple(layer._parameters["bias"] for layer in layers[::2])
         constants = (*weights, *biases, action_mean, action_std)
         if torch.is_grad_enabled() and not parameters_are_constant() and any(x.requires_grad for x in constants):
             return None

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import sys
 import weakref
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
+from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel, mlp_rollout
 from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.objectives import ReachGoal
 from gbplan.planners import CEMPlanner, GradientPlanner, PlanningProblem
@@ -58,14 +59,28 @@ def with_gradients(rollout, model, context, actions):
     return predicted.detach(), *torch.autograd.grad((weight * predicted.sin()).sum(), (context, actions))
 
 
+def both_ways():
+    """Matrix products, then the compiled kernel, whatever the number of rows."""
+    for work in (0, 2**60):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mlp_rollout, "KERNEL_WORK", work)
+            yield
+
+
+def assert_close(found, expected):
+    """Within the dtype's tolerance of the largest entry."""
+    tolerance = TOLERANCE[expected.dtype] * max(1.0, expected.abs().max().item())
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
+
+
 def assert_same(model, context, actions):
-    dtype = actions.dtype
     assert is_fused(fused(model, context.detach().requires_grad_(), actions))
     expected = with_gradients(plain, model, context, actions)
-    for found, want in zip(with_gradients(fused, model, context, actions), expected, strict=True):
-        torch.testing.assert_close(found, want, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
-    with torch.no_grad():
-        torch.testing.assert_close(model.rollout(context, actions[:, :0], actions), expected[0])
+    for _ in both_ways():
+        for found, want in zip(with_gradients(fused, model, context, actions), expected, strict=True):
+            assert_close(found, want)
+        with torch.no_grad():
+            assert_close(model.rollout(context, actions[:, :0], actions), expected[0])
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -74,7 +89,8 @@ def assert_same(model, context, actions):
 def test_gradients_pass_gradcheck(activation, hidden, residual):
     model = make_model(hidden, activation=activation, residual=residual)
     context, actions = (x.requires_grad_() for x in draw(model, 2, 3))
-    assert torch.autograd.gradcheck(lambda c, a: fused(model, c, a), (context, actions))
+    for _ in both_ways():
+        assert torch.autograd.gradcheck(lambda c, a: fused(model, c, a), (context, actions))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -86,7 +102,7 @@ def test_latents_and_gradients_equal_plain_autograd(activation, hidden, residual
     assert_same(model, *draw(model, 5, 6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     batch=st.integers(1, 70),
     horizon=st.integers(1, 9),
@@ -98,13 +114,15 @@ def test_latents_and_gradients_equal_plain_autograd(activation, hidden, residual
     dtype=st.sampled_from(list(TOLERANCE)),
 )
 def test_any_shape_equals_plain_autograd(batch, horizon, latent, action, hidden, activation, residual, dtype):
+    if activation == "relu":
+        dtype = torch.float64  # in float32 rounding may well carry one of many units over the kink
     model = make_model(hidden, latent, action, dtype, activation=activation, residual=residual)
     assert_same(model, *draw(model, batch, horizon))
 
 
-@pytest.mark.parametrize("batch", [1, 3, 200])
-def test_a_realistic_model_equals_plain_autograd_over_fifty_steps(batch):
-    model = make_model((128, 128), 2, dtype=torch.float32)
+@pytest.mark.parametrize(("batch", "activation"), [(1, "relu"), (3, "tanh"), (100, "silu")])
+def test_a_realistic_model_equals_plain_autograd_over_fifty_steps(batch, activation):
+    model = make_model((128, 128), 2, dtype=torch.float32, activation=activation)
     assert_same(model, *draw(model, batch, 50))
 
 
@@ -117,22 +135,50 @@ def test_inputs_may_be_expanded_transposed_or_strided():
     assert_same(model, context.expand(-1, 3, -1), actions[:, :, :1].expand(-1, -1, 2))
 
 
-@pytest.mark.parametrize("batch", [1, 4, 200])
-def test_the_callers_tensors_are_left_alone(batch):
+def test_the_callers_tensors_are_left_alone():
     model = make_model()
-    context, actions = draw(model, batch, 6)
+    context, actions = draw(model, 4, 6)
     context.requires_grad_()
     before = context.detach().clone(), actions.clone()
-    predicted = fused(model, context, actions)
-    gradient = torch.ones(6, batch, 3, dtype=torch.float64).transpose(0, 1)  # time-major, as the adjoint recursion
-    (first,) = torch.autograd.grad(predicted, context, gradient, retain_graph=True)
-    with torch.no_grad():
-        predicted.zero_()  # what a caller does to the result does not reach the backward pass
-    (second,) = torch.autograd.grad(predicted, context, gradient)
-    assert torch.equal(first, second)
+    gradient = torch.ones(6, 4, 3, dtype=torch.float64).transpose(0, 1)  # time-major, like the buffers inside
+    for _ in both_ways():
+        predicted = fused(model, context, actions)
+        (first,) = torch.autograd.grad(predicted, context, gradient, retain_graph=True)
+        with torch.no_grad():
+            predicted.zero_()  # what a caller does to the result does not reach the backward pass
+        (second,) = torch.autograd.grad(predicted, context, gradient)
+        assert torch.equal(first, second)
     assert (gradient == 1).all()
     assert torch.equal(context, before[0])
     assert torch.equal(actions, before[1])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_rollout_that_overflows_is_not_finite_and_spares_its_neighbours(activation):
+    model = make_model(activation=activation, dtype=torch.float32)
+    context, actions = draw(model, 3, 4)
+    context[1] = torch.nan
+    actions[2, 2] = torch.inf
+    for _ in both_ways():
+        found = fused(model, context, actions)
+        assert torch.equal(found.isfinite(), plain(model, context, actions).isfinite())
+        assert found[0].isfinite().all()
+        assert found[1].isnan().all()
+
+
+def test_without_numba_matrix_products_serve_with_one_warning(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gbplan.networks.mlp_rollout_kernel", None)  # importing it fails
+    mlp_rollout._kernel.cache_clear()
+    model = make_model()
+    context, actions = draw(model, 2, 3)
+    try:
+        with pytest.warns(UserWarning, match="numba is not available") as caught:
+            found = [fused(model, context, actions) for _ in range(3)]
+        assert len(caught) == 1
+        assert is_fused(fused(model, context, actions.clone().requires_grad_()))
+    finally:
+        mlp_rollout._kernel.cache_clear()
+    torch.testing.assert_close(found[0], plain(model, context, actions))
 
 
 def test_training_rollouts_take_autograds_way_and_give_parameter_gradients():
@@ -231,6 +277,10 @@ class Doubled(MLPPredictor):
         return 2 * super().forward(latent, action)
 
 
+def hooked_outside(predictor):
+    predictor.register_forward_hook(lambda module, args, output: output + 1)
+
+
 def hooked(predictor):
     predictor.net[0].register_forward_hook(lambda module, args, output: output + 1)
 
@@ -251,7 +301,7 @@ def deeper(predictor):
     predictor.net.append(nn.Identity())
 
 
-@pytest.mark.parametrize("change", [hooked, normed, other_activation, biasless, deeper])
+@pytest.mark.parametrize("change", [hooked, hooked_outside, normed, other_activation, biasless, deeper])
 def test_a_changed_perceptron_is_rolled_out_as_it_is(change):
     model = make_model(activation="gelu")
     change(model.predictor)
