@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 # Importing these rooms also lets a yaml name their classes by their short names.
@@ -23,7 +23,7 @@ from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation
 from gbplan.evaluation.results import require_writable
-from gbplan.modules import WorldModelModule
+from gbplan.modules import WorldModelModule, read_checkpoint
 from gbplan.networks import WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import Planner
@@ -61,6 +61,21 @@ class GBPlanCLI(LightningCLI):
         parser.add_argument(
             "--num_threads", type=PositiveInt | None, help="CPU threads of torch; null: torch's choice."
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and look at the checkpoint to resume from before Lightning takes the model's arguments from it."""
+        super().parse_arguments(parser, args)
+        config = self.config.get(str(self.config.get("subcommand")), self.config)
+        path = config.get("ckpt_path")
+        if not path or path in ("best", "last", "hpc", "registry"):
+            return
+        trained = read_checkpoint(path).get("hyper_parameters", {}).get("_class_path", "")
+        asked = config["model"]["class_path"]
+        if trained and trained.rsplit(".", 1)[-1] != asked.rsplit(".", 1)[-1]:
+            raise ValueError(
+                f"{path} was trained by {trained}, not by {asked}; go on with the config.yaml of its own run, or start "
+                f"a new one from its weights with --model.init_from {path}"
+            )
 
     def before_instantiate_classes(self) -> None:
         """Set the number of threads."""

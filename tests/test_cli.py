@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from gbplan.cli import GBPlanCLI, build_parser, main, run
@@ -109,6 +110,30 @@ def test_finished_run_is_not_trained_over(capsys, base_run, dataset_root):
     )
     assert "already holds a run; resume it with --ckpt_path" in line
     assert (base_run / "last.ckpt").read_bytes() == before
+
+
+def test_broken_checkpoint_is_one_line_and_stays(capsys, base_run, tmp_path):
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes((base_run / "last.ckpt").read_bytes()[:5000])
+    arguments = ("--config=configs/door_wall/base.yaml", f"--trainer.default_root_dir={tmp_path / 'run'}")
+    assert "is not a complete checkpoint" in error_of(capsys, "fit", *arguments, f"--ckpt_path={cut}")
+    assert "there is no checkpoint at" in error_of(capsys, "fit", *arguments, f"--ckpt_path={tmp_path / 'no.ckpt'}")
+    assert cut.stat().st_size == 5000
+
+
+def test_checkpoint_of_another_class_does_not_replace_the_class_asked_for(capsys, base_run, tmp_path):
+    checkpoint = torch.load(base_run / "last.ckpt", weights_only=True)
+    checkpoint["hyper_parameters"]["_class_path"] = "somewhere.OtherModule"
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    line = error_of(
+        capsys,
+        "fit",
+        "--config=configs/door_wall/base.yaml",
+        f"--trainer.default_root_dir={tmp_path / 'run'}",
+        f"--ckpt_path={tmp_path / 'other.ckpt'}",
+    )
+    assert "was trained by somewhere.OtherModule, not by" in line
+    assert "--model.init_from" in line
 
 
 def test_folder_that_cannot_be_written_is_named_before_training(capsys, tmp_path):
