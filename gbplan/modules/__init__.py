@@ -1,6 +1,13 @@
 """LightningModules: loss, optimiser and logging around a plain network."""
 
+from gbplan.modules.adversarial_module import AdversarialWorldModelModule
 from gbplan.modules.checkpoints import load_world_model_weights, read_checkpoint, world_model_weights
 from gbplan.modules.world_model_module import WorldModelModule
 
-__all__ = ["WorldModelModule", "load_world_model_weights", "read_checkpoint", "world_model_weights"]
+__all__ = [
+    "AdversarialWorldModelModule",
+    "WorldModelModule",
+    "load_world_model_weights",
+    "read_checkpoint",
+    "world_model_weights",
+]

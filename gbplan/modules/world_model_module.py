@@ -149,13 +149,29 @@ class WorldModelModule(L.LightningModule):
             )
 
     def loss(self, batch: Batch) -> Tensor:
-        """Training loss of one batch of windows.
+        """Loss of one batch of windows.
 
         Args:
             batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A)``.
 
         Returns:
             Mean squared error in standardised units, a scalar.
+
+        Raises:
+            ValueError: the windows are shorter than ``rollout_steps``.
+        """
+        return self.prediction_loss(*self.training_pairs(batch))
+
+    def training_pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What a batch of windows teaches: from which latents and actions to predict what.
+
+        Args:
+            batch: see ``loss``.
+
+        Returns:
+            Latents the predictions start from, ``(B, K, *D)``; actions ``(B, N, A)`` in environment units; and the
+            latents to predict, ``(B, N, *D)``, detached. Teacher forcing starts each of the N = T steps from its true
+            latent, K = T; a rollout of N = ``rollout_steps`` starts from the first, K = 1.
 
         Raises:
             ValueError: the windows are shorter than ``rollout_steps``.
@@ -169,14 +185,24 @@ class WorldModelModule(L.LightningModule):
                 f"set the datamodule's steps (--data.steps) to {steps}"
             )
         if steps == 1:
-            predicted = self.world_model.step(latents[:, :-1], actions)
-            return F.mse_loss(predicted, latents[:, 1:].detach())
-        predicted = self.world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
-        return F.mse_loss(predicted, latents[:, 1 : steps + 1].detach())
+            return latents[:, :-1], actions, latents[:, 1:].detach()
+        return latents[:, :1], actions[:, :steps], latents[:, 1 : steps + 1].detach()
+
+    def prediction_loss(self, latents: Tensor, actions: Tensor, target: Tensor) -> Tensor:
+        """Mean squared error of predicting ``target``, a scalar in standardised units; see ``training_pairs``."""
+        if self.rollout_steps == 1:
+            predicted = self.world_model.step(latents, actions)
+        else:
+            predicted = self.world_model.rollout(latents, actions[:, :0], actions)
+        return F.mse_loss(predicted, target)
+
+    def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
+        """What a training step minimises: the loss of the batch. For subclasses to make harder."""
+        return self.loss(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss; its mean is logged at the end of the epoch."""
-        loss = self.loss(batch)
+        loss = self.training_loss(batch, batch_idx)
         # Kept, not logged: self.log at every step costs a small model a tenth of its training speed.
         self._losses.append(loss.detach() * len(batch["actions"]))
         self._samples += len(batch["actions"])

@@ -1,0 +1,226 @@
+"""Adversarial world modeling: predict the next latent from perturbed inputs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Generator, Tensor
+
+from gbplan.attacks import Attack
+from gbplan.data import TrajectoryDataModule
+from gbplan.modules.world_model_module import Batch, WorldModelModule
+from gbplan.networks import WorldModel
+from gbplan.networks.constant_parameters import constant_parameters
+
+Radii = Literal["fixed", "adaptive"]
+
+
+class AdversarialWorldModelModule(WorldModelModule):
+    """Trains a world model on the worst latents and actions near those of the data.
+
+    Minimises ``max || f(z + d_z, a + d_a) - z' ||^2`` over perturbations ``|d_z| <= latent radius`` and
+    ``|d_a| <= action radius`` per coordinate; the attack stands for the maximum. The target ``z'`` is the clean
+    absolute next latent, also for a predictor that adds its output to its input. Latents are perturbed in standardised
+    units and actions in environment units; perturbed actions are not clipped to the action space.
+
+    With ``rollout_steps`` > 1 the first latent and all actions of the rollout are perturbed.
+
+    Differences from the paper's code: actions are perturbed themselves, not their embedding patch by patch, so that
+    every perturbation is an action; and each dimension has a radius, from its own standard deviation, where the code
+    has one for all dimensions of the latent.
+
+    Logged besides what ``WorldModelModule`` logs, as means over the epoch: ``train/clean_loss``, of the unperturbed
+    batch; ``train/attack_gain``, how much the attack raises the loss of a sample it moves; ``train/adversarial_loss``,
+    their sum; and ``train/latent_radius`` and ``train/action_radius``, means over dimensions. ``train/loss`` is what is
+    minimised, and differs from the adversarial loss only where samples are left clean. Validation is clean.
+
+    Source: arXiv 2512.09929, Algorithm 3.
+    """
+
+    latent_radius: Tensor | None
+    action_radius: Tensor | None
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        attack: Attack,
+        *,
+        latent_factor: float = 0.05,
+        action_factor: float = 0.02,
+        radii: Radii = "fixed",
+        clean_fraction: float = 0.0,
+        attack_seed: int = 0,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        scheduler: LRSchedulerCallable | None = None,
+        rollout_steps: int = 1,
+        validation_horizons: Sequence[int] = (5, 10, 25),
+        init_from: str | None = None,
+    ) -> None:
+        """Set up the training.
+
+        Args:
+            world_model: the network to train.
+            attack: finds the perturbations: FGSM, PGD, RandomNoise or NoAttack.
+            latent_factor: radius of each latent dimension in standard deviations of that dimension, >= 0.
+            action_factor: likewise of each action dimension.
+            radii: standard deviations of the run's first batch (which checkpoints keep), or of each batch.
+            clean_fraction: share of each batch's samples that is left as it is, in [0, 1).
+            attack_seed: the attack's draws depend on it, the epoch and the batch's number only, so that a resumed run
+                continues exactly.
+            optimizer: makes the optimiser from the parameters.
+            scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
+            rollout_steps: 1 trains teacher-forced steps; n > 1 trains open-loop rollouts of n steps from each
+                window's first frame instead. The datamodule's ``steps`` must be at least as large.
+            validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
+            init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
+                run is resumed, which restores its own weights.
+
+        Raises:
+            TypeError: ``attack`` is not an Attack.
+            ValueError: a number is out of its range, or ``radii`` is unknown.
+        """
+        super().__init__(
+            world_model,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            rollout_steps=rollout_steps,
+            validation_horizons=validation_horizons,
+            init_from=init_from,
+        )
+        if not isinstance(attack, Attack):
+            raise TypeError(f"attack must be an Attack, such as FGSM(), got {attack!r}")
+        for name, factor in {"latent_factor": latent_factor, "action_factor": action_factor}.items():
+            if not (factor >= 0 and math.isfinite(factor)):
+                raise ValueError(f"{name} must be finite and not negative, got {factor}")
+        if radii not in get_args(Radii):
+            raise ValueError(f"radii must be one of {list(get_args(Radii))}, got {radii!r}")
+        if not 0 <= clean_fraction < 1:
+            raise ValueError(f"clean_fraction must lie in 0..1, 1 excluded (use NoAttack), got {clean_fraction}")
+        if attack_seed < 0:
+            raise ValueError(f"attack_seed must not be negative, got {attack_seed}")
+        self.attack = attack
+        self.latent_factor = latent_factor
+        self.action_factor = action_factor
+        self.radii: Radii = radii
+        self.clean_fraction = clean_fraction
+        self.attack_seed = attack_seed
+        self._sums: list[Tensor] = []
+        # Saved beside the weights, not among them: any WorldModelModule can load the checkpoint then.
+        self.register_buffer("latent_radius", None, persistent=False)
+        self.register_buffer("action_radius", None, persistent=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the radii."""
+        checkpoint["attack_radii"] = {"latent": self.latent_radius, "action": self.action_radius}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the radii, if the checkpoint is one of an adversarial training."""
+        saved = checkpoint.get("attack_radii", {"latent": None, "action": None})
+        self.latent_radius, self.action_radius = (
+            None if saved[name] is None else saved[name].to(self.device) for name in ("latent", "action")
+        )
+
+    def _check_data(self, datamodule: TrajectoryDataModule) -> None:
+        super()._check_data(datamodule)
+        if self.action_factor > 0 and datamodule.action_space.dtype.kind != "f":
+            raise TypeError(_INTEGER_ACTIONS.format(datamodule.action_space.dtype))
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch's means."""
+        super().on_train_epoch_start()
+        self._sums = []
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's means."""
+        if self._sums:
+            clean, gain, latent_radius, action_radius = (torch.stack(self._sums).sum(0) / self._samples).unbind()
+            means = {
+                "train/clean_loss": clean,
+                "train/attack_gain": gain,
+                "train/adversarial_loss": clean + gain,
+                "train/latent_radius": latent_radius,
+                "train/action_radius": action_radius,
+            }
+            self.log_dict(means, sync_dist=True)
+        super().on_train_epoch_end()
+
+    def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of the batch after the attack."""
+        latents, actions, target = self.training_pairs(batch)
+        latent_radius, action_radius = self._radii_of(latents, actions)
+        key = (self.attack_seed, self.current_epoch, batch_idx, self.global_rank)
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
+        attacked = self._attacked(latents, actions, target, torch.Generator().manual_seed(seed))
+        loss = self.prediction_loss(*attacked, target)
+        size = len(actions)
+        with torch.no_grad():
+            clean = self.prediction_loss(latents, actions, target)
+            gain = (loss.detach() - clean) * size / max(size - self._clean_samples(size), 1)
+            self._sums.append(size * torch.stack([clean, gain, latent_radius.mean(), action_radius.mean()]))
+        return loss
+
+    def _clean_samples(self, size: int) -> int:
+        return round(self.clean_fraction * size)
+
+    def _radii_of(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Set and return the radii of this batch, ``(*D)`` and ``(A,)``."""
+        if self.latent_radius is None or self.action_radius is None or self.radii == "adaptive":
+            self.latent_radius = self._radius("latents", latents, self.latent_factor)
+            self.action_radius = self._radius("actions", actions, self.action_factor)
+        return self.latent_radius, self.action_radius
+
+    def _radius(self, name: str, values: Tensor, factor: float) -> Tensor:
+        """Factor times the standard deviation of ``values`` ``(B, K, ...)`` over samples and steps."""
+        if factor == 0:
+            return torch.zeros(values.shape[2:], device=values.device)
+        if not values.is_floating_point():
+            raise TypeError(_INTEGER_ACTIONS.format(values.dtype))  # joined to the latents they would become floats
+        std = values.detach().flatten(0, 1).std(0, correction=0)
+        if self.radii == "fixed":
+            if not std.any():
+                raise ValueError(
+                    f"the {name} of the first batch of {len(values)} are all alike, so their radius would be zero for "
+                    "the whole run; use larger batches in random order, or radii: adaptive"
+                )
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                everyone: Any = self.all_gather(std)
+                std = everyone.mean(0)  # the ranks' first batches differ, their radii must not
+        return factor * std
+
+    def _attacked(
+        self, latents: Tensor, actions: Tensor, target: Tensor, generator: Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Perturb latents ``(B, K, *D)`` and actions ``(B, N, A)`` together; gradients pass to an encoder in training.
+
+        The first samples of the batch are those that stay clean: batches come in random order.
+        """
+        assert self.latent_radius is not None
+        assert self.action_radius is not None
+        x = _join(latents, actions).detach()
+        radius = _join(self.latent_radius.expand_as(latents), self.action_radius.expand_as(actions))
+        radius[: self._clean_samples(len(x))] = 0
+
+        def split(point: Tensor) -> tuple[Tensor, Tensor]:
+            latent, action = point.split([latents[0].numel(), actions[0].numel()], dim=1)
+            return latent.reshape(latents.shape), action.reshape(actions.shape)
+
+        with constant_parameters():
+            point = self.attack.perturb(
+                lambda point: self.prediction_loss(*split(point), target), x, radius, generator=generator
+            )
+        latent_move, action_move = split(point - x)
+        return latents + latent_move, actions + action_move
+
+
+_INTEGER_ACTIONS = (
+    "actions of type {} cannot be attacked: there is no small step among integers; set action_factor to 0 to perturb "
+    "the latents only"
+)
+
+
+def _join(latents: Tensor, actions: Tensor) -> Tensor:
+    """One row per sample, ``(B, K * prod(D) + N * A)``: what is attacked at once."""
+    return torch.cat([latents.flatten(1), actions.flatten(1)], dim=1)
