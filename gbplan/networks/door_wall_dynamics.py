@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gbplan.envs.contact import CLOSEST, LIMIT, SKIN
+from gbplan.envs.world import World
 from gbplan.networks.encoder import IdentityEncoder
 from gbplan.networks.predictor import Predictor
 from gbplan.networks.world_model import WorldModel
@@ -86,4 +87,29 @@ class PerfectDoorWallModel(WorldModel):
         """
         dynamics = dynamics or DoorWallDynamics()
         super().__init__(IdentityEncoder(dynamics.latent_shape[0], goal_indices=[0, 1]), dynamics)
+        self.dynamics = dynamics
         self.has_statistics.fill_(True)  # the identity: the dynamics are in environment units already
+
+    def require_world(self, world: World | None) -> None:
+        """Check that this is the model of that world.
+
+        Raises:
+            ValueError: an argument of the world differs from the model's, contact does not slide, or the environment
+                is not DoorWall-v0.
+        """
+        if world is None:
+            raise ValueError("the perfect model knows DoorWall-v0 only; evaluate it there")
+        own = self.dynamics
+        pairs = {
+            "dynamics": (world.dynamics, own.dynamics),
+            "contact": (world.contact, "slide"),
+            "door edges": ((world.door_low, world.door_high), (own.low, own.high)),
+        }
+        numbers = ["step_size"] if own.dynamics == "position" else ["acceleration", "damping", "max_speed"]
+        pairs |= {name: (getattr(world, name), getattr(own, name)) for name in numbers}
+        for name, (there, here) in pairs.items():
+            if there != here:
+                raise ValueError(
+                    f"the perfect model's {name} must be the environment's {there}, got {here}; give its dynamics the "
+                    "environment's arguments (contact must slide)"
+                )

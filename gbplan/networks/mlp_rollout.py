@@ -15,11 +15,11 @@ are adjacent, as matrix products like them.
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -57,25 +57,32 @@ NONLINEARITIES = {
 }
 
 
-@dataclass(frozen=True)
-class Perceptron:
+class Perceptron(NamedTuple):
     """A multilayer perceptron on latent and action side by side, taken apart.
 
     Attributes:
-        weights: of each layer, ``(out, in)``; the first takes D + A, the last gives D.
-        biases: of each layer, ``(out,)``.
+        parameters: weight ``(out, in)`` and bias ``(out,)`` of each layer in turn, from D + A to D.
         activation: a key of ``NONLINEARITIES``; after each layer but the last.
         residual: whether the last layer's output is added to the latent.
         action_mean: ``(A,)``, subtracted from the actions first.
         action_std: ``(A,)``, by which they are divided then.
     """
 
-    weights: tuple[Tensor, ...]
-    biases: tuple[Tensor, ...]
+    parameters: Sequence[Tensor]
     activation: str
     residual: bool
     action_mean: Tensor
     action_std: Tensor
+
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        """Weight of each layer."""
+        return self.parameters[::2]
+
+    @property
+    def biases(self) -> Sequence[Tensor]:
+        """Bias of each layer."""
+        return self.parameters[1::2]
 
     @property
     def widths(self) -> list[int]:
@@ -108,7 +115,7 @@ class _MLPRollout(torch.autograd.Function):
     def forward(ctx: Any, latent: Tensor, actions: Tensor, perceptron: Perceptron, loops: "_Loops") -> Tensor:
         predicted, kept = loops.forward(perceptron, latent, actions, slots=actions.shape[1])
         # Saving the weights makes autograd refuse to go back through weights that an optimiser has changed since.
-        ctx.save_for_backward(kept, *perceptron.weights)
+        ctx.save_for_backward(kept, *perceptron.parameters)
         ctx.perceptron, ctx.loops = perceptron, loops
         return predicted
 
@@ -192,16 +199,10 @@ class _Compiled:
 
     def __init__(self, kernel: ModuleType, perceptron: Perceptron) -> None:
         self.kernel = kernel
-        pairs = zip(perceptron.weights, perceptron.biases, strict=True)
         with torch.no_grad():
-            self.packed = torch.cat([parameter.reshape(-1) for pair in pairs for parameter in pair]).numpy()
-        inputs = perceptron.weights[0].shape[1]
-        self.layers = (
-            self.packed,
-            np.array([inputs, *(len(bias) for bias in perceptron.biases)]),
-            kernel.KINDS[perceptron.activation],
-            perceptron.residual,
-        )
+            packed = torch.cat([parameter.reshape(-1) for parameter in perceptron.parameters]).numpy()
+        sizes = np.array([perceptron.parameters[0].shape[1], *map(len, perceptron.biases)])
+        self.layers = packed, sizes, kernel.KINDS[perceptron.activation], perceptron.residual
         self.mean, self.std = perceptron.action_mean.detach().numpy(), perceptron.action_std.detach().numpy()
 
     def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
@@ -223,10 +224,10 @@ class _Compiled:
 
 
 def _choose(perceptron: Perceptron, rows: int) -> _Loops:
-    work = rows * sum(weight.numel() for weight in perceptron.weights)
+    work = sum(map(torch.numel, perceptron.parameters))
     if perceptron.activation != "relu":
-        work += rows * sum(perceptron.widths) * TRANSCENDENTAL_WORK
-    if work <= KERNEL_WORK and perceptron.action_mean.is_cpu:
+        work += sum(perceptron.widths) * TRANSCENDENTAL_WORK
+    if rows * work <= KERNEL_WORK and perceptron.action_mean.is_cpu:
         kernel = _kernel()
         if kernel is not None:
             return _Compiled(kernel, perceptron)

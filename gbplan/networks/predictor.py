@@ -116,32 +116,45 @@ class MLPPredictor(Predictor):
 
         Nothing is remembered between calls, so new weights, layers or hooks count from the next call on.
         """
-        # Dictionary look-ups: through Module's attribute access this check would take as long as the rollout of a row.
-        net = self.net
-        layers: list[Any] = list(net._modules.values())
+        # Plain loops over dictionaries: Module's attribute access would take as long as rolling out a row.
+        net, activation = self.net, _ACTIVATIONS[self.activation]
         if (
             type(self).forward is not MLPPredictor.forward
             or type(net) is not nn.Sequential
-            or any(module._forward_hooks or module._forward_pre_hooks for module in (self, net, *layers))
-            or any(type(layer) is not nn.Linear or layer._parameters["bias"] is None for layer in layers[::2])
-            or any(type(layer) is not _ACTIVATIONS[self.activation] for layer in layers[1::2])
-            or any(layer.approximate != "none" for layer in layers[1::2] if self.activation == "gelu")
+            or self._forward_hooks
+            or self._forward_pre_hooks
+            or net._forward_hooks
+            or net._forward_pre_hooks
         ):
             return None
-        weights = tuple(layer._parameters["weight"] for layer in layers[::2])
-        biases = tuple(layer._parameters["bias"] for layer in layers[::2])
-        constants = (*weights, *biases, action_mean, action_std)
-        if torch.is_grad_enabled() and not parameters_are_constant() and any(x.requires_grad for x in constants):
-            return None
+        parameters: list[Any] = []
+        for i, layer in enumerate(net._modules.values()):
+            if (
+                type(layer) is not (activation if i % 2 else nn.Linear)
+                or layer._forward_hooks
+                or layer._forward_pre_hooks
+            ):
+                return None
+            parameters += layer._parameters.values()  # of a linear layer, weight and bias; of an activation, none
+            if activation is nn.GELU and i % 2 and layer.approximate != "none":
+                return None
+        may_want_gradients = torch.is_grad_enabled() and not parameters_are_constant()
+        dtype, device = latent.dtype, latent.device
+        for tensor in (actions, action_mean, action_std, *parameters):
+            if tensor is None:  # a layer without bias
+                return None
+            if tensor.dtype != dtype or tensor.device != device:
+                return None
+            if may_want_gradients and tensor.requires_grad and tensor is not actions:
+                return None
         if (
-            latent.dtype not in (torch.float32, torch.float64)
-            or any(x.dtype != latent.dtype or x.device != latent.device for x in (actions, *constants))
+            dtype not in (torch.float32, torch.float64)
             or latent.shape != (len(actions), *self.latent_shape)
             or actions.shape[2:] != (self.action_dim,)
             or not actions.numel()
-            or torch.is_autocast_enabled(latent.device.type)
+            or torch.is_autocast_enabled(device.type)
             or torch.compiler.is_compiling()
             or torch._C._are_functorch_transforms_active()
         ):
             return None
-        return Perceptron(weights, biases, self.activation, self.residual, action_mean, action_std)
+        return Perceptron(parameters, self.activation, self.residual, action_mean, action_std)
