@@ -273,7 +273,8 @@ class OnlineWorldModeling(L.Callback):
             "seconds_training": seconds_training,
         }
         for name, value in logged.items():
-            self.log(f"online/{name}", float(value))  # type: ignore[attr-defined]  # Lightning lends it to callbacks
+            # Lightning lends its log to callbacks. All processes have the same numbers, but for the seconds.
+            self.log(f"online/{name}", float(value), sync_dist=True)  # type: ignore[attr-defined]
         self._draw(trainer, executed)
         self._training_since = time.perf_counter()
 

@@ -91,7 +91,8 @@ def evaluate(
         together, model calls per plan).
 
     Raises:
-        ValueError: thresholds are not ascending and positive, or a task starts within the largest one.
+        ValueError: thresholds are not ascending and positive or below the environment's own, or a task starts within
+            the largest one.
     """
     if not thresholds or list(thresholds) != sorted(set(thresholds)) or thresholds[0] <= 0:
         raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
@@ -172,11 +173,19 @@ def _records(
         columns["final_distance"].append(away[-1])
         columns["minimum_distance"].append(away.min())
         columns["steps"].append(len(path) - 1)
-        columns["path_length"].append(np.sqrt((np.diff(path, axis=0) ** 2).reshape(len(path) - 1, -1).sum(1)).sum())
         for threshold in thresholds:
             near = np.flatnonzero(away < threshold)
             hits[threshold].append(int(near[0]) if len(near) else -1)
+        until = hits[thresholds[0]][-1]
+        moves = np.diff(path[: until + 1] if until > 0 else path, axis=0)
+        columns["path_length"].append(np.sqrt((moves**2).reshape(len(moves), -1).sum(1)).sum())
     records = {name: np.asarray(values) for name, values in columns.items()}
+    ended = trajectories.terminated & (records["final_distance"] >= thresholds[0])
+    if ended.any():
+        raise ValueError(
+            f"the environment ends episodes at a distance of {records['final_distance'][ended].max():.3g}, before the "
+            f"first threshold {thresholds[0]} can be reached; begin with the environment's own threshold"
+        )
     solved = records["start_distance"] < thresholds[-1]
     if solved.any():
         raise ValueError(
@@ -194,7 +203,8 @@ def _records(
         records["wall_contacts"] = np.asarray([int(contact[episode].sum()) for episode in trajectories.episodes()])
     shortest = _attribute(envs, "shortest_path")
     if shortest is not None:
-        records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals))
+        # success begins on the rim of the goal region, not at its centre
+        records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals)) - thresholds[0]
     return records
 
 
@@ -204,7 +214,7 @@ def _outcomes(records: dict[str, NDArray], thresholds: Sequence[float]) -> dict[
     success = first_hit >= 0
     spl = None
     if "shortest_path" in records:
-        metric = SPL()
+        metric = SPL(sync_on_compute=False)  # of these tasks, whatever other processes do
         metric.update(
             *(torch.as_tensor(column) for column in (success, records["path_length"], records["shortest_path"]))
         )
@@ -225,7 +235,7 @@ def _outcomes(records: dict[str, NDArray], thresholds: Sequence[float]) -> dict[
 
 
 def _rate(success: NDArray[np.bool_]) -> dict[str, float]:
-    metric = SuccessRate()
+    metric = SuccessRate(sync_on_compute=False)
     metric.update(torch.as_tensor(success))
     low, high = metric.interval()
     return {"rate": float(metric.compute()), "low": low, "high": high, "successes": int(success.sum())}

@@ -1,0 +1,93 @@
+"""Trainings in processes of their own: several that share the work, and one that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).with_name("train_script.py")
+
+
+def start(folder, root, epochs, devices=1, resume="-", sleep=0.0):
+    folder.mkdir(exist_ok=True)
+    # Not the variables by which a launcher tells a process its rank.
+    environment = {key: value for key, value in os.environ.items() if "RANK" not in key and key != "WORLD_SIZE"}
+    arguments = [str(argument) for argument in (folder, root, epochs, devices, resume, sleep)]
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(process):
+    try:
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()  # nothing, if it has ended
+    assert process.returncode == 0, output
+
+
+def result(folder, rank=0):
+    return torch.load(folder / f"done-{rank}.pt", weights_only=True)
+
+
+def assert_same(one, two):
+    assert torch.equal(one["frames"], two["frames"])
+    assert torch.equal(one["lengths"], two["lengths"])
+    assert one["state"] == two["state"]
+    assert all(torch.equal(value, two["weights"][name]) for name, value in one["weights"].items())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, dataset_root):
+    folder = tmp_path_factory.mktemp("whole")
+    finish(start(folder, dataset_root, 3))
+    return result(folder)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_run_that_is_killed_within_a_round_resumes_bit_for_bit(tmp_path, dataset_root, whole, name):
+    process = start(tmp_path, dataset_root, 3, sleep=5.0)
+    for _ in range(2):
+        while "in a round" not in process.stdout.readline():
+            assert process.poll() is None
+    process.send_signal(getattr(signal, name))
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert not (tmp_path / "done-0.pt").exists()
+    finish(start(tmp_path, dataset_root, 3, resume=tmp_path / "last.ckpt"))
+    assert_same(result(tmp_path), whole)
+
+
+def test_two_processes_share_the_tasks_and_the_epoch_and_hold_the_same_buffer(tmp_path, dataset_root, whole):
+    finish(start(tmp_path, dataset_root, 2, devices=2))
+    one, two = result(tmp_path, 0), result(tmp_path, 1)
+    assert_same(one, two)
+    assert (one["state"]["rounds"], len(one["lengths"])) == (2, 10)
+    assert torch.equal(one["whole"], two["whole"])
+    assert (one["share"], two["share"]) == (one["whole"][::2].tolist(), one["whole"][1::2].tolist())
+    assert len(one["whole"]) == 512
+    assert one["batches"] == two["batches"] == 4
+    # The tasks of the first round, and their order, are those of a single process.
+    starts = [0, *(whole["lengths"][:4] + 1).cumsum(0).tolist()]
+    shared_starts = [0, *(one["lengths"][:4] + 1).cumsum(0).tolist()]
+    assert torch.equal(whole["frames"][starts][:, :-2], one["frames"][shared_starts][:, :-2])
+    for name in ("online/success", "online/model_error_planned", "online/buffer_transitions", "val/loss"):
+        assert one["logged"][name] == two["logged"][name]
+
+
+def test_two_processes_resume_bit_for_bit(tmp_path, dataset_root):
+    finish(start(tmp_path / "whole", dataset_root, 3, devices=2))
+    finish(start(tmp_path / "parts", dataset_root, 1, devices=2))
+    finish(start(tmp_path / "parts", dataset_root, 3, devices=2, resume=tmp_path / "parts" / "last.ckpt"))
+    for rank in (0, 1):
+        assert_same(result(tmp_path / "parts", rank), result(tmp_path / "whole", rank))

@@ -1,0 +1,80 @@
+"""A small online training as a program of its own, to be run by several processes or killed.
+
+Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in each round.
+Writes what came of it to ``done-<rank>.pt``.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from gbplan.callbacks import OnlineWorldModeling
+from gbplan.data import TrajectoryDataModule
+from gbplan.modules import WorldModelModule
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.planners import GradientPlanner
+
+
+class Slow(OnlineWorldModeling):
+    """Says when it is within a round, and stays there for a while."""
+
+    def _draw(self, trainer, executed):
+        print("in a round", flush=True)
+        time.sleep(SLEEP)
+
+
+def main():
+    torch.manual_seed(0)
+    callback = Slow(
+        GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1),
+        tasks_per_round=5,
+        env_kwargs={"max_episode_steps": 16},
+        figure_tasks=0,
+    )
+    callback._configuration["class"] = "OnlineWorldModeling"
+    model = WorldModel(IdentityEncoder(2, [0, 1]), MLPPredictor(2, 2, (16,)))
+    data = TrajectoryDataModule(
+        ["door-wall/tiny-v0"],
+        ROOT,
+        batch_size=64,
+        samples_per_epoch=512,
+        validation_steps=5,
+        validation_fraction=0.2,
+    )
+    loop = L.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        devices=DEVICES,
+        strategy="ddp" if DEVICES > 1 else "auto",
+        reload_dataloaders_every_n_epochs=1,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[callback, ModelCheckpoint(FOLDER, save_last=True, enable_version_counter=False)],
+    )
+    loop.fit(WorldModelModule(model, validation_horizons=[5]), datamodule=data, ckpt_path=RESUME)
+    sampler = loop.train_dataloader.sampler if DEVICES > 1 else loop.train_dataloader.batch_sampler.sampler
+    done = {
+        "weights": {name: value.clone() for name, value in model.state_dict().items()},
+        "frames": data.buffer.frames,
+        "lengths": data.buffer.lengths,
+        "state": callback.state_dict(),
+        "share": list(sampler),
+        "whole": (sampler.epoch_sampler if DEVICES > 1 else sampler).indices(),
+        "batches": loop.num_training_batches,
+        "logged": {name: float(value) for name, value in loop.callback_metrics.items()},
+    }
+    torch.save(done, FOLDER / f"done-{loop.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    FOLDER, ROOT = Path(sys.argv[1]), sys.argv[2]
+    EPOCHS, DEVICES = int(sys.argv[3]), int(sys.argv[4])
+    RESUME = None if sys.argv[5] == "-" else sys.argv[5]
+    SLEEP = float(sys.argv[6])
+    torch.set_num_threads(1)
+    main()
