@@ -52,6 +52,10 @@ class IdentityEncoder(Encoder):
             )
         self.latent_shape = (dim,)
         self.goal_indices = list(goal_indices)
+        first, last = self.goal_indices[0], self.goal_indices[-1]
+        consecutive = self.goal_indices == list(range(first, last + 1))
+        # A slice is a view; a list gathers, and its gradient scatters, which takes longer than rolling out a row.
+        self._goal: slice | list[int] = slice(first, last + 1) if consecutive else self.goal_indices
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return the state itself."""
@@ -59,7 +63,7 @@ class IdentityEncoder(Encoder):
 
     def achieved_goal(self, latent: Tensor) -> Tensor:
         """Pick the goal coordinates, ``(..., G)``."""
-        return latent[..., self.goal_indices]
+        return latent[..., self._goal]
 
     def encode_goal(self, desired_goal: Tensor) -> Tensor:
         """Return the desired goal itself."""

@@ -84,12 +84,17 @@ class PlanningProblem:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, rolled out in chunks of at most ``chunk_rows`` rows."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)
-        owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
+        # Candidates of a task share its context: gathered per chunk, and not at all where each task has a single one.
+        owner = None
+        if samples > 1:
+            owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
         costs = []
-        for index, chunk in zip(owner.split(self.chunk_rows), rows.split(self.chunk_rows), strict=True):
+        for start in range(0, len(rows), self.chunk_rows):
+            part = slice(start, start + self.chunk_rows)
+            chunk, task = rows[part], part if owner is None else owner[part]
             with constant_parameters():
-                latents = self.model.rollout(self.context[index], self.past_actions[index], chunk)
-            costs.append(self.objective(self.model.achieved_goal(latents), self.goal[index], chunk))
+                latents = self.model.rollout(self.context[task], self.past_actions[task], chunk)
+            costs.append(self.objective(self.model.achieved_goal(latents), self.goal[task], chunk))
         return torch.cat(costs).reshape(batch, samples)
 
     def select(self, rows: Tensor) -> "PlanningProblem":
