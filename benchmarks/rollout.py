@@ -1,0 +1,222 @@
+"""What the fused rollout of a perceptron saves, alone and in whole plans.
+
+The model is the one of the peers' benchmarks: 2 latent and 2 action dimensions, two hidden layers of 128 ReLUs,
+residual, float32. Ways to roll out:
+
+- ``plain``: the modules step by step, differentiated by autograd, parameters requiring gradients as in training;
+- ``fused``: ``WorldModel.rollout`` inside ``constant_parameters``, as ``PlanningProblem`` calls it;
+- ``floor``: the matrix products alone, into memory that is there already; nothing that uses them can be faster. The
+  compiled loops can: they skip dead units, and calls.
+
+Ways are interleaved and ratios taken within a round, so that a busy machine slows all of them alike. For the same
+reason all of it runs in one thread, and the clock counts the process's own CPU time.
+
+    python benchmarks/rollout.py            # prints the tables and writes them beside this file
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from time import process_time as clock
+from unittest import mock
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel, mlp_rollout
+from gbplan.networks.constant_parameters import constant_parameters
+from gbplan.objectives import ReachGoal
+from gbplan.planners import CEMPlanner, GradientPlanner, PlanningProblem
+
+WIDTH = 128
+Times = dict[str, list[float]]
+
+
+def make_model() -> WorldModel:
+    torch.manual_seed(0)
+    return WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, (WIDTH, WIDTH)))
+
+
+def make_problem(model: WorldModel, batch: int, chunk_rows: int | None = None) -> PlanningProblem:
+    torch.manual_seed(1)
+    one, chunk = torch.ones(2), {} if chunk_rows is None else {"chunk_rows": chunk_rows}
+    context, goal = torch.randn(batch, 1, 2), torch.randn(batch, 2)
+    return PlanningProblem(model, ReachGoal(0.5), context, torch.zeros(batch, 0, 2), goal, -one, one, **chunk)
+
+
+def plain(self: MLPPredictor, *arguments: Tensor) -> Tensor:
+    return Predictor.rollout(self, *arguments)
+
+
+def without_fusion(run: Callable[[], object]) -> Callable[[], object]:
+    def patched() -> object:
+        with mock.patch.object(MLPPredictor, "rollout", plain):
+            return run()
+
+    return patched
+
+
+def products_only(run: Callable[[], object]) -> Callable[[], object]:
+    def patched() -> object:
+        with mock.patch.object(mlp_rollout, "KERNEL_WORK", 0):
+            return run()
+
+    return patched
+
+
+def interleave(ways: dict[str, Callable[[], object]], rounds: int, seconds: float) -> Times:
+    """CPU seconds per call, per round; each round calls each way for about ``seconds``."""
+    calls = {}
+    for name, run in ways.items():
+        run()
+        started = clock()
+        run()
+        calls[name] = max(1, int(seconds / max(clock() - started, 1e-6)))
+    times: Times = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            started = clock()
+            for _ in range(calls[name]):
+                run()
+            times[name].append((clock() - started) / calls[name])
+    return times
+
+
+def ratio(times: Times, slow: str, fast: str) -> float:
+    return statistics.median(a / b for a, b in zip(times[slow], times[fast], strict=True))
+
+
+def ways_of(model: WorldModel, batch: int, horizon: int, backward: bool) -> dict[str, Callable[[], object]]:
+    context, actions = torch.randn(batch, 1, 2), torch.randn(batch, horizon, 2)
+    weight = torch.randn(batch, horizon, 2)
+    widths = [4, WIDTH, WIDTH, 2]
+    rows = [torch.randn(batch, width) for width in widths]
+    matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
+
+    @torch.no_grad()
+    def floor() -> None:
+        for _ in range(horizon):
+            for i, matrix in enumerate(matrices):
+                torch.mm(rows[i], matrix, out=rows[i + 1])
+            for i, matrix in enumerate(reversed(matrices)) if backward else ():
+                torch.mm(rows[3 - i], matrix.t(), out=rows[2 - i])
+
+    def roll_out() -> object:
+        with constant_parameters(), torch.set_grad_enabled(backward):
+            x = actions.detach().requires_grad_(backward)
+            predicted = model.rollout(context, x[:, :0], x)
+            return torch.autograd.grad(predicted, x, weight) if backward else predicted
+
+    return {"plain": without_fusion(roll_out), "fused": roll_out, "products": products_only(roll_out), "floor": floor}
+
+
+def rollout_table(model: WorldModel, rounds: int) -> list[str]:
+    lines = [
+        "| pass | B | H | plain, us | fused, us | plain / fused | fused in torch, us | floor, us | fused / floor |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    cells = [(b, h, back) for back in (False, True) for h in (25, 50) for b in (1, 16, 64, 256, 1024)]
+    for batch, horizon, backward in tqdm(cells, desc="rollouts"):
+        times = interleave(ways_of(model, batch, horizon, backward), rounds, 0.02)
+        us = {name: f"{1e6 * statistics.median(taken):,.0f}" for name, taken in times.items()}
+        name = "forward and backward" if backward else "forward"
+        lines.append(
+            f"| {name} | {batch} | {horizon} | {us['plain']} | {us['fused']} | {ratio(times, 'plain', 'fused'):.1f} | "
+            f"{us['products']} | {us['floor']} | {ratio(times, 'fused', 'floor'):.1f} |"
+        )
+    return lines
+
+
+def chunk_table(model: WorldModel, rounds: int) -> list[str]:
+    sizes = (64, 128, 256, 512, 1024, 2048, 4096)
+    lines = ["| rows per chunk | candidates only, us per row | with gradients, us per row |", "|---:|---:|---:|"]
+    actions = torch.rand(64, 64, 50, 2) * 2 - 1
+    columns = []
+    for backward in (False, True):
+
+        def run(chunk: int, backward: bool = backward) -> object:
+            with torch.set_grad_enabled(backward):
+                x = actions.detach().requires_grad_(backward)
+                cost = make_problem(model, 64, chunk).cost(x)
+                return torch.autograd.grad(cost.sum(), x) if backward else cost
+
+        ways = {str(chunk): (lambda chunk=chunk, run=run: run(chunk)) for chunk in sizes}
+        columns.append(interleave(ways, rounds, 0.0))
+    for chunk in sizes:
+        cells = [f"{1e6 * statistics.median(column[str(chunk)]) / 4096:.1f}" for column in columns]
+        lines.append(f"| {chunk} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def plan_table(model: WorldModel, rounds: int) -> list[str]:
+    gradient = GradientPlanner(25, 100, num_samples=1, restarts=1, proposal="white", init_std=0.0)
+    default = GradientPlanner(25)
+    cem = CEMPlanner(25, proposal="white", init_std=1.0)
+    cells = [("GradientPlanner, 100 Adam steps, 1 start", gradient, batch) for batch in (1, 16, 64, 512)]
+    cells += [("GradientPlanner, defaults", default, batch) for batch in (1, 16)]
+    cells += [("CEMPlanner, 300 samples, 30 iterations", cem, batch) for batch in (1, 64)]
+    lines = [
+        "| planner, H = 25 | B | plain, ms | fused, ms | plain / fused | greatest difference of cost |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, planner, batch in tqdm(cells, desc="plans"):
+        problem = make_problem(model, batch)
+        fused = lambda planner=planner, problem=problem: planner.plan(problem)  # noqa: E731
+        slow = without_fusion(fused)
+        times = interleave({"plain": slow, "fused": fused}, rounds if batch <= 64 else 3, 0.0)
+        ms = {way: f"{1e3 * statistics.median(taken):,.1f}" for way, taken in times.items()}
+        difference = (slow().cost - fused().cost).abs().max()
+        lines.append(
+            f"| {name} | {batch} | {ms['plain']} | {ms['fused']} | {ratio(times, 'plain', 'fused'):.1f} | "
+            f"{difference:.0e} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--plan-rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = make_model()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    text = "\n".join(
+        [
+            "# Rollout of a perceptron",
+            "",
+            f"Command: `python benchmarks/rollout.py --rounds {arguments.rounds} --plan-rounds "
+            f"{arguments.plan_rounds}`, commit {commit.stdout.strip()}, one thread of {os.cpu_count()} x86-64 cores "
+            f"with AVX-512, shared with other work (load average {os.getloadavg()[0]:.1f}), torch {torch.__version__}, "
+            f"numba {numba.__version__}, numpy {np.__version__}, Python {platform.python_version()}.",
+            "",
+            "MLP 2x128, float32. Medians of CPU time; ratios are medians within rounds. Up to 29 rows `fused` is the",
+            "compiled loops, beyond them torch. What the columns are: see the script.",
+            "",
+            *rollout_table(model, arguments.rounds),
+            "",
+            "`PlanningProblem.cost` of 4,096 candidates, H = 50:",
+            "",
+            *chunk_table(model, arguments.plan_rounds),
+            "",
+            "Whole plans:",
+            "",
+            *plan_table(model, arguments.plan_rounds),
+            "",
+        ]
+    )
+    arguments.output.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
