@@ -16,6 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # Importing these rooms also lets a yaml name their classes by their short names.
 import gbplan.callbacks  # noqa: F401
@@ -153,7 +154,8 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: command line without the program's name; None takes it from ``sys.argv``.
 
-    Exits with 2 and one line on bad input, and with 130 when interrupted. ``GBPLAN_DEBUG=1`` shows the traceback.
+    Exits with 2 and one line on bad input, with 130 when interrupted, and with 143 when terminated. ``GBPLAN_DEBUG=1``
+    shows the traceback.
     """
     # In-memory data needs no loader workers, and there is nothing a user could do about the others.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -170,6 +172,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("gbplan: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    except SIGTERMException:  # of itself it would leave with 0, and a makefile would take the training for complete
+        print("gbplan: terminated", file=sys.stderr)
+        raise SystemExit(143) from None
 
 
 def one_line(message: str) -> str:

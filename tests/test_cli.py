@@ -169,6 +169,22 @@ def test_unknown_argument_is_one_line(capsys):
     assert "no_such_command" in error_of(capsys, "no_such_command")
 
 
+def test_terminated_training_is_not_taken_for_a_complete_one(fit, tmp_path, monkeypatch, capsys):
+    import os
+    import signal
+
+    from gbplan.modules import WorldModelModule
+
+    monkeypatch.setattr(
+        WorldModelModule, "on_validation_epoch_end", lambda module: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    monkeypatch.setattr("gbplan.cli.run", lambda args: fit(tmp_path / "run", "--trainer.num_sanity_val_steps=0"))
+    with pytest.raises(SystemExit) as exit_info:
+        main(["fit"])
+    assert exit_info.value.code == 143
+    assert (tmp_path / "run" / "last.ckpt").exists()
+
+
 def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, capsys):
     root = tmp_path / "datasets"
     run(["collect", "--config=configs/door_wall/collect.yaml", "--episodes=20", f"--root={root}", "--progress=false"])

@@ -62,7 +62,6 @@ def test_run_that_is_killed_within_a_round_resumes_bit_for_bit(tmp_path, dataset
             assert process.poll() is None
     process.send_signal(getattr(signal, name))
     process.communicate(timeout=120)
-    assert process.returncode != 0
     assert not (tmp_path / "done-0.pt").exists()
     finish(start(tmp_path, dataset_root, 3, resume=tmp_path / "last.ckpt"))
     assert_same(result(tmp_path), whole)
