@@ -36,7 +36,7 @@ lint: $(INSTALLED)
 DATASET := $(RUNS)/datasets/door-wall/expert-v0/data/main_data.hdf5
 BASE := $(RUNS)/base/.done
 HELD_OUT := $(RUNS)/evaluate
-EVALUATE = $(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --overwrite true --output $(@D)
+EVALUATE = $(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --overwrite --output $(@D)
 GRADIENT_MPC := --planner configs/planners/gradient.yaml
 GRADIENT_OPEN := --planner configs/planners/gradient_open_loop.yaml --replan_every null
 CEM_MPC := --planner configs/planners/cem_equal_calls.yaml
@@ -77,10 +77,11 @@ results: $(RESULTS)
 $(DATASET): | $(INSTALLED)
 	$(GBPLAN) collect --config configs/door_wall/collect.yaml
 
-# An interrupted training goes on from its last checkpoint.
+# An interrupted training goes on from its last checkpoint; a finished one, made from older data, is replaced.
 $(BASE): $(DATASET)
-	$(GBPLAN) fit --config configs/door_wall/base.yaml $(addprefix --ckpt_path ,$(wildcard $(RUNS)/base/last.ckpt))
+	$(GBPLAN) fit --config configs/door_wall/base.yaml \
+		$(if $(wildcard $@),--overwrite,$(addprefix --ckpt_path ,$(wildcard $(RUNS)/base/last.ckpt)))
 	touch $@
 
 clean-runs:
-	rm -rf $(RUNS)
+	rm -rf $(RUNS)/datasets $(RUNS)/base $(RUNS)/evaluate $(RUNS)/results.md

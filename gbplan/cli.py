@@ -10,11 +10,12 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -24,10 +25,13 @@ from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation
 from gbplan.evaluation.results import require_writable
-from gbplan.modules import WorldModelModule, read_checkpoint
+from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import Planner
+
+# What bad input raises; anything else is a bug, and shows its traceback.
+ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.Error, MisconfigurationException)
 
 COMMANDS: dict[str, Callable[..., Any]] = {"collect": collect, "evaluate": run_evaluation, "report": report}
 
@@ -44,6 +48,12 @@ PARTS: dict[str, tuple[type, str]] = {
 class GBPlanCLI(LightningCLI):
     """LightningCLI whose runs live in one folder, ``trainer.default_root_dir``: logs, checkpoints and config."""
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's subcommands that a world model has steps for."""
+        stock = LightningCLI.subcommands()
+        return {name: stock[name] for name in ("fit", "validate")}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the checkpoint settings and the permission to overwrite a run."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -58,7 +68,7 @@ class GBPlanCLI(LightningCLI):
             }
         )
         parser.link_arguments("trainer.default_root_dir", "checkpoint.dirpath")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace a run that is there.")
+        add_overwrite(parser)
         parser.add_argument(
             "--num_threads", type=PositiveInt | None, help="CPU threads of torch; null: torch's choice."
         )
@@ -68,8 +78,11 @@ class GBPlanCLI(LightningCLI):
         super().parse_arguments(parser, args)
         config = self.config.get(str(self.config.get("subcommand")), self.config)
         path = config.get("ckpt_path")
+        if self.config.get("subcommand") == "validate" and not path:
+            raise ValueError("validate needs the model to validate; add --ckpt_path, e.g. runs/base/best.ckpt")
         if not path or path in ("best", "last", "hpc", "registry"):
             return
+        world_model_weights(path)
         trained = read_checkpoint(path).get("hyper_parameters", {}).get("_class_path", "")
         asked = config["model"]["class_path"]
         if trained and trained.rsplit(".", 1)[-1] != asked.rsplit(".", 1)[-1]:
@@ -98,13 +111,40 @@ class GBPlanCLI(LightningCLI):
         if config["trainer"]["fast_dev_run"]:
             return
         root = Path(config["trainer"]["default_root_dir"])
+        init_from = config["model"].get("init_args", {}).get("init_from")
+        if init_from and not config["ckpt_path"]:
+            world_model_weights(init_from)
         last = root / "last.ckpt"
         if last.exists() and not config["ckpt_path"] and not config["overwrite"]:
             raise FileExistsError(
                 f"{root} already holds a run; resume it with --ckpt_path {last}, choose another folder with "
-                "--trainer.default_root_dir, or replace it with --overwrite true"
+                "--trainer.default_root_dir, or replace it with --overwrite"
             )
         require_writable(root)
+
+    def after_fit(self) -> None:
+        """Say where the results are."""
+        root = self.config["fit"]["trainer"]["default_root_dir"]
+        if self.trainer.interrupted:
+            print(f"interrupted; go on with: gbplan fit --config {root}/config.yaml --ckpt_path {root}/last.ckpt")
+        elif not self.config["fit"]["trainer"]["fast_dev_run"]:
+            print(f"the model is in {root} (best.ckpt, last.ckpt); watch it with tensorboard --logdir {root}")
+
+
+class SaveStartedConfig(SaveConfigCallback):
+    """Keeps the config of the last fit that began, so that a refused one does not replace it."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Wait until training starts."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the config: data and checkpoint have been read, and fit each other."""
+        super().setup(trainer, pl_module, stage="fit")
+
+
+def add_overwrite(parser: ArgumentParser) -> None:
+    """Add the flag that permits to replace what is there: ``--overwrite``, or ``--overwrite=true``."""
+    parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help="Replace what is there.")
 
 
 def build_parser() -> ArgumentParser:
@@ -117,18 +157,20 @@ def build_parser() -> ArgumentParser:
         command = ArgumentParser(exit_on_error=False)
         command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
         parts = PARTS if function is run_evaluation else {}
-        command.add_function_arguments(function, as_positional=function is report, skip=set(parts))
+        command.add_function_arguments(function, as_positional=function is report, skip={"overwrite", *parts})
+        if function is not report:
+            add_overwrite(command)
         for key, (base, meaning) in parts.items():
             command.add_subclass_arguments(base, key, required=False, help=meaning)
         subcommands.add_subcommand(name, command, help=(function.__doc__ or "").splitlines()[0])
-    for name in LightningCLI.subcommands():
+    for name in GBPlanCLI.subcommands():
         subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's Trainer.{name}.")
     return parser
 
 
 def run(args: Sequence[str]) -> None:
     """Parse and run one command; errors are raised."""
-    stock = LightningCLI.subcommands()
+    stock = GBPlanCLI.subcommands()
     if args and args[0] in stock:
         raising = {"exit_on_error": False}
         GBPlanCLI(
@@ -136,6 +178,7 @@ def run(args: Sequence[str]) -> None:
             TrajectoryDataModule,
             subclass_mode_model=True,
             seed_everything_default=0,
+            save_config_callback=SaveStartedConfig,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": "gbplan", **raising, **dict.fromkeys(stock, raising)},
             args=list(args),
@@ -164,7 +207,7 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
     try:
         run(sys.argv[1:] if args is None else args)
-    except (ArgumentError, ValueError, TypeError, OSError, gym.error.Error, MisconfigurationException) as error:
+    except ERRORS as error:
         if os.environ.get("GBPLAN_DEBUG"):
             raise
         print(f"gbplan: error: {one_line(str(error))}", file=sys.stderr)

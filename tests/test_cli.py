@@ -76,6 +76,7 @@ def test_checkout_script_equals_the_installed_command():
     assert script.stdout == command.stdout
     for name in ("collect", "fit", "evaluate", "report"):
         assert name in script.stdout
+    assert "predict" not in script.stdout
 
 
 def error_of(capsys, *args):
@@ -118,6 +119,14 @@ def test_broken_checkpoint_is_one_line_and_stays(capsys, base_run, tmp_path):
     arguments = ("--config=configs/door_wall/base.yaml", f"--trainer.default_root_dir={tmp_path / 'run'}")
     assert "is not a complete checkpoint" in error_of(capsys, "fit", *arguments, f"--ckpt_path={cut}")
     assert "there is no checkpoint at" in error_of(capsys, "fit", *arguments, f"--ckpt_path={tmp_path / 'no.ckpt'}")
+    for content in (b"", b"text", b"name: yaml"):
+        (tmp_path / "odd.ckpt").write_bytes(content)
+        assert "is not a complete checkpoint" in error_of(
+            capsys, "fit", *arguments, f"--ckpt_path={tmp_path / 'odd.ckpt'}"
+        )
+        assert "is not a complete checkpoint" in error_of(
+            capsys, "fit", *arguments, f"--model.init_from={tmp_path / 'odd.ckpt'}"
+        )
     assert cut.stat().st_size == 5000
 
 
@@ -134,6 +143,33 @@ def test_checkpoint_of_another_class_does_not_replace_the_class_asked_for(capsys
     )
     assert "was trained by somewhere.OtherModule, not by" in line
     assert "--model.init_from" in line
+
+
+def test_refused_resume_leaves_the_runs_config_as_it_was(capsys, base_run, tmp_path):
+    before = (base_run / "config.yaml").read_bytes()
+    resume = ("fit", f"--config={base_run / 'config.yaml'}", f"--ckpt_path={base_run / 'last.ckpt'}")
+    assert "there is no dataset" in error_of(capsys, *resume, f"--data.root={tmp_path}")
+    assert (base_run / "config.yaml").read_bytes() == before
+
+
+def test_validate_reports_and_leaves_the_runs_config_as_it_was(base_run, capsys):
+    before = (base_run / "config.yaml").read_bytes()
+    config = yaml.safe_load(before)
+    for key in ("ckpt_path", "weights_only"):
+        config.pop(key, None)
+    other = base_run.parent / "validate.yaml"
+    other.write_text(yaml.safe_dump(config))
+    main(["validate", f"--config={other}", f"--ckpt_path={base_run / 'best.ckpt'}"])
+    assert "val/one_step_error" in capsys.readouterr().out
+    assert (base_run / "config.yaml").read_bytes() == before
+    assert "add --ckpt_path" in error_of(capsys, "validate", f"--config={other}")
+
+
+def test_overwrite_is_a_flag(capsys, tmp_path):
+    collect = ("collect", "--config=configs/door_wall/collect.yaml", f"--root={tmp_path}", "--episodes=2")
+    main([*collect])
+    assert "replace it with --overwrite" in error_of(capsys, *collect)
+    main([*collect, "--overwrite"])
 
 
 def test_folder_that_cannot_be_written_is_named_before_training(capsys, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
+from gbplan.evaluation.results import RESULT_FILE, read_result, replacing, require_writable
 
 
 def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) -> None:
@@ -25,11 +25,12 @@ def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) 
     table = results_table([read_result(path) for path in paths], columns)
     print(table)
     if output is not None:
+        require_writable(Path(output).parent)
         with replacing(Path(output)) as file:
             file.write(table + "\n")
 
 
-def results_table(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> str:
+def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
     """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
     kinds = list(dict.fromkeys(kind for result in results for kind in result["tasks"]))
     cells = [
@@ -47,18 +48,22 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = ()) ->
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    if not notes:
+        return "\n".join(lines)
     commits = sorted({str(result["provenance"]["commit"]) for result in results})
     machines = sorted({result["provenance"]["machine"] for result in results})
     return "\n".join([*lines, "", *NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."])
 
 
 NOTES = (
-    "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval; number of tasks.",
+    "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval over the tasks (for one",
+    "  draw of the planner's noise, which all tasks share); number of tasks. Tasks that start within the largest r are",
+    "  drawn again.",
     "- believed: the first plan comes that near according to the model it was made with.",
-    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps, on the",
-    "  expert's trajectories and on the executed ones, same tasks.",
+    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps or as many as",
+    "  there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps.",
     "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
-    "- ms: wall time per plan when all tasks are planned together.",
+    "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
     "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
     "",
 )
@@ -77,7 +82,7 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
     }
     row |= {f"@{other} %": _percent(metrics["success"][other]["rate"]) for other in others}
     row |= {
-        "distance": f"{metrics['final_distance']['mean']:.2f}",
+        "distance": _number(metrics["final_distance"]["mean"], 2),
         "steps": _number(metrics["steps_to_success"], 1),
         "SPL": _number(metrics["spl"], 2),
         "contacts": _number(metrics["wall_contacts"], 1),
@@ -86,7 +91,8 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
         error = metrics["model_error"]
         for trajectories in ("expert", "planned"):
             if trajectories in error:
-                row[f"error@{error['horizon']} {trajectories}"] = f"{error[trajectories]['open_loop']:.4f}"
+                row[f"error@1 {trajectories}"] = _number(error[trajectories]["one_step"], 4)
+                row[f"error@{error['horizon']} {trajectories}"] = _number(error[trajectories]["open_loop"], 4)
     if metrics["planning"]:
         row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
         row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import os
 import platform
 import subprocess
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 import gbplan
 
 RESULT_FILE = "result.json"
+
+_METRICS = {"count", "success", "believed_success", "final_distance", "model_error", "planning"}
 
 
 @contextmanager
@@ -60,8 +63,17 @@ def write_result(folder: Path, result: dict[str, Any], records: dict[str, dict[s
             writer.writerow(["task", *columns])
             writer.writerows(zip(itertools.count(), *map(np.ndarray.tolist, columns.values()), strict=False))
     with replacing(folder / RESULT_FILE) as file:
-        json.dump(result, file, indent=1, allow_nan=False)
+        json.dump(_without_nan(result), file, indent=1, allow_nan=False)
         file.write("\n")
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace what JSON has no word for, the NaN or infinity of a rollout that diverged, by null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -76,9 +88,10 @@ def read_result(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite true") from None
-    if not isinstance(result, dict) or not {"name", "tasks"} <= result.keys():
-        raise ValueError(f"{path} is not a result of `gbplan evaluate`; it lacks 'name' or 'tasks'")
+        raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite") from None
+    complete = isinstance(result, dict) and {"name", "tasks", "provenance"} <= result.keys()
+    if not complete or not all(metrics.keys() >= _METRICS for metrics in result["tasks"].values()):
+        raise ValueError(f"{path} is not a complete result of `gbplan evaluate`; evaluate again with --overwrite")
     return result
 
 
@@ -101,7 +114,7 @@ def _commit() -> str | None:
 
     def git(*args: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(here), *args], capture_output=True, text=True, check=True
+            ["git", "-C", str(here.parent), *args], capture_output=True, text=True, check=True
         ).stdout.strip()
 
     try:

@@ -1,5 +1,6 @@
 """What ``gbplan evaluate`` does: a model and planner, or a policy, on the held-out tasks, with files on disk."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from gbplan.data import make_vector_env
 from gbplan.envs import Policy
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
+from gbplan.evaluation.report import results_table
 from gbplan.evaluation.results import RESULT_FILE, provenance, require_writable, write_result
 from gbplan.evaluation.tasks import Split, sample_tasks
 from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
-from gbplan.networks import WorldModel
+from gbplan.networks import PerfectDoorWallModel, WorldModel
 from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import Planner
 from gbplan.policies import PlannerPolicy
@@ -29,6 +31,7 @@ def run_evaluation(
     objective: Objective | None = None,
     replan_every: int | None = 5,
     shrink_horizon: bool = False,
+    planner_seed: int = 0,
     env_id: str = "DoorWall-v0",
     env_kwargs: dict[str, Any] | None = None,
     kinds: Sequence[str] = ("uniform", "detour"),
@@ -56,9 +59,10 @@ def run_evaluation(
         objective: what the planner minimises; ReachGoal if not given.
         replan_every: steps between plans (model predictive control); null plans once and executes it all (open loop).
         shrink_horizon: plan no further than the end of the episode's first horizon.
+        planner_seed: seed of the planner's noise, which all tasks share.
         env_id: a registered goal-conditioned environment whose reset takes options state and goal.
         env_kwargs: passed to the environment.
-        kinds: kinds of tasks, as the environment's ``task`` argument names them.
+        kinds: kinds of tasks, as the environment's ``task`` argument names them; ``default`` passes no such argument.
         count: tasks of each kind.
         task_seed: which stream of the split's tasks.
         split: held_out judges; tune on validation.
@@ -81,9 +85,17 @@ def run_evaluation(
         if num_threads < 1:
             raise ValueError(f"num_threads must be at least 1, got {num_threads}")
         torch.set_num_threads(num_threads)
+    if error_horizon < 1:
+        raise ValueError(f"error_horizon must be at least 1, got {error_horizon}")
+    if not kinds or len(set(kinds)) != len(kinds):
+        raise ValueError(f"kinds must name at least one kind of tasks, and none twice, got {list(kinds)}")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from None
     folder = Path(output)
     if (folder / RESULT_FILE).exists() and not overwrite:
-        raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite true")
+        raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite")
     given = {"ckpt_path": ckpt_path, "world_model": world_model, "policy": policy}
     chosen = [key for key, value in given.items() if value is not None]
     if len(chosen) != 1:
@@ -97,8 +109,9 @@ def run_evaluation(
             model.to(device),
             objective or ReachGoal(),
             planner,
-            replan_every=replan_every or planner.horizon,
+            replan_every=planner.horizon if replan_every is None else replan_every,
             shrink_horizon=shrink_horizon,
+            seed=planner_seed,
         )
     elif planner is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --planner out, or give a --ckpt_path")
@@ -108,9 +121,12 @@ def run_evaluation(
     results: dict[str, EvaluationResult] = {}
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
     for kind in kinds:
-        tasks = sample_tasks(env_id, kind, count, task_seed, split, env_kwargs, min_distance=max(thresholds))
-        envs = make_vector_env(env_id, count, {**tasks.env_kwargs, "task": kind})
+        task = None if kind == "default" else kind
+        tasks = sample_tasks(env_id, task, count, task_seed, split, env_kwargs, min_distance=max(thresholds))
+        envs = make_vector_env(env_id, count, tasks.env_kwargs)
         try:
+            if isinstance(world_model, PerfectDoorWallModel):
+                world_model.require_world(getattr(envs.unwrapped, "world", None))
             result = evaluate(policy, envs, tasks, thresholds=thresholds, error_horizon=error_horizon, progress=label)
             walls = getattr(envs.unwrapped, "wall_segments", None)
         finally:
@@ -122,17 +138,15 @@ def run_evaluation(
         figure = paths_figure(result.trajectories, result.imagined, tasks.goals, success, walls, thresholds[0])
         logger.experiment.add_figure(f"{kind}/paths", figure)
     logger.finalize("success")
-    write_result(
-        folder,
-        {
-            "name": label,
-            "method": _method(policy, ckpt_path, replan_every),
-            "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
-            "tasks": {kind: result.metrics for kind, result in results.items()},
-            "provenance": provenance(),
-        },
-        {kind: result.records for kind, result in results.items()},
-    )
+    summary = {
+        "name": label,
+        "method": _method(policy, ckpt_path),
+        "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
+        "tasks": {kind: result.metrics for kind, result in results.items()},
+        "provenance": provenance(),
+    }
+    write_result(folder, summary, {kind: result.records for kind, result in results.items()})
+    print(results_table([summary], notes=False))
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
 
 
@@ -153,22 +167,27 @@ def load_world_model(path: str) -> WorldModel:
     return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
 
 
-def _method(policy: Policy, ckpt_path: str | None, replan_every: int | None) -> dict[str, Any]:
+def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
     """Describe what was evaluated, in plain data."""
     if not isinstance(policy, PlannerPolicy):
-        return {"policy": type(policy).__name__, **_numbers(policy)}
+        return {"policy": type(policy).__name__, **_settings(policy)}
     return {
         "model": ckpt_path or type(policy.world_model).__name__,
-        "objective": {"class": type(policy.objective).__name__, **_numbers(policy.objective)},
-        "planner": {"class": type(policy.planner).__name__, **_numbers(policy.planner)},
-        "mode": "open loop" if replan_every is None or replan_every >= policy.planner.horizon else "MPC",
-        "replan_every": replan_every,
+        "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
+        "objective": {"class": type(policy.objective).__name__, **_settings(policy.objective)},
+        "planner": {"class": type(policy.planner).__name__, **_settings(policy.planner)},
+        "mode": "open loop" if policy.replan_every >= policy.planner.horizon else "MPC",
+        **_settings(policy),
     }
 
 
-def _numbers(thing: Any) -> dict[str, Any]:
-    plain = (int, float, str, bool, type(None))
-    return {key: value for key, value in vars(thing).items() if isinstance(value, plain) and not key.startswith("_")}
+def _settings(thing: Any) -> dict[str, Any]:
+    plain = (int, float, str, bool, list, type(None))
+    return {
+        key: value
+        for key, value in vars(thing).items()
+        if isinstance(value, plain) and not key.startswith("_") and key != "first_plan"
+    }
 
 
 def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:

@@ -87,7 +87,6 @@ class PerfectDoorWallModel(WorldModel):
         """
         dynamics = dynamics or DoorWallDynamics()
         super().__init__(IdentityEncoder(dynamics.latent_shape[0], goal_indices=[0, 1]), dynamics)
-        self.dynamics = dynamics
         self.has_statistics.fill_(True)  # the identity: the dynamics are in environment units already
 
     def require_world(self, world: World | None) -> None:
@@ -99,7 +98,8 @@ class PerfectDoorWallModel(WorldModel):
         """
         if world is None:
             raise ValueError("the perfect model knows DoorWall-v0 only; evaluate it there")
-        own = self.dynamics
+        own = self.predictor
+        assert isinstance(own, DoorWallDynamics)
         pairs = {
             "dynamics": (world.dynamics, own.dynamics),
             "contact": (world.contact, "slide"),

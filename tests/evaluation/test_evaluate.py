@@ -42,9 +42,10 @@ def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
     assert result.metrics["wall_contacts"] > 40
     assert result.metrics["believed_success"] is None
     assert result.metrics["planning"] is None
-    # the one success is as short as can be; around the door edge the other is sqrt(1 + 1) on either side
-    np.testing.assert_allclose(result.records["shortest_path"], [2.0, 2 * np.sqrt(2.0)], rtol=1e-6)
-    assert result.metrics["spl"] == pytest.approx(0.5)
+    # to the rim of the goal region, 0.1 before its centre; around the door edge it is sqrt(1 + 1) on either side
+    np.testing.assert_allclose(result.records["shortest_path"], [1.9, 2 * np.sqrt(2.0) - 0.1], rtol=1e-6)
+    assert result.records["path_length"][0] == pytest.approx(0.1 * hits["first_hit@0.1"][0], abs=1e-5)
+    assert result.metrics["spl"] == pytest.approx(0.5 * 1.9 / (0.1 * hits["first_hit@0.1"][0]), abs=1e-5)
 
 
 def test_expert_reaches_every_detour_task_in_few_steps():
@@ -83,6 +84,13 @@ def test_tasks_that_start_solved_are_refused(envs):
     tasks.states[1] = [0.5, 1.5]
     with pytest.raises(ValueError, match=r"tasks \[1\] start within 1.0 of their goal"):
         evaluate(StraightLinePolicy(), envs, tasks)
+
+
+def test_threshold_that_episodes_end_before_is_refused(envs):
+    tasks = hand_made()
+    tasks.states[0] = [-1.05, 0.0]  # the last step but one ends 0.05 before the goal, and the episode with it
+    with pytest.raises(ValueError, match=r"before the first threshold 0.01 can be reached"):
+        evaluate(StraightLinePolicy(), envs, tasks, thresholds=(0.01, 0.5))
 
 
 @pytest.mark.parametrize("thresholds", [(), (0.5, 0.1), (0.0, 0.1), (0.1, 0.1)])

@@ -6,6 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gbplan.evaluation import report, run_evaluation
 from gbplan.evaluation.results import RESULT_FILE, read_result
+from gbplan.networks import PerfectDoorWallModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import StraightLinePolicy
 
@@ -52,6 +53,31 @@ def test_tensorboard_shows_scalars_and_a_figure_of_paths(evaluated):
     assert tags["images"] == ["detour/paths"]
 
 
+def test_metrics_of_a_model_that_diverges_are_null_not_lost(tmp_path):
+    from gbplan.evaluation.results import write_result
+
+    write_result(tmp_path, {"name": "x", "tasks": {"detour": {"error": float("nan"), "count": 1}}}, {})
+    assert json.loads((tmp_path / RESULT_FILE).read_text())["tasks"]["detour"] == {"error": None, "count": 1}
+
+
+def test_commit_of_a_changed_checkout_is_marked(tmp_path, monkeypatch):
+    import subprocess
+
+    import gbplan
+    from gbplan.evaluation.results import provenance
+
+    package = tmp_path / "gbplan"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(gbplan, "__file__", str(package / "__init__.py"))
+    assert not provenance()["commit"].endswith("+")
+    (package / "__init__.py").write_text("changed = True")
+    assert provenance()["commit"].endswith("+")
+
+
 def test_report_lays_out_all_results(evaluated, capsys, tmp_path):
     report(str(evaluated), output=str(tmp_path / "table.md"))
     table = capsys.readouterr().out
@@ -72,7 +98,7 @@ def test_report_shows_chosen_columns(evaluated, capsys):
 def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     folder = evaluated / "straight"
     before = (folder / RESULT_FILE).read_bytes()
-    with pytest.raises(FileExistsError, match=r"already holds a result; .*--overwrite true"):
+    with pytest.raises(FileExistsError, match=r"already holds a result; .*--overwrite"):
         run_evaluation(str(folder), policy=StraightLinePolicy(), **FEW)
     assert (folder / RESULT_FILE).read_bytes() == before
     run_evaluation(str(folder), policy=StraightLinePolicy(), overwrite=True, **FEW)
@@ -92,6 +118,22 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
         ({"policy": StraightLinePolicy(), "ckpt_path": "x"}, "got ckpt_path and policy"),
         ({"ckpt_path": "x"}, "a world model needs a planner"),
         ({"policy": StraightLinePolicy(), "planner": GradientPlanner()}, "StraightLinePolicy does not plan"),
+        ({"policy": StraightLinePolicy(), "kinds": []}, "kinds must name at least one kind"),
+        ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
+        ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),
+        (
+            {"world_model": PerfectDoorWallModel(), "planner": GradientPlanner(), "replan_every": 0},
+            "replan_every must be at least 1, got 0",
+        ),
+        (
+            {
+                "world_model": PerfectDoorWallModel(),
+                "planner": GradientPlanner(),
+                "env_kwargs": {"door_center": 1.0},
+                "count": 2,
+            },
+            "the perfect model's door edges must be the environment's",
+        ),
     ],
 )
 def test_contradictory_arguments_are_named(tmp_path, arguments, message):

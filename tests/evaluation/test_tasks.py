@@ -1,3 +1,5 @@
+import hashlib
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -42,9 +44,17 @@ def test_same_arguments_give_the_same_tasks_and_another_seed_gives_others():
     assert not np.isin(one.seeds, other.seeds).any()
 
 
-def test_more_tasks_begin_with_the_same_ones_only_by_count():
-    assert len(sample_tasks(count=7)) == 7
-    assert sample_tasks(count=7).states.shape == (7, 2)
+def test_fewer_tasks_are_the_first_of_more():
+    few, many = sample_tasks(kind="detour", count=8), sample_tasks(kind="detour", count=64)
+    np.testing.assert_array_equal(few.states, many.states[:8])
+    np.testing.assert_array_equal(few.goals, many.goals[:8])
+
+
+@pytest.mark.parametrize(("kind", "digest"), [("uniform", "c81a09cc1d451ce7"), ("detour", "208f04dfc3ae6767")])
+def test_held_out_tasks_stay_what_they_are(kind, digest):
+    tasks = sample_tasks(kind=kind, count=512)
+    data = np.concatenate([tasks.states, tasks.goals]).astype("<f4").tobytes()
+    assert hashlib.sha256(data).hexdigest()[:16] == digest
 
 
 @pytest.mark.parametrize(

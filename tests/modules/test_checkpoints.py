@@ -28,14 +28,14 @@ def test_missing_file_is_named(tmp_path):
 def test_truncated_file_is_called_incomplete(good, tmp_path, keep):
     data = good.read_bytes()
     (tmp_path / "cut.ckpt").write_bytes(data[: int(keep * len(data))])
-    with pytest.raises(ValueError, match=r"cut.ckpt (is not a complete checkpoint|cannot be read)"):
+    with pytest.raises(ValueError, match=r"cut.ckpt is not a complete checkpoint"):
         read_checkpoint(tmp_path / "cut.ckpt")
 
 
 def test_file_of_something_else_is_refused(tmp_path):
     (tmp_path / "text.ckpt").write_text("not a checkpoint at all")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match=r"text.ckpt (is not a complete checkpoint|cannot be read)"):
+    with pytest.raises(ValueError, match=r"text.ckpt is not a complete checkpoint"):
         read_checkpoint(tmp_path / "text.ckpt")
     with pytest.raises(ValueError, match=r"other.ckpt is not a Lightning checkpoint"):
         read_checkpoint(tmp_path / "other.ckpt")
