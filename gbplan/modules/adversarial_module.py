@@ -150,16 +150,16 @@ class AdversarialWorldModelModule(WorldModelModule):
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of the batch after the attack."""
         latents, actions, target = self.training_pairs(batch)
-        latent_radius, action_radius = self._radii_of(latents, actions)
+        radii = self._radii_of(latents, actions)
         key = (self.attack_seed, self.current_epoch, batch_idx, self.global_rank)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
-        attacked = self._attacked(latents, actions, target, torch.Generator().manual_seed(seed))
+        attacked = self._attacked(latents, actions, target, radii, torch.Generator().manual_seed(seed))
         loss = self.prediction_loss(*attacked, target)
         size = len(actions)
         with torch.no_grad():
             clean = self.prediction_loss(latents, actions, target)
             gain = (loss.detach() - clean) * size / max(size - self._clean_samples(size), 1)
-            self._sums.append(size * torch.stack([clean, gain, latent_radius.mean(), action_radius.mean()]))
+            self._sums.append(size * torch.stack([clean, gain, *(radius.mean() for radius in radii)]))
         return loss
 
     def _clean_samples(self, size: int) -> int:
@@ -172,13 +172,14 @@ class AdversarialWorldModelModule(WorldModelModule):
             self.action_radius = self._radius("actions", actions, self.action_factor)
         return self.latent_radius, self.action_radius
 
+    @torch.no_grad()
     def _radius(self, name: str, values: Tensor, factor: float) -> Tensor:
         """Factor times the standard deviation of ``values`` ``(B, K, ...)`` over samples and steps."""
         if factor == 0:
             return torch.zeros(values.shape[2:], device=values.device)
         if not values.is_floating_point():
             raise TypeError(_INTEGER_ACTIONS.format(values.dtype))  # joined to the latents they would become floats
-        std = values.detach().flatten(0, 1).std(0, correction=0)
+        std = values.flatten(0, 1).std(0, correction=0)
         if self.radii == "fixed":
             if not std.any():
                 raise ValueError(
@@ -186,21 +187,20 @@ class AdversarialWorldModelModule(WorldModelModule):
                     "the whole run; use larger batches in random order, or radii: adaptive"
                 )
             if torch.distributed.is_available() and torch.distributed.is_initialized():
-                everyone: Any = self.all_gather(std)
-                std = everyone.mean(0)  # the ranks' first batches differ, their radii must not
+                # The processes' first batches differ, their radii must not.
+                torch.distributed.all_reduce(std)
+                std /= torch.distributed.get_world_size()
         return factor * std
 
     def _attacked(
-        self, latents: Tensor, actions: Tensor, target: Tensor, generator: Generator
+        self, latents: Tensor, actions: Tensor, target: Tensor, radii: tuple[Tensor, Tensor], generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """Perturb latents ``(B, K, *D)`` and actions ``(B, N, A)`` together; gradients pass to an encoder in training.
 
         The first samples of the batch are those that stay clean: batches come in random order.
         """
-        assert self.latent_radius is not None
-        assert self.action_radius is not None
         x = _join(latents, actions).detach()
-        radius = _join(self.latent_radius.expand_as(latents), self.action_radius.expand_as(actions))
+        radius = _join(radii[0].expand_as(latents), radii[1].expand_as(actions))
         radius[: self._clean_samples(len(x))] = 0
 
         def split(point: Tensor) -> tuple[Tensor, Tensor]:
