@@ -62,7 +62,6 @@ class GBPlanCLI(LightningCLI):
                 "trainer.default_root_dir": "runs/fit",
                 "checkpoint.filename": "best",
                 "checkpoint.monitor": "val/loss",
-                "checkpoint.save_last": True,
                 "checkpoint.enable_version_counter": False,
                 "checkpoint.auto_insert_metric_name": False,
             }
@@ -98,11 +97,13 @@ class GBPlanCLI(LightningCLI):
             torch.set_num_threads(num_threads)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        """Log to TensorBoard in the run's own folder unless another logger, or none, is asked for."""
+        """Log to TensorBoard in the run's own folder if no other logger is asked for, and keep the last epoch there."""
         config = self._get(self.config_init, "trainer")
+        root = config["default_root_dir"]
         if config["logger"] is None and not config["fast_dev_run"]:
-            root = config["default_root_dir"]
             kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
+        if config["enable_checkpointing"] is not False:
+            kwargs["callbacks"] = [*(config["callbacks"] or []), LastCheckpoint(root)]
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -129,6 +130,17 @@ class GBPlanCLI(LightningCLI):
             print(f"interrupted; go on with: gbplan fit --config {root}/config.yaml --ckpt_path {root}/last.ckpt")
         elif not self.config["fit"]["trainer"]["fast_dev_run"]:
             print(f"the model is in {root} (best.ckpt, last.ckpt); watch it with tensorboard --logdir {root}")
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Writes ``last.ckpt`` after every epoch.
+
+    The ``save_last`` of a ModelCheckpoint that monitors a metric writes it only when the metric has improved: an
+    interrupted run would go back to there.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
 
 
 class SaveStartedConfig(SaveConfigCallback):

@@ -165,6 +165,14 @@ def test_validate_reports_and_leaves_the_runs_config_as_it_was(base_run, capsys)
     assert "add --ckpt_path" in error_of(capsys, "validate", f"--config={other}")
 
 
+def test_last_checkpoint_is_of_the_last_epoch_even_if_the_model_got_worse(fit, tmp_path):
+    # without a step no epoch improves on the first
+    still = ("--model.scheduler=null", "--model.optimizer.init_args.lr=0.0")
+    run = fit(tmp_path / "run", *still, epochs=3)
+    epochs = {name: torch.load(run / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")}
+    assert epochs == {"best": 0, "last": 2}
+
+
 def test_overwrite_is_a_flag(capsys, tmp_path):
     collect = ("collect", "--config=configs/door_wall/collect.yaml", f"--root={tmp_path}", "--episodes=2")
     main([*collect])
