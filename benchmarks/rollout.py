@@ -34,7 +34,7 @@ from tqdm import tqdm
 from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel, mlp_rollout
 from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.objectives import ReachGoal
-from gbplan.planners import CEMPlanner, GradientPlanner, PlanningProblem
+from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem
 
 WIDTH = 128
 Times = dict[str, list[float]]
@@ -73,12 +73,13 @@ def products_only(run: Callable[[], object]) -> Callable[[], object]:
 
 
 def interleave(ways: dict[str, Callable[[], object]], rounds: int, seconds: float) -> Times:
-    """CPU seconds per call, per round; each round calls each way for about ``seconds``."""
+    """CPU seconds per call, per round, after a call to warm up; each round calls each way for about ``seconds``."""
     calls = {}
     for name, run in ways.items():
         run()
         started = clock()
-        run()
+        if seconds:
+            run()
         calls[name] = max(1, int(seconds / max(clock() - started, 1e-6)))
     times: Times = {name: [] for name in ways}
     for _ in range(rounds):
@@ -168,12 +169,15 @@ def plan_table(model: WorldModel, rounds: int) -> list[str]:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, planner, batch in tqdm(cells, desc="plans"):
-        problem = make_problem(model, batch)
-        fused = lambda planner=planner, problem=problem: planner.plan(problem)  # noqa: E731
-        slow = without_fusion(fused)
-        times = interleave({"plain": slow, "fused": fused}, rounds if batch <= 64 else 3, 0.0)
+        problem, found = make_problem(model, batch), {}
+
+        def plan(way: str, planner: Planner = planner, problem: PlanningProblem = problem, found: dict = found) -> None:
+            found[way] = planner.plan(problem).cost
+
+        ways = {"plain": without_fusion(lambda plan=plan: plan("plain")), "fused": lambda plan=plan: plan("fused")}
+        times = interleave(ways, rounds if batch <= 16 else min(rounds, 3), 0.0)
         ms = {way: f"{1e3 * statistics.median(taken):,.1f}" for way, taken in times.items()}
-        difference = (slow().cost - fused().cost).abs().max()
+        difference = (found["plain"] - found["fused"]).abs().max()
         lines.append(
             f"| {name} | {batch} | {ms['plain']} | {ms['fused']} | {ratio(times, 'plain', 'fused'):.1f} | "
             f"{difference:.0e} |"
