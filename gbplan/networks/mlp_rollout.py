@@ -106,45 +106,52 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
         predicted: Tensor = _MLPRollout.apply(latent, actions, perceptron, loops)
         return predicted
     with torch.no_grad():
-        # Without a backward pass to come, one step's worth of activations is enough, and stays in the cache.
-        return loops.forward(perceptron, latent, actions, slots=1)[0]
+        return loops.forward(perceptron, latent, actions, keep=False)[0]
 
 
 class _MLPRollout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, latent: Tensor, actions: Tensor, perceptron: Perceptron, loops: "_Loops") -> Tensor:
-        predicted, kept = loops.forward(perceptron, latent, actions, slots=actions.shape[1])
-        # Saving the weights makes autograd refuse to go back through weights that an optimiser has changed since.
-        ctx.save_for_backward(kept, *perceptron.parameters)
+        predicted, kept = loops.forward(perceptron, latent, actions, keep=True)
+        # Saving the parameters makes autograd refuse to go back through those that an optimiser has changed since.
+        ctx.save_for_backward(*kept, *perceptron.parameters)
         ctx.perceptron, ctx.loops = perceptron, loops
         return predicted
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        of_latent, of_actions = ctx.loops.backward(ctx.perceptron, ctx.saved_tensors[0], gradient)
+        kept = ctx.saved_tensors[: -len(ctx.perceptron.parameters)]
+        of_latent, of_actions = ctx.loops.backward(ctx.perceptron, kept, gradient)
         return of_latent, of_actions, None, None
 
 
 class _Loops(Protocol):
     """One way to compute the rollout and its gradient."""
 
-    def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         """Roll out.
 
         Returns:
-            Latents ``(B, H, D)``, sharing no memory with what is kept; and what the derivatives of the hidden layers
-            need, ``(slots, B, width)`` each, flat, with H slots or a single one that is written over and over.
+            Latents ``(B, H, D)``, sharing no memory with what is kept; and, if ``keep``, whatever ``backward`` needs.
         """
 
-    def backward(self, perceptron: Perceptron, kept: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of the start, ``(B, D)``, and the actions, ``(B, H, A)``, from that of the latents."""
 
 
 class _Products:
-    """Matrix products: the fastest for many rows, and the way for any device."""
+    """Matrix products: the fastest for many rows, and the way for any device.
 
-    def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    One block of memory per step and layer is kept: the allocator recycles those, while a block for the whole horizon
+    may be so large that it goes back to the system, and each page of the next one faults.
+    """
+
+    def forward(
+        self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         (rows, horizon, action_dim), dim = actions.shape, latent.shape[1]
         nonlinearity = NONLINEARITIES[perceptron.activation]
         # Latent and action side by side: each step writes its latent where the next one reads it.
@@ -153,45 +160,48 @@ class _Products:
         states[0].copy_(latent)
         torch.sub(actions.transpose(0, 1), perceptron.action_mean, out=inputs[:horizon, :, dim:])
         inputs[:horizon, :, dim:].div_(perceptron.action_std)
-        kept, layers = self._layers(latent.new_empty(slots * rows * sum(perceptron.widths)), perceptron, rows, slots)
-        outputs = [latent.new_empty(rows, width) for width in perceptron.widths] if nonlinearity.keeps_input else None
         *hidden, last = zip(perceptron.biases, (weight.t() for weight in perceptron.weights), strict=True)
+        kept: list[Tensor] = []
+        scratch = [latent.new_empty(rows, width) for width in perceptron.widths]  # stays in the cache
         for t, x in enumerate(inputs[:horizon].unbind(0)):
-            for i, (bias, weight) in enumerate(hidden):
-                y = torch.addmm(bias, x, weight, out=layers[i][t % slots])
-                x = y if outputs is None else outputs[i].copy_(y)
+            for (bias, weight), memory in zip(hidden, scratch, strict=True):
+                if keep:
+                    x = torch.addmm(bias, x, weight)
+                    kept.append(x)
+                    x = memory.copy_(x) if nonlinearity.keeps_input else x
+                else:
+                    x = torch.addmm(bias, x, weight, out=memory)
                 nonlinearity.forward(x)
             torch.addmm(last[0], x, last[1], out=states[t + 1])
             if perceptron.residual:
                 states[t + 1].add_(states[t])
         return inputs[1:, :, :dim].transpose(0, 1).contiguous(), kept
 
-    def backward(self, perceptron: Perceptron, kept: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
         first, *others = perceptron.weights
         rows, horizon, dim = gradient.shape
         chain_rule = NONLINEARITIES[perceptron.activation].backward
-        _, layers = self._layers(kept, perceptron, rows, horizon)
-        # Becomes the gradient of each latent, with all that the later steps owe to it.
-        adjoint = gradient.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-        of_inputs = gradient.new_empty(horizon, rows, first.shape[1])
-        scratch = [gradient.new_empty(rows, width) for width in perceptron.widths]
-        for t in range(horizon - 1, -1, -1):
-            g = adjoint[t]
-            for weight, y, out in zip(reversed(others), reversed(layers), reversed(scratch), strict=True):
-                g = torch.mm(g, weight, out=out)
-                chain_rule(g, y[t])
-            torch.mm(g, first, out=of_inputs[t])
-            of_latent = of_inputs[t, :, :dim]
+        # Of latent and action side by side. A latent's part begins as the gradient of the prediction and collects what
+        # the later steps owe to it; the action's is zero until its step.
+        of_inputs = gradient.new_zeros(horizon, rows, first.shape[1])
+        of_inputs[:, :, :dim] = gradient.transpose(0, 1)
+        of_latents = of_inputs[:, :, :dim].unbind(0)
+        layers = list(zip(others, (gradient.new_empty(rows, width) for width in perceptron.widths), strict=True))[::-1]
+        activations = reversed(kept)
+        for t, of_input in reversed(list(enumerate(of_inputs.unbind(0)))):
+            g = of_latents[t]
+            for weight, memory in layers:
+                g = torch.mm(g, weight, out=memory)
+                chain_rule(g, next(activations))
+            # With no hidden layer g is a part of of_input, which a product must not overwrite while it reads.
+            g = g if layers else g.clone()
             if perceptron.residual:
-                of_latent.add_(adjoint[t])
+                of_input.addmm_(g, first)
+            else:
+                torch.mm(g, first, out=of_input)
             if t:
-                adjoint[t - 1].add_(of_latent)
-        return of_inputs[0, :, :dim], (of_inputs[:, :, dim:] / perceptron.action_std).transpose(0, 1)
-
-    @staticmethod
-    def _layers(kept: Tensor, perceptron: Perceptron, rows: int, slots: int) -> tuple[Tensor, list[Tensor]]:
-        parts = kept.split([slots * rows * width for width in perceptron.widths])
-        return kept, [part.view(slots, rows, -1) for part in parts]
+                of_latents[t - 1].add_(of_latents[t])
+        return of_latents[0], (of_inputs[:, :, dim:] / perceptron.action_std).transpose(0, 1)
 
 
 class _Compiled:
@@ -205,21 +215,23 @@ class _Compiled:
         self.layers = packed, sizes, kernel.KINDS[perceptron.activation], perceptron.residual
         self.mean, self.std = perceptron.action_mean.detach().numpy(), perceptron.action_std.detach().numpy()
 
-    def forward(self, perceptron: Perceptron, latent: Tensor, actions: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         rows, horizon, _ = actions.shape
+        slots = horizon if keep else 1
         kept = latent.new_empty(slots * rows * sum(perceptron.widths))
         predicted = latent.new_empty(rows, horizon, latent.shape[1])
         start, given = latent.detach().contiguous().numpy(), actions.detach().contiguous().numpy()
         self.kernel.forward(start, given, self.mean, self.std, *self.layers, kept.numpy(), slots, predicted.numpy())
-        return predicted, kept
+        return predicted, [kept]
 
-    def backward(self, perceptron: Perceptron, kept: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
         rows, horizon, dim = gradient.shape
         of_latent = gradient.new_empty(rows, dim)
         of_actions = gradient.new_empty(rows, horizon, len(self.mean))
-        self.kernel.backward(
-            gradient.contiguous().numpy(), self.std, *self.layers, kept.numpy(), of_latent.numpy(), of_actions.numpy()
-        )
+        given, activations = gradient.contiguous().numpy(), kept[0].numpy()
+        self.kernel.backward(given, self.std, *self.layers, activations, of_latent.numpy(), of_actions.numpy())
         return of_latent, of_actions
 
 
