@@ -1,6 +1,7 @@
 """Fixed, named tasks: where to start and where to go, drawn from seeds that no training sees."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +47,11 @@ class Tasks:
 
     def __len__(self) -> int:
         return len(self.seeds)
+
+    def select(self, rows: Sequence[int] | NDArray[np.integer]) -> "Tasks":
+        """Return the tasks ``rows``, in that order; a task may come more than once."""
+        index = np.asarray(rows, np.int64)
+        return replace(self, states=self.states[index], goals=self.goals[index], seeds=self.seeds[index])
 
 
 def sample_tasks(

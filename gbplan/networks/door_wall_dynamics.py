@@ -89,6 +89,18 @@ class PerfectDoorWallModel(WorldModel):
         super().__init__(IdentityEncoder(dynamics.latent_shape[0], goal_indices=[0, 1]), dynamics)
         self.has_statistics.fill_(True)  # the identity: the dynamics are in environment units already
 
+    @classmethod
+    def of_world(cls, world: World) -> "PerfectDoorWallModel":
+        """The model of a world, its noise left out.
+
+        Raises:
+            ValueError: contact does not slide.
+        """
+        names = ("step_size", "door_center", "door_half_width", "acceleration", "damping", "max_speed")
+        model = cls(DoorWallDynamics(world.dynamics, **{name: getattr(world, name) for name in names}))  # type: ignore[arg-type]
+        model.require_world(world)
+        return model
+
     def require_world(self, world: World | None) -> None:
         """Check that this is the model of that world.
 
