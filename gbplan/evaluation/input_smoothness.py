@@ -57,9 +57,7 @@ def input_smoothness(
         ValueError: there are no points, or not one action for each latent.
     """
     if not len(latents) or len(latents) != len(actions):
-        raise ValueError(
-            f"there must be one action for each latent, got {len(latents)} latents, {len(actions)} actions"
-        )
+        raise ValueError(f"there must be one action for each latent, got {len(actions)} for {len(latents)}")
     of_latent = world_model.latent_std.flatten()
     inputs = torch.cat([of_latent, world_model.action_std])
     standardised, environment = [], []
@@ -76,12 +74,10 @@ def _jacobian(world_model: WorldModel, latents: Tensor, actions: Tensor) -> Tens
     with eval_mode(world_model), torch.inference_mode(False), torch.enable_grad(), constant_parameters():
         latents, actions = latents.detach().clone().requires_grad_(), actions.detach().clone().requires_grad_()
         following = world_model.step(latents, actions).flatten(1)
-        rows = [
-            torch.cat(
-                [part.flatten(1) for part in torch.autograd.grad(out.sum(), (latents, actions), retain_graph=True)], 1
-            )
-            for out in following.unbind(1)
-        ]
+        rows = []
+        for output in following.unbind(1):
+            gradients = torch.autograd.grad(output.sum(), (latents, actions), retain_graph=True)
+            rows.append(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
     return torch.stack(rows, dim=1)
 
 

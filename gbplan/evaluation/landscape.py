@@ -23,7 +23,7 @@ class Landscape:
     Attributes:
         alpha: coordinates towards the first plan, ``(n,)``.
         beta: coordinates towards the second plan, ``(n,)``.
-        loss: for each model, ``(n, n)``; row j, column i belongs to ``beta[j]``, ``alpha[i]``, as contour plots have it.
+        loss: for each model, ``(n, n)``; row j, column i belongs to ``beta[j]``, ``alpha[i]``, as in contour plots.
     """
 
     alpha: NDArray[np.float64]
@@ -44,13 +44,14 @@ def landscape(
     extent: float = 1.25,
     points: int = 51,
 ) -> Landscape:
-    """Evaluate the planning loss of one task at ``a = reference + alpha (first - reference) + beta (second - reference)``.
+    """Evaluate the planning loss of one task on the plane through three plans.
 
-    The directions are not normalised: the three plans lie at (0, 0), (1, 0) and (0, 1). Actions are clipped to their
-    bounds, as environments do and planners must; so beyond the plans the plane may bend.
+    ``a(alpha, beta) = reference + alpha (first - reference) + beta (second - reference)``. The directions are not
+    normalised: the plans lie at (0, 0), (1, 0) and (0, 1). Actions are clipped to their bounds, as environments do and
+    planners must, so the plane bends where it leaves them.
 
-    Source: arXiv 2512.09929, Figure 2, where the reference is the expert's actions and the plans are those that gradient
-    descent finds through the base model and through the adversarially trained one.
+    Source: arXiv 2512.09929, Figure 2, where the reference is the expert's actions and the plans are those that
+    gradient descent finds through the base model and through the adversarially trained one.
 
     Args:
         models: whose losses, by name. The truth may be among them: as a differentiable simulator such as
@@ -81,16 +82,19 @@ def landscape(
     axis = np.linspace(-extent, extent, points)
     alpha, beta = (grid.reshape(-1, 1, 1) for grid in np.meshgrid(axis, axis))
     actions = plans[0] + alpha * (plans[1] - plans[0]) + beta * (plans[2] - plans[0])  # (n * n, H, A)
-    actions = np.clip(actions, low, high).astype(np.float32)
-    loss = {
-        name: (_imagined if isinstance(model, WorldModel) else _executed)(model, objective, tasks, actions)
-        for name, model in models.items()
-    }
-    return Landscape(axis, axis, {name: values.reshape(points, points) for name, values in loss.items()})
+    actions = np.clip(actions, low, high)
+    loss = {}
+    for name, model in models.items():
+        if isinstance(model, WorldModel):
+            values = _imagined(model, objective, tasks, actions)
+        else:
+            values = _executed(model, objective, tasks, actions)
+        loss[name] = values.reshape(points, points)
+    return Landscape(axis, axis, loss)
 
 
 def _imagined(
-    model: WorldModel, objective: Objective, tasks: Tasks, actions: NDArray[np.float32]
+    model: WorldModel, objective: Objective, tasks: Tasks, actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     units = model.latent_mean
     observation, goal, tried = (torch.tensor(array).to(units) for array in (tasks.states, tasks.goals, actions))
@@ -103,8 +107,8 @@ def _imagined(
 
 
 def _executed(
-    envs: gym.vector.VectorEnv, objective: Objective, tasks: Tasks, actions: NDArray[np.float32]
+    envs: gym.vector.VectorEnv, objective: Objective, tasks: Tasks, actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     achieved, _ = replay(envs, tasks.select(np.zeros(len(actions), np.int64)), actions)
     goal = torch.from_numpy(tasks.goals).double().expand(len(actions), *tasks.goals.shape[1:])
-    return objective(torch.from_numpy(achieved), goal, torch.from_numpy(actions).double()).numpy()
+    return objective(torch.from_numpy(achieved), goal, torch.from_numpy(actions)).numpy()

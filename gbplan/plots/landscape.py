@@ -60,5 +60,5 @@ def plot_landscape(
     axes.flat[0].legend(fontsize=6, loc="upper left")
     figure.supxlabel("alpha", fontsize=9)
     figure.supylabel("beta", fontsize=9)
-    figure.colorbar(contours, ax=axes, label="planning loss")
+    figure.colorbar(contours, ax=axes, label="planning loss", format="%.2g")
     return figure
