@@ -5,7 +5,7 @@ from typing import get_args
 import torch
 from torch import Generator, Tensor
 
-from gbplan.planners.incumbent import Incumbent, comparable
+from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
@@ -82,9 +82,8 @@ class CEMPlanner(Planner):
             samples = (mean[:, None] + std[:, None] * noise).clamp(problem.low, problem.high)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
-            trace.append(best.cost.clone())
-            index = comparable(cost).topk(self.num_elites, largest=False).indices
-            elites = samples.gather(1, index[..., None, None].expand(-1, -1, *shape[1:]))
+            trace.append(best.cost)
+            elites, _ = lowest(samples, cost, self.num_elites)
             mean = elites.mean(1)
             std = elites.std(1, correction=0).maximum(self.min_std * problem.half_range)
         calls = torch.full((shape[0],), self.iterations * self.num_samples * horizon, device=mean.device)

@@ -6,16 +6,15 @@ from typing import Literal, get_args
 import torch
 from torch import Generator, Tensor
 
-from gbplan.planners.incumbent import Incumbent, comparable
+from gbplan.planners.descent import Descent, Optimizer
+from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
-from gbplan.planners.proposals import Proposal, draw_proposals
+from gbplan.planners.proposals import Proposal, draw_candidates
 
-Optimizer = Literal["gd", "adam"]
 Bounds = Literal["clip", "tanh"]
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, as in its paper
 _TANH_MARGIN = 1e-3  # candidates on the bounds would start where tanh is flat
 
 
@@ -52,6 +51,7 @@ class GradientPlanner(Planner):
         bounds: Bounds = "clip",
         patience: int | None = None,
         tolerance: float = 1e-4,
+        weight_decay: float = 0.01,
     ) -> None:
         """Set the budget and the descent.
 
@@ -59,7 +59,7 @@ class GradientPlanner(Planner):
             horizon: number of steps H planned ahead.
             iterations: descent steps, at most.
             lr: step size.
-            optimizer: Adam, or plain gradient descent.
+            optimizer: plain gradient descent ("gd"), with momentum 0.9, Adam, or AdamW.
             num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
             restarts: how many of the best candidates are refined, <= ``num_samples``.
             proposal: candidates are white noise, noise correlated in time through knots, or the one that stays in the
@@ -73,6 +73,8 @@ class GradientPlanner(Planner):
             patience: a task stops when its lowest cost fell by no more than ``tolerance`` in this many iterations;
                 None: never.
             tolerance: see ``patience``; in the objective's units.
+            weight_decay: of AdamW, whose every step also shrinks the actions by ``lr * weight_decay`` of their distance
+                from the middle of the action box (with ``bounds="tanh"``, of ``u``).
 
         Raises:
             ValueError: a number is out of range, a choice is unknown, or restarts exceed candidates.
@@ -97,7 +99,13 @@ class GradientPlanner(Planner):
                 raise ValueError(f"{name} must be one of {list(allowed)}, got {given!r}")
         if not (lr > 0 and math.isfinite(lr)):
             raise ValueError(f"lr must be positive and finite, got {lr}")
-        for name, value in {"init_std": init_std, "action_noise": action_noise, "tolerance": tolerance}.items():
+        not_negative = {
+            "init_std": init_std,
+            "action_noise": action_noise,
+            "tolerance": tolerance,
+            "weight_decay": weight_decay,
+        }
+        for name, value in not_negative.items():
             if not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be finite and not negative, got {value}")
         if patience is not None and patience < 1:
@@ -114,72 +122,58 @@ class GradientPlanner(Planner):
         self.bounds: Bounds = bounds
         self.patience = patience
         self.tolerance = tolerance
+        self.weight_decay = weight_decay
 
+    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
-        candidates = self._candidates(problem, init, horizon, generator)  # (B, S, H, A)
-        with torch.no_grad():
-            cost = problem.cost(candidates)
+        candidates = draw_candidates(
+            problem, init, self.proposal, self.num_samples, horizon, self.num_knots, self.init_std, generator
+        )
+        cost = problem.cost(candidates)
         best = Incumbent(problem.batch_size, horizon, problem.action_dim, like=candidates)
         best.offer(candidates, cost)
         calls = torch.full((problem.batch_size,), self.num_samples * horizon, device=cost.device)
-        index = comparable(cost).topk(self.restarts, largest=False).indices
-        starts = candidates.gather(1, index[..., None, None].expand(-1, -1, *candidates.shape[2:]))
+        starts, _ = lowest(candidates, cost, self.restarts)
         return self._refine(problem, starts, best, calls, generator)
-
-    def _candidates(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Tensor:
-        noise = torch.zeros(1, horizon, problem.action_dim)
-        if self.proposal != "zero":
-            noise = draw_proposals(
-                self.proposal, self.num_samples, horizon, problem.action_dim, self.num_knots, generator
-            )
-        drawn = problem.center + self.init_std * problem.half_range * noise.to(problem.low)
-        candidates = drawn.clamp(problem.low, problem.high).expand(problem.batch_size, -1, -1, -1)
-        return candidates if init is None else torch.cat([init[:, None], candidates[:, 1:]], dim=1)
 
     def _refine(
         self, problem: PlanningProblem, starts: Tensor, best: Incumbent, calls: Tensor, generator: Generator
     ) -> Plan:
         """Descend from ``starts`` ``(B, R, H, A)``; tasks that stall leave, ``rows`` are those still running."""
-        rollout_calls = starts.shape[1] * starts.shape[2]
-        x = (starts - problem.center) / problem.half_range  # the box becomes [-1, 1]
+        center, half_range = problem.center, problem.half_range
+        x = (starts - center) / half_range  # the box becomes [-1, 1]
         if self.bounds == "tanh":
             x = x.clamp(_TANH_MARGIN - 1, 1 - _TANH_MARGIN).atanh()
-        m, v = torch.zeros_like(x), torch.zeros_like(x)
+        descent = Descent(self.optimizer, self.lr, x, self.weight_decay)
         rows = torch.arange(len(x), device=x.device)
-        running = problem
+        rollout_calls = starts.shape[1] * starts.shape[2]
         trace = []
         for k in range(self.iterations + 1):
-            x.requires_grad_()
-            with torch.set_grad_enabled(k < self.iterations):  # the last iterate is scored only
-                inside = x.tanh() if self.bounds == "tanh" else x
-                actions = problem.center + problem.half_range * inside
-                cost = running.cost(actions)
-            best.offer(actions.detach(), cost.detach(), rows)
-            trace.append(best.cost.clone())
-            if k == self.iterations:
-                calls[rows] += rollout_calls
+            inside = x.tanh() if self.bounds == "tanh" else x
+            actions = center + half_range * inside
+            if k == self.iterations:  # the last iterate is scored only
+                best.offer(actions, problem.cost(actions), rows)
+                trace.append(best.cost)
                 break
-            # autograd.grad, not backward: backward would leave gradients on the world model's parameters.
-            (g,) = torch.autograd.grad(cost.sum(), x)
-            calls[rows] += 2 * rollout_calls  # forth and back
-            with torch.no_grad():
-                g = g.nan_to_num(0.0, 0.0, 0.0)  # a rollout that overflows stays where it is
-                m = _BETA1 * m + (1 - _BETA1) * g
-                v = _BETA2 * v + (1 - _BETA2) * g.square()
-                if self.optimizer == "adam":
-                    m_hat, v_hat = m / (1 - _BETA1 ** (k + 1)), v / (1 - _BETA2 ** (k + 1))
-                    g = m_hat / (v_hat.sqrt() + _EPSILON)
-                x = x.detach() - self.lr * g
-                if self.action_noise:
-                    noise = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
-                    x = x + self.action_noise * noise.to(x)
-                if self.bounds == "clip":
-                    x = x.clamp(-1, 1)
-                if self.patience is not None and k >= self.patience:
-                    falling = trace[k - self.patience][rows] - trace[k][rows] > self.tolerance
-                    rows, x, m, v = rows[falling], x[falling], m[falling], v[falling]
-                    running = problem.select(rows)
-                    if not len(rows):
-                        break
+            cost, gradient = problem.cost_and_gradient(actions)
+            best.offer(actions, cost, rows)
+            trace.append(best.cost)
+            gradient *= half_range
+            if self.bounds == "tanh":
+                gradient *= 1 - inside.square()
+            descent.step(x, gradient)
+            if self.action_noise:
+                noise = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
+                x += self.action_noise * noise.to(x)
+            if self.bounds == "clip":
+                x.clamp_(-1, 1)
+            if self.patience is not None and k >= self.patience:
+                falling = trace[k - self.patience][rows] - trace[k][rows] > self.tolerance
+                calls[rows[~falling]] += 2 * (k + 1) * rollout_calls  # forth and back
+                rows, x, problem = rows[falling], x[falling], problem.select(falling)
+                descent.select(falling)
+                if not len(rows):
+                    break
+        calls[rows] += (2 * self.iterations + 1) * rollout_calls
         trace += trace[-1:] * (self.iterations + 1 - len(trace))
         return Plan(best.actions, best.cost, torch.stack(trace[1:]), calls)

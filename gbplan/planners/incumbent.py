@@ -1,12 +1,27 @@
-"""The best candidate seen so far: what a planner returns."""
+"""Remembering the best candidate, and picking the best few."""
 
 import torch
 from torch import Tensor
 
 
 def comparable(cost: Tensor) -> Tensor:
-    """Costs that can be ranked: NaN, which has no order, becomes infinity."""
+    """Cost with NaN and -inf replaced by +inf: what has overflowed must never win, and NaN fits no ordering."""
     return cost.where(cost.isfinite(), torch.inf)
+
+
+def lowest(samples: Tensor, cost: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Pick the candidates of lowest cost, best first.
+
+    Args:
+        samples: candidates, ``(B, S, H, A)``.
+        cost: their costs, ``(B, S)``; those that are not finite come last.
+        count: how many, <= S.
+
+    Returns:
+        The candidates, ``(B, count, H, A)``, and their costs, ``(B, count)``.
+    """
+    cost, index = comparable(cost).topk(count, largest=False)
+    return samples.gather(1, index[..., None, None].expand(-1, -1, *samples.shape[2:])), cost
 
 
 class Incumbent:
@@ -21,14 +36,21 @@ class Incumbent:
     def offer(self, actions: Tensor, cost: Tensor, rows: Tensor | None = None) -> None:
         """Keep what is better; of equals the earlier. A cost that is NaN is never better.
 
+        ``self.cost`` and ``self.actions`` are replaced, never written to: a caller may keep an earlier one.
+
         Args:
             actions: candidates, ``(N, S, H, A)``.
             cost: their costs, ``(N, S)``.
             rows: indices of the N tasks they are for, ``(N,)``; None: all B.
         """
-        if rows is None:
-            rows = torch.arange(len(self.cost), device=self.cost.device)
         cost, index = comparable(cost).min(dim=1)
-        better = cost < self.cost[rows]
-        self.cost[rows[better]] = cost[better]
-        self.actions[rows[better]] = actions[better, index[better]]
+        if actions.shape[1] == 1:
+            found = actions[:, 0]
+        else:
+            found = actions[torch.arange(len(index), device=index.device), index]
+        if rows is not None:
+            cost = self.cost.index_copy(0, rows, cost)
+            found = self.actions.index_copy(0, rows, found)
+        better = cost < self.cost
+        self.cost = torch.where(better, cost, self.cost)
+        self.actions = torch.where(better[:, None, None], found, self.actions)

@@ -1,10 +1,12 @@
 """What a planner is given: a model, an objective, where it stands and where it should go."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.objectives.objective import Objective
@@ -77,25 +79,79 @@ class PlanningProblem:
             latents = self.model.rollout(
                 self.context.repeat_interleave(samples, 0), self.past_actions.repeat_interleave(samples, 0), rows
             )
+        self._require_shape(latents, batch * samples, horizon)
         achieved = self.model.achieved_goal(latents)
         return achieved.reshape(batch, samples, *achieved.shape[1:])
 
     def cost(self, actions: Tensor) -> Tensor:
-        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, rolled out in chunks of at most ``chunk_rows`` rows."""
+        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, rolled out in chunks of at most ``chunk_rows`` rows.
+
+        Raises:
+            ValueError: the model or the objective returns another shape than it should.
+        """
+        costs = [self._cost(rows, task) for rows, task in self._chunks(actions)]
+        return torch.cat(costs).reshape(actions.shape[:2])
+
+    def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached.
+
+        One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
+        """
+        costs: list[Tensor] = []
+        gradients: list[Tensor] = []
+        with torch.enable_grad():
+            for rows, task in self._chunks(actions):
+                rows = rows.detach().requires_grad_()
+                cost = self._cost(rows, task)
+                # autograd.grad, not backward: backward would leave gradients on the world model's parameters.
+                gradients += torch.autograd.grad(cost.sum(), rows)
+                costs.append(cost.detach())
+        return torch.cat(costs).reshape(actions.shape[:2]), torch.cat(gradients).reshape(actions.shape)
+
+    def step(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Predict one step from latents ``(N, *D)`` and actions ``(N, A)``, differentiably in both.
+
+        Raises:
+            ValueError: the model returns another shape than it should.
+        """
+        with constant_parameters():
+            # A rollout of one step is a step, and where rollouts are fused it is the faster one.
+            one = actions[:, None]
+            predicted = self.model.rollout(latents[:, None], one[:, :0], one)
+        self._require_shape(predicted, len(actions), 1)
+        return predicted[:, 0]
+
+    def _chunks(self, actions: Tensor) -> Iterator[tuple[Tensor, slice | Tensor]]:
+        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, with the tasks they are for."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)
         # Candidates of a task share its context: gathered per chunk, and not at all where each task has a single one.
         owner = None
         if samples > 1:
             owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
-        costs = []
         for start in range(0, len(rows), self.chunk_rows):
             part = slice(start, start + self.chunk_rows)
-            chunk, task = rows[part], part if owner is None else owner[part]
-            with constant_parameters():
-                latents = self.model.rollout(self.context[task], self.past_actions[task], chunk)
-            costs.append(self.objective(self.model.achieved_goal(latents), self.goal[task], chunk))
-        return torch.cat(costs).reshape(batch, samples)
+            yield rows[part], part if owner is None else owner[part]
+
+    def _cost(self, rows: Tensor, task: slice | Tensor) -> Tensor:
+        with constant_parameters():
+            latents = self.model.rollout(self.context[task], self.past_actions[task], rows)
+        self._require_shape(latents, *rows.shape[:2])
+        cost = self.objective(self.model.achieved_goal(latents), self.goal[task], rows)
+        if cost.shape != rows.shape[:1]:
+            raise ValueError(
+                f"the objective {type(self.objective).__name__} must return one cost per row, of shape "
+                f"{tuple(rows.shape[:1])}, got {tuple(cost.shape)}; it must not average over rows"
+            )
+        return cost
+
+    def _require_shape(self, latents: Tensor, rows: int, horizon: int) -> None:
+        expected = (rows, horizon, *self.context.shape[2:])
+        if latents.shape != expected:
+            raise ValueError(
+                f"the rollout of {type(self.model).__name__} must return latents of shape (rows, H, *D) = {expected}, "
+                f"got {tuple(latents.shape)}; the context must not be among them"
+            )
 
     def select(self, rows: Tensor) -> "PlanningProblem":
         """Select the tasks ``rows``: indices, or a mask ``(B,)``."""
@@ -107,8 +163,8 @@ class PlanningProblem:
         Call it outside inference mode: a tensor born in inference mode can take no part in a gradient, its clone can.
 
         Raises:
-            ValueError: a shape does not fit, there are no tasks, a value is not finite (the message names the rows), or
-                the action bounds are not finite or not in order.
+            ValueError: a shape does not fit, there are no tasks, a value is not finite (the message names the rows),
+                the action bounds are not finite or not in order, or the model lies on another device.
         """
         batch, frames = self.context.shape[:2] if self.context.ndim > 2 else (0, 0)
         if batch < 1 or frames < 1:
@@ -136,6 +192,11 @@ class PlanningProblem:
             bad = ~getattr(own, name).isfinite().flatten(1).all(1)
             if bad.any():
                 raise ValueError(f"{name} must be finite, got NaN or infinity in rows {bad.nonzero()[:, 0].tolist()}")
+        device = next(_devices(own.model), own.context.device)
+        if device != own.context.device:
+            raise ValueError(
+                f"the model is on {device}, the context on {own.context.device}; move one to the other's device"
+            )
         with torch.no_grad():
             achieved = own.model.achieved_goal(own.context[:, -1])
         if own.goal.shape != achieved.shape:
@@ -144,3 +205,10 @@ class PlanningProblem:
                 f"got {tuple(own.goal.shape)}"
             )
         return own
+
+
+def _devices(model: PlanningModel) -> Iterator[torch.device]:
+    """Devices of the model's tensors, if it is a module and has any."""
+    if isinstance(model, nn.Module):
+        for tensor in chain(model.parameters(), model.buffers()):
+            yield tensor.device

@@ -6,6 +6,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
+from gbplan.planners.problem import PlanningProblem
+
 Proposal = Literal["white", "knots"]
 
 
@@ -31,3 +33,67 @@ def draw_proposals(kind: Proposal, count: int, horizon: int, dim: int, num_knots
         return torch.randn(count, horizon, dim, generator=generator, dtype=torch.float64)
     knots = torch.randn(count, dim, num_knots, generator=generator, dtype=torch.float64)
     return interpolate(knots, horizon, mode="linear", align_corners=True).transpose(1, 2)
+
+
+def draw_candidates(
+    problem: PlanningProblem,
+    init: Tensor | None,
+    kind: Proposal | Literal["zero"],
+    count: int,
+    horizon: int,
+    num_knots: int,
+    std: float,
+    generator: Generator,
+) -> Tensor:
+    """Draw action sequences around the middle of the action box.
+
+    Args:
+        problem: B tasks, which all get the same draws.
+        init: ``(B, H, A)``, takes the place of the first one; None: all are drawn.
+        kind: see ``draw_proposals``; "zero" draws nothing, and gives the middle itself, ``count`` 1.
+        count: number of sequences S.
+        horizon: steps H.
+        num_knots: see ``draw_proposals``.
+        std: standard deviation before clipping, in half ranges of the action box.
+        generator: see ``draw_proposals``.
+
+    Returns:
+        Candidates within the bounds, ``(B, S, H, A)``.
+    """
+    noise = torch.zeros(1, horizon, problem.action_dim)
+    if kind != "zero":
+        noise = draw_proposals(kind, count, horizon, problem.action_dim, num_knots, generator)
+    drawn = problem.center + std * problem.half_range * noise.to(problem.low)
+    candidates = drawn.clamp(problem.low, problem.high).expand(problem.batch_size, -1, -1, -1)
+    return candidates if init is None else torch.cat([init[:, None], candidates[:, 1:]], dim=1)
+
+
+def draw_colored(count: int, horizon: int, dim: int, exponent: float, generator: Generator) -> Tensor:
+    """Draw noise whose power falls with frequency f as ``f ** -exponent``.
+
+    Exponent 0 is white noise, 1 is pink, 2 is a random walk made stationary. The lowest frequency of all, the mean over
+    the horizon, has the power of the next one. Each step has unit variance over the draws.
+
+    Args:
+        count: number of sequences S.
+        horizon: steps H.
+        dim: action dimensions A.
+        exponent: see above, >= 0.
+        generator: see ``draw_proposals``.
+
+    Returns:
+        Noise, ``(S, H, A)``, float64 on the CPU.
+
+    Source: Timmer and Koenig, On generating power law noise, 1995.
+    """
+    frequencies = horizon // 2 + 1
+    parts = torch.randn(2, count, dim, frequencies, generator=generator, dtype=torch.float64)
+    spectrum = torch.complex(parts[0], parts[1])
+    # The mean and, for an even horizon, the fastest oscillation have no phase: their power is all in the real part.
+    ends = [0, frequencies - 1] if horizon % 2 == 0 else [0]
+    spectrum[..., ends] = 2**0.5 * parts[0][..., ends].to(spectrum)
+    amplitude = torch.arange(frequencies, dtype=torch.float64).clamp(min=1) ** (-exponent / 2)
+    # Every frequency but those contributes twice, as itself and as its mirror image.
+    power = (2 * amplitude.square()).sum() - amplitude[ends].square().sum()
+    noise = torch.fft.irfft(spectrum * amplitude, n=horizon)
+    return (noise * horizon / (2 * power).sqrt()).transpose(1, 2)

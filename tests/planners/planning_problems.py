@@ -3,7 +3,7 @@
 import torch
 
 from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
-from gbplan.objectives import ReachGoal
+from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import PlanningProblem
 
 
@@ -37,3 +37,28 @@ def make_problem(batch=3, model=None, objective=None, low=(-1.0, -0.5), high=(0.
         high=torch.tensor(high, dtype=torch.float64),
         **kwargs,
     )
+
+
+class TrackGoalCheaply(Objective):
+    """Terminal squared distance plus squared actions."""
+
+    def __call__(self, predicted, goal, actions):
+        return (predicted[:, -1] - goal).square().sum(1) + actions.square().sum((1, 2))
+
+
+def linear_quadratic(low=(-9.0, -9.0), high=(9.0, 9.0)):
+    """min |gap - sum a|^2 + sum |a|^2: every action is gap / (H + 1), and the cost |gap|^2 / (H + 1)."""
+    model = WorldModel(IdentityEncoder(2), LinearDynamics()).double()
+    return make_problem(4, model=model, objective=TrackGoalCheaply(), low=low, high=high)
+
+
+class Recording(Objective):
+    """Another objective, and a memory of all actions that it was asked about, ``(rows, H, A)`` each time."""
+
+    def __init__(self, objective):
+        self.objective = objective
+        self.asked = []
+
+    def __call__(self, predicted, goal, actions):
+        self.asked.append(actions.detach().clone())
+        return self.objective(predicted, goal, actions)

@@ -1,35 +1,31 @@
 import math
+from functools import partial
 
 import pytest
 import torch
-from planning_problems import LinearDynamics, make_problem
+from planning_problems import LinearDynamics, linear_quadratic, make_problem
 
 from gbplan.networks import IdentityEncoder, WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import GradientPlanner
 
 
-class TrackGoalCheaply(Objective):
-    """Terminal squared distance plus squared actions."""
-
-    def __call__(self, predicted, goal, actions):
-        return (predicted[:, -1] - goal).square().sum(1) + actions.square().sum((1, 2))
-
-
-def linear_quadratic(low=(-9.0, -9.0), high=(9.0, 9.0)):
-    model = WorldModel(IdentityEncoder(2), LinearDynamics()).double()
-    return make_problem(4, model=model, objective=TrackGoalCheaply(), low=low, high=high)
-
-
 @pytest.mark.parametrize("bounds", ["clip", "tanh"])
-@pytest.mark.parametrize(("optimizer", "lr"), [("gd", 2e-3), ("adam", 0.01)])
+@pytest.mark.parametrize(("optimizer", "lr"), [("gd", 2e-3), ("momentum", 2e-4), ("adam", 0.01), ("adamw", 0.01)])
 def test_finds_the_closed_form_optimum_of_a_linear_quadratic_problem(optimizer, lr, bounds):
     problem = linear_quadratic()
     planner = GradientPlanner(
-        horizon=4, iterations=250, lr=lr, optimizer=optimizer, bounds=bounds, num_samples=4, restarts=2, init_std=0.2
+        horizon=4,
+        iterations=250,
+        lr=lr,
+        optimizer=optimizer,
+        bounds=bounds,
+        num_samples=4,
+        restarts=2,
+        init_std=0.2,
+        weight_decay=0.0,
     )
     plan = planner.plan(problem)
-    # min |D - sum a|^2 + sum |a|^2 has every action at D / (H + 1) and costs |D|^2 / (H + 1)
     gap = problem.goal - problem.context[:, 0]
     torch.testing.assert_close(plan.cost, gap.square().sum(1) / 5, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(plan.actions, (gap / 5)[:, None].expand(-1, 4, -1), rtol=0, atol=2e-2)
@@ -55,17 +51,46 @@ def test_plain_descent_follows_the_update_rule():
     torch.testing.assert_close(planner.plan(problem, start).actions, expected)
 
 
-def test_adam_follows_torch_s_adam():
+TORCH = {
+    "gd": torch.optim.SGD,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": partial(torch.optim.AdamW, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [("gd", 3e-4), ("momentum", 1e-4), ("adam", 3e-3), ("adamw", 3e-3)])
+def test_optimisers_follow_those_of_torch(optimizer, lr):
     problem = linear_quadratic()
     start = torch.full((4, 3, 2), 0.5, dtype=torch.float64)
     x = (start / 9).requires_grad_()
-    adam = torch.optim.Adam([x], lr=0.003)
+    rule = TORCH[optimizer]([x], lr=lr)
     for _ in range(5):
         (x.grad,) = torch.autograd.grad(problem.cost(9 * x[:, None]).sum(), x)
-        adam.step()
-    plan = GradientPlanner(3, iterations=5, lr=0.003, num_samples=1, restarts=1).plan(problem, start)
+        rule.step()
+    plan = GradientPlanner(
+        3, iterations=5, lr=lr, optimizer=optimizer, weight_decay=0.1, num_samples=1, restarts=1
+    ).plan(problem, start)
     assert (plan.trace.diff(dim=0) < 0).all()  # each iterate is the best so far, so the last one is returned
     torch.testing.assert_close(plan.actions, 9 * x.detach())
+
+
+class PreferMiddle(Objective):
+    """The squared distance from actions (1, 3), without a gradient."""
+
+    def __call__(self, predicted, goal, actions):
+        gap = (actions - torch.tensor([1.0, 3.0])).detach().square().sum((1, 2))
+        return gap + 0 * actions.sum((1, 2))
+
+
+def test_weight_decay_pulls_towards_the_middle_of_the_box():
+    problem = make_problem(2, objective=PreferMiddle(), low=(-1.0, 2.0), high=(3.0, 4.0))
+    start = torch.tensor([2.0, 3.5], dtype=torch.float64).expand(2, 3, 2)
+    decayed = GradientPlanner(
+        3, iterations=4, lr=0.5, optimizer="adamw", weight_decay=0.2, num_samples=1, restarts=1
+    ).plan(problem, start)
+    middle = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    torch.testing.assert_close(decayed.actions, middle + (1 - 0.5 * 0.2) ** 4 * (start - middle))
 
 
 def test_zero_proposal_starts_in_the_middle_of_the_box():
@@ -139,7 +164,8 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
         ({"lr": math.nan}, "lr must be positive"),
         ({"init_std": -1.0}, "init_std must be finite and not negative, got -1"),
         ({"action_noise": math.inf}, "action_noise must be finite"),
-        ({"optimizer": "sgd"}, r"optimizer must be one of \['gd', 'adam'\], got 'sgd'"),
+        ({"weight_decay": -0.1}, "weight_decay must be finite and not negative"),
+        ({"optimizer": "sgd"}, r"optimizer must be one of \['gd', .*\], got 'sgd'"),
         ({"bounds": "none"}, "bounds must be one of"),
         ({"proposal": "pink"}, "proposal must be one of"),
         ({"proposal": "zero"}, "num_samples must be 1, got 256"),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gbplan.planners.proposals import draw_proposals
+from gbplan.planners.proposals import draw_colored, draw_proposals
 
 
 def draw(kind, count=4000, horizon=9, dim=2, num_knots=3, seed=0):
@@ -31,3 +31,21 @@ def test_knots_travel_further_than_white_noise():
 @pytest.mark.parametrize("horizon", [1, 2, 7])
 def test_any_number_of_knots_fits_any_horizon(num_knots, horizon):
     assert draw("knots", 3, horizon, 1, num_knots).shape == (3, horizon, 1)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 9, 50])
+@pytest.mark.parametrize("exponent", [0.0, 2.0, 4.0])
+def test_colored_noise_has_unit_variance_at_every_step(horizon, exponent):
+    noise = draw_colored(20_000, horizon, 1, exponent, torch.Generator().manual_seed(0))
+    assert noise.shape == (20_000, horizon, 1)
+    torch.testing.assert_close(noise.var(0), torch.ones_like(noise[0]), rtol=0, atol=0.06)
+    assert noise.mean(0).abs().max() < 0.04
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 3.0])
+def test_power_of_colored_noise_falls_with_frequency_by_the_exponent(exponent):
+    noise = draw_colored(5000, 64, 2, exponent, torch.Generator().manual_seed(0))
+    power = torch.fft.rfft(noise, dim=1).abs().square().mean((0, 2))
+    frequency = torch.arange(1, 33, dtype=torch.float64)
+    torch.testing.assert_close(power[1:] / power[1], frequency**-exponent, rtol=0.1, atol=0)
+    torch.testing.assert_close(power[0], power[1], rtol=0.1, atol=0)

@@ -1,0 +1,56 @@
+"""Update rules of gradient descent."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Optimizer = Literal["gd", "momentum", "adam", "adamw"]
+
+_MOMENTUM = 0.9
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, as in its paper
+
+
+class Descent:
+    """Moves a tensor downhill, in place; entries do not influence each other.
+
+    The same rules as those of ``torch.optim`` (SGD, SGD with momentum 0.9, Adam, AdamW), without what they spend on
+    parameter groups: for a single plan that takes longer than the arithmetic.
+    """
+
+    def __init__(self, optimizer: Optimizer, lr: float, like: Tensor, weight_decay: float = 0.0) -> None:
+        """Begin at rest.
+
+        Args:
+            optimizer: the rule.
+            lr: step size.
+            like: a tensor of the shape, dtype and device of those to be moved.
+            weight_decay: AdamW's pull towards zero: each step also multiplies by ``1 - lr * weight_decay``.
+        """
+        self.optimizer: Optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.steps = 0
+        self._m, self._v = torch.zeros_like(like), torch.zeros_like(like)
+
+    @torch.no_grad()
+    def step(self, x: Tensor, gradient: Tensor) -> None:
+        """Move ``x`` by one step; where the gradient is NaN or infinite it is taken for zero."""
+        g = gradient.nan_to_num(0.0, 0.0, 0.0)  # a rollout that overflows stays where it is
+        self.steps += 1
+        if self.optimizer == "gd":
+            x.sub_(g, alpha=self.lr)
+        elif self.optimizer == "momentum":
+            x.sub_(self._m.mul_(_MOMENTUM).add_(g), alpha=self.lr)
+        else:
+            if self.optimizer == "adamw":
+                x.mul_(1 - self.lr * self.weight_decay)
+            self._m.lerp_(g, 1 - _BETA1)
+            self._v.mul_(_BETA2).addcmul_(g, g, value=1 - _BETA2)
+            scale = self._v.sqrt().div_(math.sqrt(1 - _BETA2**self.steps)).add_(_EPSILON)
+            x.addcdiv_(self._m, scale, value=-self.lr / (1 - _BETA1**self.steps))
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows only: indices, or a mask."""
+        self._m, self._v = self._m[rows], self._v[rows]
