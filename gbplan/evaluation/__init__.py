@@ -1,6 +1,9 @@
 """Fixed tasks, honest metrics, and tables of results."""
 
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
+from gbplan.evaluation.gradient_alignment import GradientAlignment, gradient_alignment
+from gbplan.evaluation.input_smoothness import InputSmoothness, input_smoothness
+from gbplan.evaluation.landscape import Landscape, landscape
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
 from gbplan.evaluation.model_error import ModelError, model_error
 from gbplan.evaluation.paths_figure import paths_figure
@@ -12,10 +15,16 @@ __all__ = [
     "SPL",
     "THRESHOLDS",
     "EvaluationResult",
+    "GradientAlignment",
+    "InputSmoothness",
+    "Landscape",
     "ModelError",
     "SuccessRate",
     "Tasks",
     "evaluate",
+    "gradient_alignment",
+    "input_smoothness",
+    "landscape",
     "load_world_model",
     "model_error",
     "paths_figure",

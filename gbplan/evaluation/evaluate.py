@@ -12,10 +12,13 @@ from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, rollout
 from gbplan.envs import Policy
+from gbplan.envs.world import World
+from gbplan.evaluation.diagnostics import diagnose
 from gbplan.evaluation.metrics import SPL, SuccessRate
 from gbplan.evaluation.model_error import model_error
+from gbplan.evaluation.replay import batches
 from gbplan.evaluation.tasks import Tasks
-from gbplan.networks import WorldModel
+from gbplan.networks import PerfectDoorWallModel, WorldModel
 from gbplan.policies import ExpertPolicy, PlannerPolicy
 from gbplan.policies.plan_record import PlanningEffort
 
@@ -63,6 +66,7 @@ def evaluate(
     world_model: WorldModel | None = None,
     error_horizon: int = 25,
     max_steps: int | None = None,
+    diagnostic_tasks: int = 0,
     progress: str | None = None,
 ) -> EvaluationResult:
     """Run a policy on every task and measure what the environment saw.
@@ -81,6 +85,8 @@ def evaluate(
             ``PlannerPolicy``.
         error_horizon: longest open-loop rollout for the model's error, steps.
         max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
+        diagnostic_tasks: on how many of the tasks, the first ones, to measure the model's gradients and smoothness; 0
+            leaves that out. Of policies that do not plan it is left out, too.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
@@ -88,22 +94,26 @@ def evaluate(
         bounds, count); ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``wall_contacts`` (steps in
         contact per episode); ``model_error`` (one step and open loop, on the expert's and on the executed
         trajectories of these tasks, goal space); ``planning`` (plans, seconds per plan and task, tasks planned
-        together, model calls per plan).
+        together, model calls per plan); ``gradient_alignment`` and ``input_smoothness``, see
+        ``gbplan.evaluation.diagnostics.Diagnostics``.
 
     Raises:
-        ValueError: thresholds are not ascending and positive or below the environment's own, or a task starts within
-            the largest one.
+        ValueError: thresholds are not ascending and positive or below the environment's own, a task starts within
+            the largest one, or ``diagnostic_tasks`` is negative.
     """
     if not thresholds or list(thresholds) != sorted(set(thresholds)) or thresholds[0] <= 0:
         raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
+    if diagnostic_tasks < 0:
+        raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
     planner_policy = policy if isinstance(policy, PlannerPolicy) else None
     if world_model is None and planner_policy is not None:
         world_model = planner_policy.world_model
 
     parts: list[Trajectories] = []
+    plans: list[NDArray] = []
     imagined: list[NDArray] = []
     efforts: list[PlanningEffort] = []
-    for rows in _batches(len(tasks), envs.num_envs):
+    for rows in batches(len(tasks), envs.num_envs):
         with tqdm(desc=f"{progress}, {tasks.kind}", unit="step", disable=progress is None, leave=False) as bar:
 
             def show(step: int, active: NDArray[np.bool_], bar: Any = bar) -> None:
@@ -123,30 +133,32 @@ def evaluate(
         parts.append(episodes.select(np.arange(used)))
         if planner_policy is not None and planner_policy.first_plan is not None:
             efforts.append(planner_policy.effort)
+            plans.append(planner_policy.first_plan.actions[:used])
             imagined.append(planner_policy.first_plan.predicted[:used])
     trajectories = Trajectories.concatenate(parts)
     believed = np.concatenate(imagined) if imagined else None
     records = _records(trajectories, tasks, envs, thresholds, believed)
+    expert = None if world_model is None else _expert_trajectories(tasks, envs)
+    diagnostics: dict[str, Any] = {"gradient_alignment": None, "input_smoothness": None}
+    if diagnostic_tasks and world_model is not None and plans:
+        found = diagnose(
+            world_model, _truth(envs), tasks, np.concatenate(plans), trajectories, expert, diagnostic_tasks
+        )
+        diagnostics = found.metrics
+        for horizon, cosine in found.cosine.items():
+            records[f"cosine@{horizon}"] = np.pad(cosine, (0, len(tasks) - len(cosine)), constant_values=np.nan)
     return EvaluationResult(
         metrics={
             "count": len(tasks),
             **_outcomes(records, thresholds),
-            "model_error": None
-            if world_model is None
-            else _errors(world_model, trajectories, tasks, envs, error_horizon),
+            "model_error": None if world_model is None else _errors(world_model, trajectories, expert, error_horizon),
             "planning": _planning(efforts, envs.num_envs),
+            **diagnostics,
         },
         records=records,
         trajectories=trajectories,
         imagined=believed,
     )
-
-
-def _batches(count: int, size: int) -> list[NDArray[np.int64]]:
-    """Task indices in batches of exactly ``size``; the last is filled up with repetitions of its first index."""
-    batches = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
-    batches[-1] = np.concatenate([batches[-1], np.full(size - len(batches[-1]), batches[-1][0])])
-    return batches
 
 
 def _records(
@@ -241,28 +253,41 @@ def _rate(success: NDArray[np.bool_]) -> dict[str, float]:
     return {"rate": float(metric.compute()), "low": low, "high": high, "successes": int(success.sum())}
 
 
+def _expert_trajectories(tasks: Tasks, envs: gym.vector.VectorEnv) -> Trajectories | None:
+    """The expert's episodes of these tasks; None where the environment has none."""
+    if _attribute(envs, "expert") is None:
+        return None
+    parts = [
+        rollout(
+            envs,
+            ExpertPolicy(),
+            seeds=tasks.seeds[rows].tolist(),
+            states=tasks.states[rows],
+            goals=tasks.goals[rows],
+        )
+        for rows in batches(len(tasks), envs.num_envs)
+    ]
+    return Trajectories.concatenate(parts).select(np.arange(len(tasks)))
+
+
 def _errors(
-    world_model: WorldModel, executed: Trajectories, tasks: Tasks, envs: gym.vector.VectorEnv, horizon: int
+    world_model: WorldModel, executed: Trajectories, expert: Trajectories | None, horizon: int
 ) -> dict[str, Any]:
-    """Model error on the executed trajectories and, where the environment has an expert, on its trajectories."""
-    runs = {"planned": executed}
-    if _attribute(envs, "expert") is not None:
-        expert = [
-            rollout(
-                envs,
-                ExpertPolicy(),
-                seeds=tasks.seeds[rows].tolist(),
-                states=tasks.states[rows],
-                goals=tasks.goals[rows],
-            )
-            for rows in _batches(len(tasks), envs.num_envs)
-        ]
-        runs["expert"] = Trajectories.concatenate(expert).select(np.arange(len(tasks)))
+    """Model error on the executed trajectories and, where there is an expert, on its."""
     errors: dict[str, Any] = {"horizon": horizon}
-    for name, trajectories in runs.items():
-        error = model_error(world_model, trajectories, horizon)
-        errors[name] = {"one_step": float(error.one_step.mean()), "open_loop": float(error.open_loop.mean())}
+    for name, trajectories in (("planned", executed), ("expert", expert)):
+        if trajectories is not None:
+            error = model_error(world_model, trajectories, horizon)
+            errors[name] = {"one_step": float(error.one_step.mean()), "open_loop": float(error.open_loop.mean())}
     return errors
+
+
+def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
+    """The environment's dynamics, in differentiable form where there is one."""
+    world = _attribute(envs, "world")
+    if isinstance(world, World) and world.contact == "slide":
+        return PerfectDoorWallModel.of_world(world)
+    return envs
 
 
 def _planning(efforts: Sequence[PlanningEffort], tasks_at_once: int) -> dict[str, Any] | None:

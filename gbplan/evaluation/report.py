@@ -13,7 +13,7 @@ def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) 
     Args:
         folder: searched, with its subfolders, for result.json files.
         output: file to write the table to as well.
-        columns: beginnings of the names of the columns to show; none given shows all.
+        columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
 
     Raises:
         FileNotFoundError: there are no results.
@@ -43,7 +43,10 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), no
     for beginning in columns:
         if not any(column.startswith(beginning) for column in header):
             raise ValueError(f"no column begins with {beginning!r}; there are {', '.join(header)}")
-    header = [column for column in header if not columns or column.startswith(tuple(columns))]
+    if columns:
+        header = [column for column in header if column.startswith(tuple(columns))]
+    else:
+        header = [column for column in header if not column.startswith(DIAGNOSTICS)]
     rows = [header] + [[row.get(column, "") for column in header] for row in cells]
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
@@ -65,8 +68,13 @@ NOTES = (
     "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
     "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
     "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
+    "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
+    "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the model's one-step Jacobian",
+    "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert.",
     "",
 )
+
+DIAGNOSTICS = ("cosine@", "gain ")  # columns that would make the table too wide to read
 
 
 def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
@@ -96,6 +104,20 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
     if metrics["planning"]:
         row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
         row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"
+    return row | _diagnostics(metrics)
+
+
+def _diagnostics(metrics: dict[str, Any]) -> dict[str, str]:
+    """The columns of what ``Diagnostics`` measures; results made without it have none."""
+    row = {}
+    alignment = dict(metrics.get("gradient_alignment") or {})
+    tasks = alignment.pop("tasks", 0)
+    for horizon, found in alignment.items():
+        counted = round(tasks * (1 - found["excluded"]))
+        row[f"cosine@{horizon}"] = f"{_number(found['cosine'], 2) or '-'} / {counted}"
+    for where, units in (metrics.get("input_smoothness") or {}).items():
+        gain = units["environment"]
+        row[f"gain {where}"] = " / ".join(_number(gain[statistic], 2) or "-" for statistic in ("mean", "p95", "max"))
     return row
 
 

@@ -40,6 +40,7 @@ def run_evaluation(
     split: Split = "held_out",
     thresholds: Sequence[float] = THRESHOLDS,
     error_horizon: int = 25,
+    diagnostic_tasks: int = 64,
     name: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
@@ -68,6 +69,8 @@ def run_evaluation(
         split: held_out judges; tune on validation.
         thresholds: goal distances at which success is reported, ascending; the first should be the environment's.
         error_horizon: longest rollout for the model's open-loop error, steps.
+        diagnostic_tasks: on how many tasks of each kind to compare the model's gradients with the true ones, and to
+            measure how much it amplifies its inputs; 0 leaves that out.
         name: name in tables; the output folder's name if not given.
         device: where the model runs: cpu, cuda, ...
         num_threads: CPU threads of torch; null leaves it to torch. On a busy machine one thread is many times faster
@@ -87,6 +90,8 @@ def run_evaluation(
         torch.set_num_threads(num_threads)
     if error_horizon < 1:
         raise ValueError(f"error_horizon must be at least 1, got {error_horizon}")
+    if diagnostic_tasks < 0:
+        raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
     if not kinds or len(set(kinds)) != len(kinds):
         raise ValueError(f"kinds must name at least one kind of tasks, and none twice, got {list(kinds)}")
     try:
@@ -127,7 +132,15 @@ def run_evaluation(
         try:
             if isinstance(world_model, PerfectDoorWallModel):
                 world_model.require_world(getattr(envs.unwrapped, "world", None))
-            result = evaluate(policy, envs, tasks, thresholds=thresholds, error_horizon=error_horizon, progress=label)
+            result = evaluate(
+                policy,
+                envs,
+                tasks,
+                thresholds=thresholds,
+                error_horizon=error_horizon,
+                diagnostic_tasks=diagnostic_tasks,
+                progress=label,
+            )
             walls = getattr(envs.unwrapped, "wall_segments", None)
         finally:
             envs.close()
