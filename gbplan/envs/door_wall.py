@@ -145,7 +145,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
         """Make the environment; ``world`` are the arguments above, checked by :class:`~gbplan.envs.world.World`."""
-        self.world = World(**world)
+        self.world = World.from_arguments(world)
         check_render_mode(render_mode)
         self.render_mode = render_mode
         self.observation_space = self.world.observation_space()

@@ -69,7 +69,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         for name, count in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
             if count is not None and count < 1:
                 raise ValueError(f"{name} must be at least 1, got {count}")
-        self.world = World(**world)
+        self.world = World.from_arguments(world)
         check_render_mode(render_mode)
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps

@@ -48,6 +48,20 @@ class World:
     damping: float = 0.1
     max_speed: float = 0.15
 
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any]) -> World:
+        """Make the world from an environment's keyword arguments.
+
+        Raises:
+            ValueError: an argument is outside its range, or the arguments do not fit together.
+            TypeError: a number is not a number, or there is no argument of this name.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in arguments:
+            if name not in known:
+                raise TypeError(f"DoorWall-v0 has no argument {name!r} (it has {', '.join(known)}, render_mode)")
+        return cls(**arguments)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             if field.type == "float":
