@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import lightning as L
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
@@ -13,6 +15,19 @@ from gbplan.policies import PlannerPolicy
 
 Gather = Callable[[Any], list[Any]]
 """Hands over this process's object and returns those of all processes, in the order of their ranks."""
+
+
+def gather_of(trainer: L.Trainer) -> Gather:
+    """Make the ``Gather`` among a trainer's processes."""
+
+    def gather(item: Any) -> list[Any]:
+        if trainer.world_size == 1:
+            return [item]
+        items = [None] * trainer.world_size
+        torch.distributed.all_gather_object(items, item)
+        return items
+
+    return gather
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,18 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
-import gymnasium as gym
 import lightning as L
 import numpy as np
-import torch
-from gymnasium.envs.registration import EnvSpec
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan.callbacks.collected import pack, unpack
 from gbplan.callbacks.configuration import differences, plain
-from gbplan.callbacks.online_round import Executed, execute, split_round, summarise
+from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
+from gbplan.callbacks.requirements import env_spec, require_time_limit, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.evaluation import Tasks, paths_figure, probe_tasks, sample_tasks
@@ -174,11 +171,7 @@ class OnlineWorldModeling(L.Callback):
         if stage != "fit":
             return
         data = self._data(trainer)
-        if not isinstance(getattr(pl_module, "world_model", None), WorldModel):
-            raise TypeError(
-                f"OnlineWorldModeling plans with the module's world_model, which {type(pl_module).__name__} lacks; "
-                "train a WorldModelModule, or give yours that attribute"
-            )
+        require_world_model(self, pl_module)
         self._trial = bool(getattr(trainer, "fast_dev_run", False))
         reload = getattr(trainer, "reload_dataloaders_every_n_epochs", 1)
         if reload != 1:
@@ -186,18 +179,7 @@ class OnlineWorldModeling(L.Callback):
                 "OnlineWorldModeling needs reload_dataloaders_every_n_epochs=1, or new transitions would not be "
                 f"trained on; the trainer has {reload}"
             )
-        spec = self._env_spec()
-        if spec.max_episode_steps is None:
-            raise ValueError(
-                f"{self.env_id} has no time limit, so an episode of a bad plan would never end; set one with "
-                'env_kwargs={"max_episode_steps": ...}'
-            )
-        self._time_limit = spec.max_episode_steps
-        if self.planner.horizon > self._time_limit:
-            raise ValueError(
-                f"the planner's horizon of {self.planner.horizon} steps exceeds the time limit of {self.env_id}, "
-                f"{self._time_limit} steps; lower the horizon"
-            )
+        self._time_limit = require_time_limit(self.env_id, self.env_kwargs, self.planner)
         most = self._most_transitions(self.tasks_per_round)
         if most > data.buffer_capacity:
             raise ValueError(
@@ -252,8 +234,7 @@ class OnlineWorldModeling(L.Callback):
         if count == 0:
             rank_zero_info(f"online: {self.transitions} transitions collected, max_transitions allows no more tasks")
             return
-        data, model = self._data(trainer), pl_module.world_model
-        assert isinstance(model, WorldModel)  # setup has seen it
+        data, model = self._data(trainer), require_world_model(self, pl_module)
         seconds_training = time.perf_counter() - self._training_since
         with eval_mode(model):
             executed = self._hold(trainer, model, count)
@@ -280,14 +261,6 @@ class OnlineWorldModeling(L.Callback):
 
     def _hold(self, trainer: L.Trainer, model: WorldModel, count: int) -> list[Executed]:
         """Plan and execute the tasks of a round; changes nothing of this callback's state but ``_next_seed``."""
-
-        def gather(item: Any) -> list[Any]:
-            if trainer.world_size == 1:
-                return [item]
-            items = [None] * trainer.world_size
-            torch.distributed.all_gather_object(items, item)
-            return items
-
         executed = []
         self._next_seed = self._seeds_used
         for index, group in enumerate(split_round(count, self.kinds, self.open_loop_fraction)):
@@ -308,7 +281,7 @@ class OnlineWorldModeling(L.Callback):
                     tasks,
                     threshold=self.threshold,
                     error_horizon=self.error_horizon,
-                    gather=gather,
+                    gather=gather_of(trainer),
                     rank=trainer.global_rank,
                     world_size=trainer.world_size,
                     progress=f"round {self.rounds + 1}" if shows else None,
@@ -363,7 +336,7 @@ class OnlineWorldModeling(L.Callback):
         write_dataset(
             Trajectories.concatenate(self._episodes),
             self.write_to,
-            self._env_spec(),
+            env_spec(self.env_id, self.env_kwargs),
             seeds=self._seeds,
             metadata={
                 "algorithm_name": f"OnlineWorldModeling({type(self.planner).__name__})",
@@ -397,12 +370,6 @@ class OnlineWorldModeling(L.Callback):
             self._episodes, self._seeds = [unpack(state_dict["episodes"])], list(state_dict["seeds"])
 
     # ----------------------------------------------------------------------------------------------------- helpers
-
-    def _env_spec(self) -> EnvSpec:
-        with closing(gym.make(self.env_id, **self.env_kwargs)) as env:
-            spec = env.spec
-        assert spec is not None  # gymnasium.make sets it
-        return spec
 
     def _data(self, trainer: L.Trainer) -> TrajectoryDataModule:
         data = getattr(trainer, "datamodule", None)

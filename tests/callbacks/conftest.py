@@ -52,7 +52,7 @@ def two_states_fit(two_states_root, tmp_path):
         arguments = {"validation_steps": 1, "validation_fraction": 0.3, "batch_size": 8} | (data or {})
         datamodule = TrajectoryDataModule(["two/random-v0"], str(two_states_root), **arguments)
         settings = {"reload_dataloaders_every_n_epochs": 1, "default_root_dir": tmp_path, "enable_checkpointing": False}
-        loop = L.Trainer(max_epochs=epochs, callbacks=[callback], **(QUIET | settings | trainer))
+        loop = L.Trainer(max_epochs=epochs, **(QUIET | {"callbacks": [callback]} | settings | trainer))
         loop.fit(module, datamodule=datamodule)
         return loop, module, datamodule
 
@@ -63,7 +63,7 @@ def two_states_fit(two_states_root, tmp_path):
 def door_wall_fit(dataset_root):
     """Train a small model of DoorWall-v0 with rounds of four tasks, and return trainer, module and data."""
 
-    def fit(folder, epochs, ckpt_path=None, rounds=None, data=None, checkpoint=None, seed=0, **trainer):
+    def fit(folder, epochs, ckpt_path=None, rounds=None, data=None, checkpoint=None, seed=0, more=(), **trainer):
         torch.manual_seed(seed)
         default = GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1)
         short = {"tasks_per_round": 4, "env_kwargs": {"max_episode_steps": 16}, "figure_tasks": 0}
@@ -74,7 +74,7 @@ def door_wall_fit(dataset_root):
         datamodule = TrajectoryDataModule(["door-wall/tiny-v0"], str(dataset_root), **(arguments | (data or {})))
         keep = ModelCheckpoint(folder, save_last=True, enable_version_counter=False, **(checkpoint or {}))
         settings = {"reload_dataloaders_every_n_epochs": 1, "default_root_dir": folder}
-        loop = L.Trainer(max_epochs=epochs, callbacks=[callback, keep], **(QUIET | settings | trainer))
+        loop = L.Trainer(max_epochs=epochs, callbacks=[callback, *more, keep], **(QUIET | settings | trainer))
         loop.fit(module, datamodule=datamodule, ckpt_path=ckpt_path)
         return loop, module, datamodule
 

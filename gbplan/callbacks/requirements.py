@@ -1,0 +1,54 @@
+"""What a callback that plans needs of the training it is part of."""
+
+from contextlib import closing
+from typing import Any
+
+import gymnasium as gym
+import lightning as L
+from gymnasium.envs.registration import EnvSpec
+
+from gbplan.networks import WorldModel
+from gbplan.planners import Planner
+
+
+def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> WorldModel:
+    """Return the module's world model.
+
+    Raises:
+        TypeError: it has none.
+    """
+    model = getattr(pl_module, "world_model", None)
+    if not isinstance(model, WorldModel):
+        raise TypeError(
+            f"{type(callback).__name__} plans with the module's world_model, which {type(pl_module).__name__} lacks; "
+            "train a WorldModelModule, or give yours that attribute"
+        )
+    return model
+
+
+def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
+    """Return what Gymnasium knows of an environment made with these arguments."""
+    with closing(gym.make(env_id, **env_kwargs)) as env:
+        spec = env.spec
+    assert spec is not None  # gymnasium.make sets it
+    return spec
+
+
+def require_time_limit(env_id: str, env_kwargs: dict[str, Any], planner: Planner) -> int:
+    """Return the steps after which an episode ends at the latest.
+
+    Raises:
+        ValueError: there is no such limit, or the planner plans beyond it.
+    """
+    limit = env_spec(env_id, env_kwargs).max_episode_steps
+    if limit is None:
+        raise ValueError(
+            f"{env_id} has no time limit, so an episode of a bad plan would never end; set one with "
+            'env_kwargs={"max_episode_steps": ...}'
+        )
+    if planner.horizon > limit:
+        raise ValueError(
+            f"the planner's horizon of {planner.horizon} steps exceeds the time limit of {env_id}, {limit} steps; "
+            "lower the horizon"
+        )
+    return limit
