@@ -69,7 +69,7 @@ NOTES = (
     "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
     "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
     "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
-    "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the model's one-step Jacobian",
+    "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
     "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert.",
     "",
 )
