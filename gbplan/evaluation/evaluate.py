@@ -286,7 +286,8 @@ def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
     """The environment's dynamics, in differentiable form where there is one."""
     world = _attribute(envs, "world")
     if isinstance(world, World) and world.contact == "slide":
-        return PerfectDoorWallModel.of_world(world)
+        with torch.inference_mode(False):  # else its tensors could take no part in a gradient
+            return PerfectDoorWallModel.of_world(world)
     return envs
 
 

@@ -107,7 +107,9 @@ def gradient_alignment(
         size = np.linalg.norm(wanted, axis=1)
         counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # not so where it is NaN
         product = size * np.linalg.norm(found, axis=1)
-        cosine[horizon] = np.where(counts, (wanted * found).sum(1) / np.where(product == 0, 1, product), np.nan)
+        with np.errstate(invalid="ignore"):  # infinite gradients have no cosine
+            quotient = (wanted * found).sum(1) / np.where(product == 0, 1, product)
+        cosine[horizon] = np.where(counts, quotient, np.nan)
         excluded[horizon] = ~counts
     return GradientAlignment(cosine, excluded)
 
