@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from gbplan.evaluation.results import RESULT_FILE, read_result, replacing, require_writable
+from gbplan.evaluation.training_seeds import over_training_seeds
 
 
 def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
+
+    Results of one name, method and set of tasks, but of several models, are those of several training seeds, and
+    become one row.
 
     Args:
         folder: searched, with its subfolders, for result.json files.
@@ -22,7 +26,7 @@ def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) 
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
         raise FileNotFoundError(f"there are no results in {folder}; make some with `gbplan evaluate`")
-    table = results_table([read_result(path) for path in paths], columns)
+    table = results_table(over_training_seeds([read_result(path) for path in paths]), columns)
     print(table)
     if output is not None:
         require_writable(Path(output).parent)
@@ -61,10 +65,11 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), no
 NOTES = (
     "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval over the tasks (for one",
     "  draw of the planner's noise, which all tasks share); number of tasks. Tasks that start within the largest r are",
-    "  drawn again.",
+    '  drawn again. With "x n": mean over n models of different training seeds [lowest, highest].',
     "- believed: the first plan comes that near according to the model it was made with.",
     "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps or as many",
-    "  as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps.",
+    "  as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",
+    "  gap@H: on the executed ones minus on the expert's.",
     "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
     "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
     "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
@@ -85,7 +90,7 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
         "result": name,
         "tasks": kind,
         f"success@{first} %": f"{_percent(success['rate'])} [{_percent(success['low'])}, {_percent(success['high'])}] "
-        f"/ {metrics['count']}",
+        f"/ {metrics['count']}" + (f" x {metrics['models']}" if "models" in metrics else ""),
         "believed %": _percent(metrics["believed_success"]["rate"]) if metrics["believed_success"] else "",
     }
     row |= {f"@{other} %": _percent(metrics["success"][other]["rate"]) for other in others}
@@ -101,6 +106,8 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
             if trajectories in error:
                 row[f"error@1 {trajectories}"] = _number(error[trajectories]["one_step"], 4)
                 row[f"error@{error['horizon']} {trajectories}"] = _number(error[trajectories]["open_loop"], 4)
+        if "expert" in error and None not in (planned := error["planned"]["open_loop"], error["expert"]["open_loop"]):
+            row[f"gap@{error['horizon']}"] = _number(planned - error["expert"]["open_loop"], 4)
     if metrics["planning"]:
         row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
         row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"

@@ -1,0 +1,49 @@
+"""Results of models that differ by their training seed only, taken together."""
+
+import json
+from typing import Any
+
+
+def over_training_seeds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Average results of the same name, method and tasks, but of different models.
+
+    Args:
+        results: contents of result files.
+
+    Returns:
+        One result for each such group, where its first one stood: every number is the mean over the models (null where
+        one of them has none), but an interval of success goes from the lowest rate to the highest, and each task kind
+        has ``models``, their number. Results without others of their kind are passed on as they are.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        method = {key: value for key, value in result["method"].items() if key not in ("model", "model_sha256")}
+        counts = {kind: metrics["count"] for kind, metrics in result["tasks"].items()}
+        groups.setdefault(json.dumps([result["name"], method, result["environment"], counts]), []).append(result)
+    taken = []
+    for members in groups.values():
+        models = {member["method"].get("model_sha256") for member in members}
+        taken += [_together(members)] if 1 < len(members) == len(models) else members
+    return taken
+
+
+def _together(members: list[dict[str, Any]]) -> dict[str, Any]:
+    tasks = {}
+    for kind in members[0]["tasks"]:
+        each = [member["tasks"][kind] for member in members]
+        tasks[kind] = _mean(each) | {"models": len(members)}
+        for threshold, success in tasks[kind]["success"].items():
+            rates = [metrics["success"][threshold]["rate"] for metrics in each]
+            success |= {"low": min(rates), "high": max(rates)}
+    return members[0] | {"tasks": tasks}
+
+
+def _mean(values: list[Any]) -> Any:
+    first = values[0]
+    if any(value is None for value in values):
+        return None
+    if isinstance(first, dict):
+        return {key: _mean([value.get(key) for value in values]) for key in first}
+    if isinstance(first, int | float) and not isinstance(first, bool) and len(set(values)) > 1:
+        return sum(values) / len(values)
+    return first
