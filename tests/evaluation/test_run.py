@@ -4,12 +4,13 @@ import json
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gbplan.evaluation import report, run_evaluation
+from gbplan.evaluation import report, results_table, run_evaluation
 from gbplan.evaluation.results import RESULT_FILE, read_result
 from gbplan.networks import PerfectDoorWallModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import StraightLinePolicy
 
+DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
 FEW = {"count": 4, "kinds": ["detour"], "split": "validation"}
 
 
@@ -95,6 +96,36 @@ def test_report_shows_chosen_columns(evaluated, capsys):
         report(str(evaluated), columns=["speed"])
 
 
+def test_diagnostics_are_in_every_output_but_in_the_table_only_when_asked_for(evaluated, capsys):
+    metrics = read_result(evaluated / "base" / RESULT_FILE)["tasks"]["detour"]
+    assert list(metrics["gradient_alignment"]) == ["tasks", "1", "5", "10"]
+    assert metrics["input_smoothness"]["planned"]["environment"]["max"] > 0
+    assert read_result(evaluated / "straight" / RESULT_FILE)["tasks"]["detour"]["gradient_alignment"] is None
+    with (evaluated / "base" / "detour.csv").open() as file:
+        cosine = [float(row["cosine@10"]) for row in csv.DictReader(file)]
+    assert all(-1 <= value <= 1 for value in cosine if value == value)
+    tags = EventAccumulator(str(evaluated / "base")).Reload().Tags()["scalars"]
+    assert {"detour/gradient_alignment/10/cosine", "detour/input_smoothness/expert/environment/p95"} <= set(tags)
+
+    report(str(evaluated))
+    assert "cosine@10 |" not in capsys.readouterr().out
+    report(str(evaluated), columns=["result", "cosine@10", "gain planned"])
+    header, _, base, straight = (line.strip("|").split("|") for line in capsys.readouterr().out.splitlines()[:4])
+    assert [cell.strip() for cell in header] == ["result", "cosine@10", "gain planned"]
+    aligned = metrics["gradient_alignment"]["10"]
+    assert base[1].strip() == f"{aligned['cosine']:.2f} / {round(4 * (1 - aligned['excluded']))}"
+    assert [cell.strip() for cell in straight] == ["straight", "", ""]
+
+
+def test_result_without_diagnostics_is_shown_as_before(tmp_path):
+    policy = {"world_model": PerfectDoorWallModel(), "planner": GradientPlanner(horizon=5, iterations=1)}
+    run_evaluation(str(tmp_path / "run"), diagnostic_tasks=0, **policy, **FEW)
+    result = read_result(tmp_path / "run" / RESULT_FILE)
+    assert result["tasks"]["detour"]["gradient_alignment"] is None
+    old = {key: value for key, value in result["tasks"]["detour"].items() if key not in DIAGNOSTIC_METRICS}
+    assert results_table([result | {"tasks": {"detour": old}}]) == results_table([result])
+
+
 def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     folder = evaluated / "straight"
     before = (folder / RESULT_FILE).read_bytes()
@@ -120,6 +151,7 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
         ({"policy": StraightLinePolicy(), "planner": GradientPlanner()}, "StraightLinePolicy does not plan"),
         ({"policy": StraightLinePolicy(), "kinds": []}, "kinds must name at least one kind"),
         ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
+        ({"policy": StraightLinePolicy(), "diagnostic_tasks": -1}, "diagnostic_tasks must not be negative, got -1"),
         ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),
         (
             {"world_model": PerfectDoorWallModel(), "planner": GradientPlanner(), "replan_every": 0},

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from gbplan.envs.contact import slide_rows
+from gbplan.envs.world import World
 from gbplan.networks import DoorWallDynamics, PerfectDoorWallModel
 
 
@@ -47,6 +48,17 @@ def test_rollout_follows_the_environment_through_contacts(dynamics):
     model = PerfectDoorWallModel(DoorWallDynamics(dynamics)).double()
     predicted = model.rollout(start[:, None], torch.zeros(64, 0, 2).double(), torch.from_numpy(actions).double())
     np.testing.assert_allclose(predicted.numpy(), np.stack(states, 1), atol=2e-5)
+
+
+def test_model_of_a_world_is_that_worlds():
+    world = World(dynamics="velocity", door_center=0.4, door_half_width=0.3, damping=0.2, max_speed=0.1)
+    model = PerfectDoorWallModel.of_world(world)
+    model.require_world(world)
+    assert model.latent_shape == (4,)
+    with pytest.raises(ValueError, match="door edges"):
+        model.require_world(World(dynamics="velocity"))
+    with pytest.raises(ValueError, match="contact must be the environment's stop"):
+        PerfectDoorWallModel.of_world(World(contact="stop"))
 
 
 def test_gradient_is_the_step_size_in_the_open_and_zero_into_the_wall():
