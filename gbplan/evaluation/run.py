@@ -63,7 +63,8 @@ def run_evaluation(
         planner_seed: seed of the planner's noise, which all tasks share.
         env_id: a registered goal-conditioned environment whose reset takes options state and goal.
         env_kwargs: passed to the environment.
-        kinds: kinds of tasks, as the environment's ``task`` argument names them; ``default`` passes no such argument.
+        kinds: kinds of tasks, as the environment's ``task`` argument names them; ``default``, for environments that
+            have no such argument, are the tasks it draws by itself.
         count: tasks of each kind.
         task_seed: which stream of the split's tasks.
         split: held_out judges; tune on validation.
@@ -94,6 +95,8 @@ def run_evaluation(
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
     if not kinds or len(set(kinds)) != len(kinds):
         raise ValueError(f"kinds must name at least one kind of tasks, and none twice, got {list(kinds)}")
+    if not thresholds:
+        raise ValueError("thresholds must hold at least one distance to the goal, got none")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -120,14 +123,25 @@ def run_evaluation(
         )
     elif planner is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --planner out, or give a --ckpt_path")
+    # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
+    sampled = {
+        kind: sample_tasks(
+            env_id,
+            None if kind == "default" else kind,
+            count,
+            task_seed,
+            split,
+            env_kwargs,
+            min_distance=max(thresholds),
+        )
+        for kind in kinds
+    }
     require_writable(folder)
 
     label = name or folder.name
     results: dict[str, EvaluationResult] = {}
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-    for kind in kinds:
-        task = None if kind == "default" else kind
-        tasks = sample_tasks(env_id, task, count, task_seed, split, env_kwargs, min_distance=max(thresholds))
+    for kind, tasks in sampled.items():
         envs = make_vector_env(env_id, count, tasks.env_kwargs)
         try:
             if isinstance(world_model, PerfectDoorWallModel):

@@ -1,9 +1,11 @@
 """Fixed, named tasks: where to start and where to go, drawn from seeds that no training sees."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ from gbplan.data import (
     make_vector_env,
     rollout,
 )
+from gbplan.data.spaces import require_goal_conditioned
 from gbplan.policies import RandomPolicy
 
 Split = Literal["held_out", "validation", "training"]
@@ -82,7 +85,8 @@ def sample_tasks(
         The tasks, in the order they were drawn, their seeds ascending.
 
     Raises:
-        ValueError: ``count`` < 1, an unknown split, or (almost) no task is as far as ``min_distance``.
+        ValueError: ``count`` < 1, an unknown split, an environment that is not goal-conditioned or has no ``task``
+            argument, or (almost) no task is as far as ``min_distance``.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
@@ -94,7 +98,7 @@ def sample_tasks(
     goals: list[NDArray[np.float32]] = []
     kept_seeds: list[NDArray[np.int64]] = []
     kept = drawn = 0
-    envs = make_vector_env(env_id, count, world)
+    envs = _make_envs(env_id, count, world)
     try:
         while kept < count:
             seeds = episode_seeds(_SPANS[split], seed, count, start=start + drawn)
@@ -157,6 +161,21 @@ def probe_tasks(
             f"{begun[row]}; add the option to its reset"
         )
     return episodes
+
+
+def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any]) -> gym.vector.VectorEnv:
+    """Make the environment that draws, or say why it cannot draw such tasks."""
+    with closing(gym.make(env_id, **{name: value for name, value in env_kwargs.items() if name != "task"})) as env:
+        require_goal_conditioned(env.observation_space, env.action_space, env_id)
+    try:
+        return make_vector_env(env_id, count, env_kwargs)
+    except TypeError as error:
+        if "unexpected keyword argument 'task'" not in str(error):
+            raise
+        raise ValueError(
+            f"{env_id} takes no argument 'task', so it has no kind of tasks called {env_kwargs['task']!r}; "
+            "ask for the tasks it draws by itself: --kinds [default], in Python kind=None"
+        ) from None
 
 
 def _without_noise(env_kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -138,8 +138,8 @@ def test_existing_result_is_kept_unless_told_otherwise(evaluated):
 
 def test_failed_evaluation_leaves_no_result(tmp_path):
     with pytest.raises(ValueError, match="task must be one of"):
-        run_evaluation(str(tmp_path / "run"), policy=StraightLinePolicy(), count=2, kinds=["no such kind"])
-    assert not (tmp_path / "run" / RESULT_FILE).exists()
+        run_evaluation(str(tmp_path / "run"), policy=StraightLinePolicy(), count=2, kinds=["uniform", "no such kind"])
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,7 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
         ({"ckpt_path": "x"}, "a world model needs a planner"),
         ({"policy": StraightLinePolicy(), "planner": GradientPlanner()}, "StraightLinePolicy does not plan"),
         ({"policy": StraightLinePolicy(), "kinds": []}, "kinds must name at least one kind"),
+        ({"policy": StraightLinePolicy(), "thresholds": []}, "thresholds must hold at least one"),
         ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
         ({"policy": StraightLinePolicy(), "diagnostic_tasks": -1}, "diagnostic_tasks must not be negative, got -1"),
         ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),

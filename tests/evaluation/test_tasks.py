@@ -86,6 +86,8 @@ def test_no_task_starts_within_the_minimum_distance():
         ({"split": "test"}, "split must be one of"),
         ({"count": 2, "min_distance": 6.0}, "lower min_distance"),
         ({"kind": "easy"}, "task must be one of 'uniform', 'detour', got 'easy'"),
+        ({"env_id": "PlainTasks-v0"}, r"takes no argument 'task'.* --kinds \[default\], in Python kind=None"),
+        ({"env_id": "CartPole-v1"}, "CartPole-v1 is not goal-conditioned"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
