@@ -36,9 +36,9 @@ def logged(loop):
 
 
 def test_success_is_the_worlds_and_belief_the_models(validation, two_states_fit):
-    # The world jumps to the side the action points at. The model believes x' = x + a, so it points at the goal, believes
-    # to come half way, and arrives; then it believes x' = x - a, points away, and believes just the same. Standing still
-    # after that is an action of 0, which in this world leads to -1.
+    # The world jumps to the side the action points at. The model believes x' = x + a, so it points at the goal,
+    # believes to come half way, and arrives; then it believes x' = x - a, points away, and believes just the same.
+    # Standing still after that is an action of 0, which in this world leads to -1.
     loop, _, _ = two_states_fit(validation(), epochs=1)
     right = logged(loop)
     assert (right["val/success"], right["val/believed_success"], right["val/final_distance"]) == (1, 0, 0)

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("train_script.py")
 
 
-def start(folder, root, epochs, devices=1, resume="-", sleep=0.0):
+def start(folder, root, epochs, devices=1, resume="-", sleep=0.0, training="plain"):
     folder.mkdir(exist_ok=True)
     # Not the variables by which a launcher tells a process its rank.
     environment = {key: value for key, value in os.environ.items() if "RANK" not in key and key != "WORLD_SIZE"}
-    arguments = [str(argument) for argument in (folder, root, epochs, devices, resume, sleep)]
+    arguments = [str(argument) for argument in (folder, root, epochs, devices, resume, sleep, training)]
     return subprocess.Popen(
         [sys.executable, SCRIPT, *arguments],
         stdout=subprocess.PIPE,
@@ -90,3 +90,15 @@ def test_two_processes_resume_bit_for_bit(tmp_path, dataset_root):
     finish(start(tmp_path / "parts", dataset_root, 3, devices=2, resume=tmp_path / "parts" / "last.ckpt"))
     for rank in (0, 1):
         assert_same(result(tmp_path / "parts", rank), result(tmp_path / "whole", rank))
+
+
+def test_two_processes_attack_with_the_same_radii_and_judge_by_the_same_plans(tmp_path, dataset_root):
+    finish(start(tmp_path, dataset_root, 2, devices=2, training="adversarial"))
+    one, two = result(tmp_path, 0), result(tmp_path, 1)
+    assert_same(one, two)
+    for radius, other in zip(one["radii"], two["radii"], strict=True):
+        assert torch.equal(radius, other)
+        assert (radius > 0).all()
+    assert one["logged"]["train/attack_gain"] > 0
+    for name in ("val/success", "val/final_distance", "val/model_error_planned", "train/attack_gain"):
+        assert one["logged"][name] == two["logged"][name]

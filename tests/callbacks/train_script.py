@@ -1,6 +1,7 @@
 """A small online training as a program of its own, to be run by several processes or killed.
 
-Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in each round.
+Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in each round,
+and which training: ``plain``, or ``adversarial`` with a validation by planning.
 Writes what came of it to ``done-<rank>.pt``.
 """
 
@@ -12,9 +13,10 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from gbplan.callbacks import OnlineWorldModeling
+from gbplan.attacks import FGSM
+from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.data import TrajectoryDataModule
-from gbplan.modules import WorldModelModule
+from gbplan.modules import AdversarialWorldModelModule, WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.planners import GradientPlanner
 
@@ -29,12 +31,10 @@ class Slow(OnlineWorldModeling):
 
 def main():
     torch.manual_seed(0)
-    callback = Slow(
-        GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1),
-        tasks_per_round=5,
-        env_kwargs={"max_episode_steps": 16},
-        figure_tasks=0,
-    )
+    planner = GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1)
+    world = {"max_episode_steps": 16}
+    callback = Slow(planner, tasks_per_round=5, env_kwargs=world, figure_tasks=0)
+    validation = PlanningValidation(planner, env_kwargs=world, count=5, every_n_epochs=1)
     callback._configuration["class"] = "OnlineWorldModeling"
     model = WorldModel(IdentityEncoder(2, [0, 1]), MLPPredictor(2, 2, (16,)))
     data = TrajectoryDataModule(
@@ -54,9 +54,16 @@ def main():
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[callback, ModelCheckpoint(FOLDER, save_last=True, enable_version_counter=False)],
+        callbacks=[
+            callback,
+            *([validation] if ADVERSARIAL else []),
+            ModelCheckpoint(FOLDER, save_last=True, enable_version_counter=False),
+        ],
     )
-    loop.fit(WorldModelModule(model, validation_horizons=[5]), datamodule=data, ckpt_path=RESUME)
+    module = WorldModelModule(model, validation_horizons=[5])
+    if ADVERSARIAL:
+        module = AdversarialWorldModelModule(model, FGSM(), validation_horizons=[5])
+    loop.fit(module, datamodule=data, ckpt_path=RESUME)
     sampler = loop.train_dataloader.sampler if DEVICES > 1 else loop.train_dataloader.batch_sampler.sampler
     done = {
         "weights": {name: value.clone() for name, value in model.state_dict().items()},
@@ -66,6 +73,7 @@ def main():
         "share": list(sampler),
         "whole": (sampler.epoch_sampler if DEVICES > 1 else sampler).indices(),
         "batches": loop.num_training_batches,
+        "radii": [module.latent_radius, module.action_radius] if ADVERSARIAL else [],
         "logged": {name: float(value) for name, value in loop.callback_metrics.items()},
     }
     torch.save(done, FOLDER / f"done-{loop.global_rank}.pt")
@@ -76,5 +84,6 @@ if __name__ == "__main__":
     EPOCHS, DEVICES = int(sys.argv[3]), int(sys.argv[4])
     RESUME = None if sys.argv[5] == "-" else sys.argv[5]
     SLEEP = float(sys.argv[6])
+    ADVERSARIAL = sys.argv[7] == "adversarial"
     torch.set_num_threads(1)
     main()
