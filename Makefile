@@ -32,26 +32,57 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 # ---------------------------------------------------------------------------------------------------------- reproduce
+# make reproduce                          one training seed
+# make reproduce SEEDS="0 1 2" FULL=1     more seeds, and the field's CEM (300 samples x 30 iterations) on every model
+# What is done already is kept, so the second goes on from the first.
 
+SEEDS ?= 0
+FULL ?=
+FINETUNED := finetune noise adversarial pgd
+METHODS := base $(FINETUNED) online online_adversarial
+PLACES := base=2 finetune=3 noise=4 adversarial=5 pgd=6 online=7 online_adversarial=8
 DATASET := $(RUNS)/datasets/door-wall/expert-v0/data/main_data.hdf5
-BASE := $(RUNS)/base/.done
 HELD_OUT := $(RUNS)/evaluate
-EVALUATE = $(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --overwrite --output $(@D)
-GRADIENT_MPC := --planner configs/planners/gradient.yaml
-GRADIENT_OPEN := --planner configs/planners/gradient_open_loop.yaml --replan_every null
-CEM_MPC := --planner configs/planners/cem_equal_calls.yaml
-CEM_OPEN := --planner configs/planners/cem_open_loop_equal_calls.yaml --replan_every null
-FIELD_CEM := --planner configs/planners/cem.yaml
-MODEL := --ckpt_path $(RUNS)/base/best.ckpt
-PERFECT := --world_model PerfectDoorWallModel
+
+# Where the runs of a training seed lie: those of seed 0 where the configurations say.
+folder = $(RUNS)$(if $(filter-out 0,$(1)),/seed$(1))
+
+# A training of a method with a seed, after others: its name, seed, what it needs, and more arguments.
+# An interrupted training goes on from its last checkpoint; a finished one, made from older data, is replaced.
+define training
+$(call folder,$(2))/$(1)/.done: $(3) | $(INSTALLED)
+	$(GBPLAN) fit --config configs/door_wall/$(1).yaml --seed_everything $(2) --data.seed $(2) \
+		--trainer.default_root_dir $$(@D) $(4) \
+		$$(if $$(wildcard $$@),--overwrite,$$(addprefix --ckpt_path ,$$(wildcard $$(@D)/last.ckpt)))
+	touch $$@
+endef
+
+# The trainings of a seed. A round's tasks are those of the callback's seed; the expert's are those of seed 0.
+define trainings
+$(eval BASE := $(call folder,$(1))/base)
+$(eval FROM_BASE := --model.init_args.init_from $(BASE)/best.ckpt)
+$(eval ROUNDS = --trainer.callbacks.seed $(shell expr $(1) + 1) --trainer.callbacks.write_to)
+$(eval $(call training,base,$(1),$(DATASET),))
+$(foreach m,$(FINETUNED),$(eval $(call training,$(m),$(1),$(BASE)/.done,$(FROM_BASE))))
+$(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wall/online-seed$(1)-v0))
+$(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
+endef
+$(foreach seed,$(SEEDS),$(call trainings,$(seed)))
 
 # One evaluation per line: its place in the table, its name, what it evaluates, and what that needs.
 RESULTS :=
 define evaluation
-RESULTS += $(HELD_OUT)/$(1)-$(2)/result.json
-$(HELD_OUT)/$(1)-$(2)/result.json: $(4) | $(INSTALLED)
-	$$(EVALUATE) --name $(2) $(3)
+RESULTS += $(HELD_OUT)/$(1)-$(2)$(5)/result.json
+$(HELD_OUT)/$(1)-$(2)$(5)/result.json: $(4) | $(INSTALLED)
+	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --overwrite --output $$(@D) --name $(2) $(3)
 endef
+
+GRADIENT_OPEN := --planner configs/planners/gradient_open_loop.yaml --replan_every null
+GRADIENT_MPC := --planner configs/planners/gradient.yaml
+CEM_OPEN := --planner configs/planners/cem_open_loop_equal_calls.yaml --replan_every null
+CEM_MPC := --planner configs/planners/cem_equal_calls.yaml
+FIELD_CEM := --planner configs/planners/cem.yaml
+PERFECT := --world_model PerfectDoorWallModel
 
 $(eval $(call evaluation,00,expert,--policy ExpertPolicy))
 $(eval $(call evaluation,01,straight-line,--policy StraightLinePolicy))
@@ -59,16 +90,30 @@ $(eval $(call evaluation,02,constant-action,--policy ConstantPolicy --policy.act
 $(eval $(call evaluation,03,random,--policy RandomPolicy))
 $(eval $(call evaluation,10,perfect-gradient-open,$(PERFECT) $(GRADIENT_OPEN)))
 $(eval $(call evaluation,11,perfect-gradient-mpc,$(PERFECT) $(GRADIENT_MPC)))
-$(eval $(call evaluation,20,base-gradient-open,$(MODEL) $(GRADIENT_OPEN),$(BASE)))
-$(eval $(call evaluation,21,base-gradient-mpc,$(MODEL) $(GRADIENT_MPC),$(BASE)))
-$(eval $(call evaluation,22,base-cem-open,$(MODEL) $(CEM_OPEN),$(BASE)))
-$(eval $(call evaluation,23,base-cem-mpc,$(MODEL) $(CEM_MPC),$(BASE)))
-# The field's CEM, 300 samples x 30 iterations, on as many tasks as time allows.
-$(eval $(call evaluation,30,base-cem-300x30-open,$(MODEL) $(FIELD_CEM) --replan_every null --count 64,$(BASE)))
-$(eval $(call evaluation,31,base-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count 16 --kinds [detour],$(BASE)))
 
-# Evaluations use one thread each and run side by side: more threads for networks this small only wait for each other.
-reproduce: $(BASE)
+# The evaluations of a method's model: method, seed, and its place in the table.
+define evaluations
+$(eval RUN := $(call folder,$(2))/$(1))
+$(eval MODEL := --ckpt_path $(RUN)/best.ckpt)
+$(eval SUFFIX := $(addprefix -seed,$(filter-out 0,$(2))))
+$(eval $(call evaluation,$(3)0,$(1)-gradient-open,$(MODEL) $(GRADIENT_OPEN),$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)1,$(1)-gradient-mpc,$(MODEL) $(GRADIENT_MPC),$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)2,$(1)-cem-open,$(MODEL) $(CEM_OPEN),$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)3,$(1)-cem-mpc,$(MODEL) $(CEM_MPC),$(RUN)/.done,$(SUFFIX)))
+$(if $(FULL)$(filter base,$(1)),$(call field_evaluations,$(1),$(2),$(3)))
+endef
+
+# The field's CEM, on as many tasks as time allows.
+define field_evaluations
+$(eval $(call evaluation,$(3)4,$(1)-cem-300x30-open,$(MODEL) $(FIELD_CEM) --replan_every null --count 64,$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)5,$(1)-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count 16 --kinds [detour],$(RUN)/.done,$(SUFFIX)))
+endef
+
+$(foreach seed,$(SEEDS),$(foreach m,$(METHODS),$(call evaluations,$(m),$(seed),$(patsubst $(m)=%,%,$(filter $(m)=%,$(PLACES))))))
+
+# Trainings and evaluations use one thread each and run side by side: more threads for networks this small only wait
+# for each other.
+reproduce: $(INSTALLED)
 	$(MAKE) --no-print-directory --jobs $(JOBS) results
 	$(GBPLAN) report $(HELD_OUT) --output $(RUNS)/results.md
 
@@ -77,11 +122,5 @@ results: $(RESULTS)
 $(DATASET): | $(INSTALLED)
 	$(GBPLAN) collect --config configs/door_wall/collect.yaml
 
-# An interrupted training goes on from its last checkpoint; a finished one, made from older data, is replaced.
-$(BASE): $(DATASET)
-	$(GBPLAN) fit --config configs/door_wall/base.yaml \
-		$(if $(wildcard $@),--overwrite,$(addprefix --ckpt_path ,$(wildcard $(RUNS)/base/last.ckpt)))
-	touch $@
-
 clean-runs:
-	rm -rf $(RUNS)/datasets $(RUNS)/base $(RUNS)/evaluate $(RUNS)/results.md
+	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md
