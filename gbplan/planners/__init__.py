@@ -3,6 +3,7 @@
 from gbplan.planners.cem import CEMPlanner
 from gbplan.planners.gradcem import GradCEMPlanner
 from gbplan.planners.gradient import GradientPlanner
+from gbplan.planners.grasp import GRASPPlanner
 from gbplan.planners.icem import ICEMPlanner
 from gbplan.planners.mppi import MPPIPlanner
 from gbplan.planners.plan import Plan
@@ -12,6 +13,7 @@ from gbplan.planners.random_shooting import RandomShooting
 
 __all__ = [
     "CEMPlanner",
+    "GRASPPlanner",
     "GradCEMPlanner",
     "GradientPlanner",
     "ICEMPlanner",

@@ -89,8 +89,13 @@ class PlanningProblem:
         Raises:
             ValueError: the model or the objective returns another shape than it should.
         """
-        costs = [self._cost(rows, task) for rows, task in self._chunks(actions)]
+        costs = [self._roll_out(rows, task)[0] for rows, task in self._chunks(actions)]
         return torch.cat(costs).reshape(actions.shape[:2])
+
+    def cost_and_latents(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and the latents ``(B, S, H, *D)`` they lead through."""
+        costs, latents = zip(*(self._roll_out(rows, task) for rows, task in self._chunks(actions)), strict=True)
+        return torch.cat(costs).reshape(actions.shape[:2]), torch.cat(latents).unflatten(0, actions.shape[:2])
 
     def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached.
@@ -102,7 +107,7 @@ class PlanningProblem:
         with torch.enable_grad():
             for rows, task in self._chunks(actions):
                 rows = rows.detach().requires_grad_()
-                cost = self._cost(rows, task)
+                cost, _ = self._roll_out(rows, task)
                 # autograd.grad, not backward: backward would leave gradients on the world model's parameters.
                 gradients += torch.autograd.grad(cost.sum(), rows)
                 costs.append(cost.detach())
@@ -133,7 +138,8 @@ class PlanningProblem:
             part = slice(start, start + self.chunk_rows)
             yield rows[part], part if owner is None else owner[part]
 
-    def _cost(self, rows: Tensor, task: slice | Tensor) -> Tensor:
+    def _roll_out(self, rows: Tensor, task: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Cost ``(R,)`` and latents ``(R, H, *D)`` of the rows of a chunk."""
         with constant_parameters():
             latents = self.model.rollout(self.context[task], self.past_actions[task], rows)
         self._require_shape(latents, *rows.shape[:2])
@@ -143,7 +149,7 @@ class PlanningProblem:
                 f"the objective {type(self.objective).__name__} must return one cost per row, of shape "
                 f"{tuple(rows.shape[:1])}, got {tuple(cost.shape)}; it must not average over rows"
             )
-        return cost
+        return cost, latents
 
     def _require_shape(self, latents: Tensor, rows: int, horizon: int) -> None:
         expected = (rows, horizon, *self.context.shape[2:])

@@ -29,6 +29,7 @@ VARIANTS = [
     {"proposal": "white", "min_std": 0.0},
     {"noise_exponent": 0.0, "keep_elites": 0, "momentum": 0.0},
     {"gradient_steps": 3, "action_noise": 0.1},
+    {"sync_every": 2, "sync_steps": 1, "state_noise": 0.0},
 ]
 PLANNERS = [planner for planner in Planner.__subclasses__() if planner.__module__.startswith("gbplan.")]
 

@@ -6,7 +6,7 @@ import pytest
 
 from gbplan.networks import PerfectDoorWallModel
 from gbplan.objectives import ReachGoal
-from gbplan.planners import GradientPlanner
+from gbplan.planners import GradientPlanner, GRASPPlanner
 from gbplan.policies import PlannerPolicy, StraightLinePolicy
 
 
@@ -29,8 +29,9 @@ def test_straight_lines_do_not_solve_detours():
 
 
 @pytest.mark.slow
-def test_gradient_mpc_solves_detours_by_its_defaults():
-    assert success(PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), GradientPlanner()), 100) >= 0.98
+@pytest.mark.parametrize("planner", [GradientPlanner(), GRASPPlanner()], ids=lambda planner: type(planner).__name__)
+def test_gradient_mpc_solves_detours_by_its_defaults(planner):
+    assert success(PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), planner), 100) >= 0.98
 
 
 @pytest.mark.slow
