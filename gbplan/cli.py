@@ -1,5 +1,6 @@
 """The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
 
+import logging
 import os
 import sys
 import warnings
@@ -10,17 +11,19 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from jsonargparse import ActionYesNo, ArgumentParser
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # Importing these rooms also lets a yaml name their classes by their short names.
 import gbplan.callbacks  # noqa: F401
+from gbplan.callbacks.configuration import differences, plain
 from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation
@@ -82,13 +85,23 @@ class GBPlanCLI(LightningCLI):
         if not path or path in ("best", "last", "hpc", "registry"):
             return
         world_model_weights(path)
-        trained = read_checkpoint(path).get("hyper_parameters", {}).get("_class_path", "")
+        checkpoint = read_checkpoint(path)
+        trained = checkpoint.get("hyper_parameters", {}).get("_class_path", "")
         asked = config["model"]["class_path"]
         if trained and trained.rsplit(".", 1)[-1] != asked.rsplit(".", 1)[-1]:
             raise ValueError(
                 f"{path} was trained by {trained}, not by {asked}; go on with the config.yaml of its own run, or start "
                 f"a new one from its weights with --model.init_from {path}"
             )
+        if trained and self.config.get("subcommand") == "fit":
+            asked_for = {"model": config["model"].get("init_args", {}), "data": config["data"]}
+            begun_with = {"model": checkpoint["hyper_parameters"], "data": checkpoint["datamodule_hyper_parameters"]}
+            changed = differences(_deciding(begun_with), _deciding(asked_for))
+            if changed:
+                raise ValueError(
+                    f"the run of {path} was begun with another configuration ({'; '.join(changed)}), so it cannot be "
+                    f"resumed exactly; restore the old values, or begin a new run with --model.init_from {path}"
+                )
 
     def before_instantiate_classes(self) -> None:
         """Set the number of threads."""
@@ -102,8 +115,12 @@ class GBPlanCLI(LightningCLI):
         root = config["default_root_dir"]
         if config["logger"] is None and not config["fast_dev_run"]:
             kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
+        callbacks = [*(config["callbacks"] or [])]
         if config["enable_checkpointing"] is not False:
-            kwargs["callbacks"] = [*(config["callbacks"] or []), LastCheckpoint(root)]
+            callbacks.append(LastCheckpoint(root))
+        if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
+            callbacks.append(RemoveOldEvents(root))
+        kwargs["callbacks"] = callbacks
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -123,13 +140,50 @@ class GBPlanCLI(LightningCLI):
             )
         require_writable(root)
 
+    def fit(self, **arguments: Any) -> None:
+        """Train; if stopped, say how to go on."""
+        try:
+            self.trainer.fit(**arguments)
+        except SIGTERMException:
+            raise SIGTERMException(self._how_to_go_on()) from None
+        except SystemExit as stop:
+            if not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            raise KeyboardInterrupt(self._how_to_go_on()) from None  # which Lightning made an exit with 1 of
+
+    def _how_to_go_on(self) -> str:
+        config = self.config["fit"]
+        root = Path(config["trainer"]["default_root_dir"])
+        # A last.ckpt from before this run's first epoch is of the run that is being overwritten.
+        begun = config["ckpt_path"] or self.trainer.current_epoch > 0
+        if not begun or not (root / "last.ckpt").exists():
+            return "there is no checkpoint yet to go on from"
+        return f"go on with: gbplan fit --config {root / 'config.yaml'} --ckpt_path {root / 'last.ckpt'}"
+
     def after_fit(self) -> None:
         """Say where the results are."""
-        root = self.config["fit"]["trainer"]["default_root_dir"]
-        if self.trainer.interrupted:
-            print(f"interrupted; go on with: gbplan fit --config {root}/config.yaml --ckpt_path {root}/last.ckpt")
-        elif not self.config["fit"]["trainer"]["fast_dev_run"]:
-            print(f"the model is in {root} (best.ckpt, last.ckpt); watch it with tensorboard --logdir {root}")
+        root = Path(self.config["fit"]["trainer"]["default_root_dir"])
+        models = [name for name in ("best.ckpt", "last.ckpt") if (root / name).exists()]
+        if models and not self.config["fit"]["trainer"]["fast_dev_run"]:
+            print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
+
+
+# Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
+_UNDECIDING = {"init_from", "validation_horizons", "root", "num_workers"}
+
+
+def _deciding(configuration: dict[str, Any]) -> Any:
+    """Return the arguments of model and data that a run's result depends on."""
+    return {
+        part: {
+            name: plain(value.as_dict() if isinstance(value, Namespace) else value)
+            for name, value in arguments.items()
+            if not name.startswith("_") and name not in _UNDECIDING
+        }
+        for part, arguments in (
+            (part, found.as_dict() if isinstance(found, Namespace) else found) for part, found in configuration.items()
+        )
+    }
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -141,6 +195,20 @@ class LastCheckpoint(ModelCheckpoint):
 
     def __init__(self, folder: str) -> None:
         super().__init__(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+class RemoveOldEvents(Callback):
+    """Removes the TensorBoard files of the run that is overwritten, whose curves would show among the new ones."""
+
+    def __init__(self, folder: str) -> None:
+        """Note the files that are there before the new run's logger adds its own."""
+        self._old = [*Path(folder).glob("events.out.tfevents*"), *Path(folder).glob("hparams.yaml")]
+
+    @rank_zero_only
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove them: data and checkpoint have been read, and fit each other."""
+        for path in self._old:
+            path.unlink(missing_ok=True)
 
 
 class SaveStartedConfig(SaveConfigCallback):
@@ -217,19 +285,36 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_about_this_run)
+    given = sys.argv[1:] if args is None else args
     try:
-        run(sys.argv[1:] if args is None else args)
+        run(given)
     except ERRORS as error:
         if os.environ.get("GBPLAN_DEBUG"):
             raise
-        print(f"gbplan: error: {one_line(str(error))}", file=sys.stderr)
+        reason = missing_file(given) if isinstance(error, ArgumentError) else None
+        print(f"gbplan: error: {reason or one_line(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("gbplan: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"gbplan: interrupted; {interrupt}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(130) from None
-    except SIGTERMException:  # of itself it would leave with 0, and a makefile would take the training for complete
-        print("gbplan: terminated", file=sys.stderr)
+    except SIGTERMException as end:  # of itself it would leave with 0, and a makefile take the training for complete
+        print(f"gbplan: terminated; {end}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(143) from None
+
+
+def is_about_this_run(record: logging.LogRecord) -> bool:
+    """Tell Lightning's messages from its advertising, and from its list of devices that are not there."""
+    return not record.getMessage().startswith(("💡 Tip", "GPU available", "TPU available"))
+
+
+def missing_file(args: Sequence[str]) -> str | None:
+    """Name the yaml file of a command line that is not there; jsonargparse takes its name for that of a class."""
+    for argument in args:
+        path = argument.rpartition("=")[2]
+        if path.endswith((".yaml", ".yml")) and not Path(path).exists():
+            return f"there is no file {path} (looked for in {Path.cwd()})"
+    return None
 
 
 def one_line(message: str) -> str:

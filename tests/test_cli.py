@@ -1,5 +1,9 @@
+import os
+import signal
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -152,6 +156,22 @@ def test_refused_resume_leaves_the_runs_config_as_it_was(capsys, base_run, tmp_p
     assert (base_run / "config.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("argument", "change"),
+    [
+        ("--model.optimizer.init_args.lr=0.5", "model.optimizer.init_args.lr: 0.001, now 0.5"),
+        ("--data.batch_size=64", "data.batch_size: 256, now 64"),
+    ],
+)
+def test_resuming_with_another_configuration_is_refused(capsys, base_run, argument, change):
+    before = {path.name: path.read_bytes() for path in base_run.iterdir()}
+    resume = ("fit", f"--config={base_run / 'config.yaml'}", f"--ckpt_path={base_run / 'last.ckpt'}")
+    line = error_of(capsys, *resume, argument)
+    assert change in line
+    assert "begin a new run with --model.init_from" in line
+    assert {path.name: path.read_bytes() for path in base_run.iterdir()} == before
+
+
 def test_validate_reports_and_leaves_the_runs_config_as_it_was(base_run, capsys):
     before = (base_run / "config.yaml").read_bytes()
     config = yaml.safe_load(before)
@@ -196,6 +216,8 @@ def test_folder_that_cannot_be_written_is_named_before_training(capsys, tmp_path
         (("--planner=GradientPlanner", "--planner.horizon=many"), "Expected a <class 'int'>. Got value: many"),
         (("--planner=GradientPlanner", "--planner.horizn=3"), "Option 'horizn' is not accepted"),
         (("--planner=NoSuchPlanner",), "NoSuchPlanner"),
+        (("--planner=no_such.yaml",), "there is no file no_such.yaml (looked for in "),
+        (("--planner", "no/such.yml"), "there is no file no/such.yml (looked for in "),
     ],
 )
 def test_bad_planner_arguments_are_one_line(capsys, tmp_path, arguments, message):
@@ -213,20 +235,79 @@ def test_unknown_argument_is_one_line(capsys):
     assert "no_such_command" in error_of(capsys, "no_such_command")
 
 
-def test_terminated_training_is_not_taken_for_a_complete_one(fit, tmp_path, monkeypatch, capsys):
-    import os
-    import signal
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_stopped_training_says_how_to_go_on_and_is_not_taken_for_a_complete_one(
+    fit, tmp_path, monkeypatch, capsys, number, code, word, epoch
+):
+    def stop(module):
+        if module.current_epoch == epoch:
+            os.kill(os.getpid(), number)
 
-    from gbplan.modules import WorldModelModule
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(WorldModelModule, "on_train_epoch_start", stop)
+    monkeypatch.setattr("gbplan.cli.run", lambda args: fit(tmp_path / "run", "--overwrite"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.ckpt").write_text("of the run that is overwritten")
+    try:
+        with pytest.raises(SystemExit) as exit_info:
+            main(["fit"])
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning ignores it from then on
+    assert exit_info.value.code == code
+    how = f"go on with: gbplan fit --config {tmp_path}/run/config.yaml --ckpt_path {tmp_path}/run/last.ckpt"
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == f"gbplan: {word}; {how if epoch else 'there is no checkpoint yet to go on from'}"
 
-    monkeypatch.setattr(
-        WorldModelModule, "on_validation_epoch_end", lambda module: os.kill(os.getpid(), signal.SIGTERM)
-    )
-    monkeypatch.setattr("gbplan.cli.run", lambda args: fit(tmp_path / "run", "--trainer.num_sanity_val_steps=0"))
-    with pytest.raises(SystemExit) as exit_info:
+
+@pytest.mark.slow
+def test_interrupted_command_goes_on_with_what_it_said(tmp_path, dataset_root):
+    gbplan = str(Path(sys.executable).with_name("gbplan"))
+    folder = tmp_path / "run"
+    command = [gbplan, "fit", "--config=configs/door_wall/base.yaml", f"--trainer.default_root_dir={folder}"]
+    command += [f"--data.root={dataset_root}", "--data.datasets=[door-wall/tiny-v0]", "--data.validation_steps=10"]
+    command += ["--model.validation_horizons=[1]"]
+    with subprocess.Popen([*command, "--trainer.max_epochs=100000"], stderr=subprocess.PIPE, text=True) as process:
+        while not (folder / "last.ckpt").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        how = process.stderr.read().splitlines()[-1].removeprefix("gbplan: interrupted; go on with: ").split()
+    done = torch.load(folder / "last.ckpt", weights_only=True)["epoch"]
+    subprocess.run([gbplan, *how[1:], f"--trainer.max_epochs={done + 2}"], check=True)
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == done + 1
+
+
+def test_fit_says_nothing_a_user_cannot_act_on(fit, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("gbplan.cli.run", lambda args: fit(tmp_path / "run", "--trainer.log_every_n_steps=1"))
+    with warnings.catch_warnings(record=True) as caught:
         main(["fit"])
-    assert exit_info.value.code == 143
-    assert (tmp_path / "run" / "last.ckpt").exists()
+    assert not caught
+    assert caplog.messages == ["Seed set to 0", "`Trainer.fit` stopped: `max_epochs=2` reached."]
+
+
+def test_overwriting_a_run_removes_its_curves_when_training_starts_and_resuming_keeps_them(fit, tmp_path, capsys):
+    run = fit(tmp_path / "run", epochs=1)
+    (run / "hparams.yaml").write_text("of: the first run")
+    (run / "notes.txt").write_text("mine")
+
+    def events():
+        return set(run.glob("events.out.tfevents*"))
+
+    first = events()
+    with pytest.raises(ValueError, match="no training episode"):
+        fit(run, "--overwrite", "--data.steps=1000")
+    assert events() >= first
+    fit(run, f"--ckpt_path={run / 'last.ckpt'}", "--overwrite", epochs=2)
+    assert events() > first
+    fit(run, "--overwrite", epochs=1)
+    assert len(events()) == 1
+    assert not events() & first
+    assert (run / "hparams.yaml").read_text() != "of: the first run"
+    assert (run / "notes.txt").exists()
 
 
 def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, capsys):

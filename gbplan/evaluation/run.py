@@ -140,6 +140,7 @@ def run_evaluation(
 
     label = name or folder.name
     results: dict[str, EvaluationResult] = {}
+    overwritten = list(folder.glob("events.out.tfevents*"))
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
     for kind, tasks in sampled.items():
         envs = make_vector_env(env_id, count, tasks.env_kwargs)
@@ -172,6 +173,8 @@ def run_evaluation(
         "tasks": {kind: result.metrics for kind, result in results.items()},
         "provenance": provenance(),
     }
+    for path in overwritten:
+        path.unlink()
     write_result(folder, summary, {kind: result.records for kind, result in results.items()})
     print(results_table([summary], notes=False))
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")

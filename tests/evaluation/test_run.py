@@ -134,6 +134,7 @@ def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     assert (folder / RESULT_FILE).read_bytes() == before
     run_evaluation(str(folder), policy=StraightLinePolicy(), overwrite=True, **FEW)
     assert json.loads((folder / RESULT_FILE).read_text())["tasks"] == json.loads(before)["tasks"]
+    assert len(list(folder.glob("events.out.tfevents*"))) == 1  # else TensorBoard would show both
 
 
 def test_failed_evaluation_leaves_no_result(tmp_path):
