@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, FrameLayout, WindowDataset, deliver, window_starts
+
+# Names that environments commonly give to arguments about what is asked and shown, not about how the world moves.
+TASK_ARGUMENTS = ("task", "reward_type", "goal_threshold", "continuing_task", "max_episode_steps", "render_mode")
 
 
 class TrajectoryDataModule(LightningDataModule):
@@ -51,6 +55,7 @@ class TrajectoryDataModule(LightningDataModule):
         buffer_capacity: int = 100_000,
         online_fraction: float = 0.5,
         num_workers: int = 0,
+        may_differ: Sequence[str] = TASK_ARGUMENTS,
     ) -> None:
         """Choose the data.
 
@@ -66,6 +71,8 @@ class TrajectoryDataModule(LightningDataModule):
             buffer_capacity: transitions that ``extend`` keeps; beyond it the oldest episodes leave.
             online_fraction: share of each epoch drawn from the added episodes, once there are any.
             num_workers: loader processes; 0 is fastest for data in memory.
+            may_differ: arguments of the environment in which the datasets may differ, since they leave its dynamics as
+                they are.
 
         Raises:
             ValueError: a number is out of its range.
@@ -111,6 +118,7 @@ class TrajectoryDataModule(LightningDataModule):
         self.buffer_capacity = buffer_capacity
         self.online_fraction = online_fraction
         self.num_workers = num_workers
+        self.may_differ = may_differ
         self._layout: FrameLayout | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
@@ -130,6 +138,7 @@ class TrajectoryDataModule(LightningDataModule):
         first, info = read[0]
         for trajectories, other in read[1:]:
             _require_alike(first, info, trajectories, other)
+            _require_same_arguments(info, other, self.may_differ)
         layout = FrameLayout(
             {key: array.shape[1:] for key, array in first.observations.items()}, first.actions.shape[1]
         )
@@ -341,3 +350,22 @@ def _require_alike(first: Trajectories, info: DatasetInfo, second: Trajectories,
             raise ValueError(
                 f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed: {what} {mine} against {yours}"
             )
+
+
+def _require_same_arguments(info: DatasetInfo, other: DatasetInfo, may_differ: Sequence[str]) -> None:
+    """Raise a ValueError if two datasets were made in environments of one id that move differently."""
+    if info.env_spec is None or other.env_spec is None:
+        return
+    mine, yours = info.env_spec.kwargs, other.env_spec.kwargs
+    absent = "not given"
+    differing = [
+        f"{name} {mine.get(name, absent)} against {yours.get(name, absent)}"
+        for name in sorted({*mine, *yours} - {*may_differ})
+        if mine.get(name, absent) != yours.get(name, absent)
+    ]
+    if differing:
+        raise ValueError(
+            f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed, their {info.env_spec.id} was made "
+            f"with different arguments: {', '.join(differing)}; collect one of them again, or add the arguments to "
+            "may_differ if they do not change how it moves"
+        )

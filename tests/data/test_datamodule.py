@@ -375,6 +375,25 @@ def test_windows_longer_than_any_episode_are_refused(module, stored, ladder):
         module(validation_steps=9)
 
 
+def test_datasets_of_one_environment_made_differently_are_refused_unless_told(module, ladder, tmp_path):
+    made = {"one-v0": {"task": "detour", "step_size": 0.2}, "two-v0": {"dynamics": "position", "step_size": 0.1}}
+    for dataset_id, arguments in made.items():
+        write_dataset(ladder(3, 3, 3), dataset_id, gym.make("DoorWall-v0", **arguments).spec, root=tmp_path)
+    message = r"one-v0 and two-v0 .* DoorWall-v0 .*: dynamics not given against position, step_size 0.2 against 0.1; "
+    with pytest.raises(ValueError, match=message):
+        module(list(made))
+    with pytest.raises(ValueError, match=r"arguments: dynamics not given against position; "):
+        module(list(made), may_differ=["task", "step_size"])
+    module(list(made), may_differ=["task", "step_size", "dynamics"])
+
+
+def test_datasets_may_differ_in_what_was_asked_of_the_policy(module, ladder, tmp_path):
+    asked = {"one-v0": {"task": "detour", "reward_type": "dense"}, "two-v0": {"goal_threshold": 0.3}}
+    for dataset_id, arguments in asked.items():
+        write_dataset(ladder(3, 3, 3), dataset_id, gym.make("DoorWall-v0", **arguments).spec, root=tmp_path)
+    assert module(list(asked)).env_spec.id == "DoorWall-v0"
+
+
 def test_datasets_that_do_not_go_together_are_refused(module, stored, ladder, tmp_path):
     stored(ladder(3, 3, 3, 3))
     wide = gym.make("Drift-v0", dim=3).spec
