@@ -94,9 +94,12 @@ class GBPlanCLI(LightningCLI):
                 f"a new one from its weights with --model.init_from {path}"
             )
         if trained and self.config.get("subcommand") == "fit":
-            asked_for = {"model": config["model"].get("init_args", {}), "data": config["data"]}
-            begun_with = {"model": checkpoint["hyper_parameters"], "data": checkpoint["datamodule_hyper_parameters"]}
-            changed = differences(_deciding(begun_with), _deciding(asked_for))
+            changed = [
+                *differences(
+                    _deciding(checkpoint["hyper_parameters"]), _deciding(config["model"]["init_args"]), "model"
+                ),
+                *differences(_deciding(checkpoint["datamodule_hyper_parameters"]), _deciding(config["data"]), "data"),
+            ]
             if changed:
                 raise ValueError(
                     f"the run of {path} was begun with another configuration ({'; '.join(changed)}), so it cannot be "
@@ -172,18 +175,10 @@ class GBPlanCLI(LightningCLI):
 _UNDECIDING = {"init_from", "validation_horizons", "root", "num_workers"}
 
 
-def _deciding(configuration: dict[str, Any]) -> Any:
-    """Return the arguments of model and data that a run's result depends on."""
-    return {
-        part: {
-            name: plain(value.as_dict() if isinstance(value, Namespace) else value)
-            for name, value in arguments.items()
-            if not name.startswith("_") and name not in _UNDECIDING
-        }
-        for part, arguments in (
-            (part, found.as_dict() if isinstance(found, Namespace) else found) for part, found in configuration.items()
-        )
-    }
+def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
+    """Return those arguments of a model or its data that the result of a run depends on."""
+    named = arguments.as_dict() if isinstance(arguments, Namespace) else arguments
+    return {name: plain(value) for name, value in named.items() if not name.startswith("_") and name not in _UNDECIDING}
 
 
 class LastCheckpoint(ModelCheckpoint):
