@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gbplan.envs.attribute import env_attribute
 from gbplan.envs.contact import LIMIT
 from gbplan.envs.policy import Observation, Policy
 from gbplan.envs.seeding import policy_generators
@@ -143,10 +144,8 @@ def _passage(world: World, position: Floats, goal: Floats) -> tuple[Floats, NDAr
 
 
 def _world_of(envs: Any) -> World:
-    if isinstance(envs, gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv):
-        world = envs.get_attr("world")[0]
-    else:
-        world = getattr(envs.unwrapped, "world", None)
+    in_processes = isinstance(envs, gym.vector.AsyncVectorEnv)
+    world = envs.get_attr("world")[0] if in_processes else env_attribute(envs, "world")
     if not isinstance(world, World):
         raise TypeError(f"DoorWallExpert needs a DoorWall environment, got {envs}")
     return world

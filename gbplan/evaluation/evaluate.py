@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, rollout
-from gbplan.envs import Policy
+from gbplan.envs import Policy, env_attribute
 from gbplan.envs.world import World
 from gbplan.evaluation.diagnostics import diagnose
 from gbplan.evaluation.metrics import SPL, SuccessRate
@@ -213,7 +213,7 @@ def _records(
     if "contact" in trajectories.infos:
         contact = trajectories.infos["contact"]
         records["wall_contacts"] = np.asarray([int(contact[episode].sum()) for episode in trajectories.episodes()])
-    shortest = _attribute(envs, "shortest_path")
+    shortest = env_attribute(envs, "shortest_path")
     if shortest is not None:
         # success begins on the rim of the goal region, not at its centre
         records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals)) - thresholds[0]
@@ -255,7 +255,7 @@ def _rate(success: NDArray[np.bool_]) -> dict[str, float]:
 
 def _expert_trajectories(tasks: Tasks, envs: gym.vector.VectorEnv) -> Trajectories | None:
     """The expert's episodes of these tasks; None where the environment has none."""
-    if _attribute(envs, "expert") is None:
+    if env_attribute(envs, "expert") is None:
         return None
     parts = [
         rollout(
@@ -284,7 +284,7 @@ def _errors(
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
     """The environment's dynamics, in differentiable form where there is one."""
-    world = _attribute(envs, "world")
+    world = env_attribute(envs, "world")
     if isinstance(world, World) and world.contact == "slide":
         with torch.inference_mode(False):  # else its tensors could take no part in a gradient
             return PerfectDoorWallModel.of_world(world)
@@ -302,11 +302,3 @@ def _planning(efforts: Sequence[PlanningEffort], tasks_at_once: int) -> dict[str
         "tasks_at_once": tasks_at_once,
         "model_calls_per_plan": sum(effort.model_calls for effort in efforts) / plans,
     }
-
-
-def _attribute(envs: gym.vector.VectorEnv, name: str) -> Any:
-    """Look up a method of the environment beneath its wrappers; None if it has none."""
-    base = envs.unwrapped
-    if isinstance(base, gym.vector.SyncVectorEnv):
-        base = base.envs[0].unwrapped  # type: ignore[assignment]
-    return getattr(base, name, None)

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from gbplan.data import make_vector_env
-from gbplan.envs import Policy
+from gbplan.envs import Policy, env_attribute
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.report import results_table
@@ -146,7 +146,7 @@ def run_evaluation(
         envs = make_vector_env(env_id, count, tasks.env_kwargs)
         try:
             if isinstance(world_model, PerfectDoorWallModel):
-                world_model.require_world(getattr(envs.unwrapped, "world", None))
+                world_model.require_world(env_attribute(envs, "world"))
             result = evaluate(
                 policy,
                 envs,
@@ -156,7 +156,7 @@ def run_evaluation(
                 diagnostic_tasks=diagnostic_tasks,
                 progress=label,
             )
-            walls = getattr(envs.unwrapped, "wall_segments", None)
+            walls = env_attribute(envs, "wall_segments")
         finally:
             envs.close()
         results[kind] = result

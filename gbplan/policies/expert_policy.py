@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gbplan.envs.attribute import env_attribute
 from gbplan.envs.policy import Observation, Policy
 
 
@@ -42,13 +43,9 @@ class ExpertPolicy(Policy):
         return self._expert.act(observation, active)
 
     def _find(self, envs: gym.vector.VectorEnv) -> Policy:
-        inner = envs.unwrapped
-        factory = getattr(inner, "expert", None)
-        singles = getattr(inner, "envs", ())
-        if factory is None and singles and singles[0].has_wrapper_attr("expert"):
-            factory = singles[0].get_wrapper_attr("expert")  # all rows are alike: the first one's expert serves all
+        factory = env_attribute(envs, "expert")
         if factory is None:
-            name = envs.spec.id if envs.spec else type(inner).__name__
+            name = envs.spec.id if envs.spec else type(envs.unwrapped).__name__
             raise ValueError(
                 f"{name} has no expert; give its environment a method expert(action_noise) that returns a "
                 "gbplan.envs.Policy, or use another policy"
