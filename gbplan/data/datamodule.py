@@ -55,6 +55,7 @@ class TrajectoryDataModule(LightningDataModule):
         buffer_capacity: int = 100_000,
         online_fraction: float = 0.5,
         num_workers: int = 0,
+        hold_steps: int = 0,
         may_differ: Sequence[str] = TASK_ARGUMENTS,
     ) -> None:
         """Choose the data.
@@ -71,6 +72,9 @@ class TrajectoryDataModule(LightningDataModule):
             buffer_capacity: transitions that ``extend`` keeps; beyond it the oldest episodes leave.
             online_fraction: share of each epoch drawn from the added episodes, once there are any.
             num_workers: loader processes; 0 is fastest for data in memory.
+            hold_steps: steps by which each episode of the datasets goes on, standing still: its last frame again, and
+                zero actions. For init networks, which have to say what comes after the arrival; a world model would
+                learn from it that a zero action stops whatever moves.
             may_differ: arguments of the environment in which the datasets may differ, since they leave its dynamics as
                 they are.
 
@@ -97,7 +101,7 @@ class TrajectoryDataModule(LightningDataModule):
         for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        for name, value in {"seed": seed, "num_workers": num_workers}.items():
+        for name, value in {"seed": seed, "num_workers": num_workers, "hold_steps": hold_steps}.items():
             if value < 0:
                 raise ValueError(f"{name} must not be negative, got {value}")
         if not 0 < validation_fraction < 1:
@@ -118,6 +122,7 @@ class TrajectoryDataModule(LightningDataModule):
         self.buffer_capacity = buffer_capacity
         self.online_fraction = online_fraction
         self.num_workers = num_workers
+        self.hold_steps = hold_steps
         self.may_differ = may_differ
         self._layout: FrameLayout | None = None
 
@@ -146,6 +151,8 @@ class TrajectoryDataModule(LightningDataModule):
             self._split(trajectories, dataset_id)
             for (trajectories, _), dataset_id in zip(read, self.dataset_ids, strict=True)
         ]
+        self._statistics = statistics_of(Trajectories.concatenate([train for train, _ in split]))
+        split = [(train.held(self.hold_steps), kept.held(self.hold_steps)) for train, kept in split]
         training = [train for train, _ in split]
         together = Trajectories.concatenate(training)
         sizes = [len(window_starts(torch.from_numpy(part.lengths), self.steps)) for part in training]
@@ -165,7 +172,6 @@ class TrajectoryDataModule(LightningDataModule):
                 f"{len(validation)} has {int(validation.lengths.max())}; lower validation_steps"
             )
 
-        self._statistics = statistics_of(together)
         self.env_spec = next((other.env_spec for _, other in read if other.env_spec is not None), None)
         self.observation_space = info.observation_space
         self.action_space = info.action_space

@@ -71,6 +71,16 @@ def test_validation_windows_follow_each_other_in_a_fixed_order(module, stored, l
     assert next(iter(data.val_dataloader()))["actions"].shape == (2, 3, 2)
 
 
+def test_held_episodes_give_a_window_to_every_frame_and_leave_the_statistics_alone(module, stored, ladder):
+    stored(ladder(3, 3, 3, 3))
+    plain, held = module(), module(steps=5, validation_steps=5, hold_steps=5)
+    frames = torch.cat([batch["observations"]["observation"][:, :, 0] for batch in held.train_dataloader()])
+    assert len(set(frames[:, 0].tolist())) == 12  # all four frames of each of three episodes
+    ends = 4 * (frames[:, :1] // 4) + 3
+    torch.testing.assert_close(frames, torch.minimum(frames[:, :1] + torch.arange(6), ends))
+    torch.testing.assert_close(held.statistics.action_std, plain.statistics.action_std, rtol=0, atol=0)
+
+
 def test_order_and_split_depend_on_the_seed_and_the_epoch_only(module, stored, ladder):
     stored(ladder(*[4] * 20))
     first, second, other = module(seed=1), module(seed=1), module(seed=2)
@@ -349,6 +359,7 @@ def test_hyperparameters_do_not_collide_with_a_modules(module, stored, ladder, t
         ({"buffer_capacity": 0}, "buffer_capacity must be at least 1, got 0"),
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"num_workers": -1}, "num_workers must not be negative, got -1"),
+        ({"hold_steps": -1}, "hold_steps must not be negative, got -1"),
         ({"validation_fraction": 0.0}, "validation_fraction must lie between 0 and 1, both excluded, got 0.0"),
         ({"validation_fraction": 1.0}, "validation_fraction must lie between 0 and 1"),
         ({"online_fraction": 1.5}, r"online_fraction must lie in 0..1, got 1.5"),
