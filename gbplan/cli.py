@@ -25,9 +25,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 import gbplan.callbacks  # noqa: F401
 from gbplan.callbacks.configuration import differences, plain
 from gbplan.data import TrajectoryDataModule, collect
+from gbplan.data.writable import require_writable_folder
 from gbplan.envs import Policy
 from gbplan.evaluation import report, run_evaluation
-from gbplan.evaluation.results import require_writable
 from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import WorldModel
 from gbplan.objectives import Objective
@@ -141,7 +141,7 @@ class GBPlanCLI(LightningCLI):
                 f"{root} already holds a run; resume it with --ckpt_path {last}, choose another folder with "
                 "--trainer.default_root_dir, or replace it with --overwrite"
             )
-        require_writable(root)
+        require_writable_folder(root)
 
     def fit(self, **arguments: Any) -> None:
         """Train; if stopped, say how to go on."""
@@ -172,7 +172,7 @@ class GBPlanCLI(LightningCLI):
 
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
-_UNDECIDING = {"init_from", "validation_horizons", "root", "num_workers"}
+_UNDECIDING = {"init_from", "validation_horizons", "root", "num_workers", "may_differ"}
 
 
 def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Where Minari datasets lie on this machine."""
 
 import re
-import tempfile
 from pathlib import Path
 
 from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.storage.datasets_root_dir import get_dataset_path
+
+from gbplan.data.writable import require_writable_folder
 
 
 def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
@@ -47,11 +48,4 @@ def require_writable(dataset_id: str, root: str | Path | None = None, overwrite:
         raise FileExistsError(
             f"the dataset {dataset_id} is already there ({folder}); choose another id, or replace it with --overwrite"
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder.parent).close()
-    except OSError as error:
-        raise PermissionError(
-            f"cannot write the dataset {dataset_id} into {folder.parent}: {error.strerror}; "
-            "choose another folder with --root"
-        ) from None
+    require_writable_folder(folder.parent)

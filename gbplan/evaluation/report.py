@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gbplan.evaluation.results import RESULT_FILE, read_result, replacing, require_writable
+from gbplan.data.writable import require_writable_folder
+from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
 from gbplan.evaluation.training_seeds import over_training_seeds
 
 
@@ -29,7 +30,7 @@ def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) 
     table = results_table(over_training_seeds([read_result(path) for path in paths]), columns)
     print(table)
     if output is not None:
-        require_writable(Path(output).parent)
+        require_writable_folder(Path(output).parent)
         with replacing(Path(output)) as file:
             file.write(table + "\n")
 

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,18 +34,6 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def require_writable(folder: Path) -> None:
-    """Raise PermissionError unless files can be made in ``folder`` (made if absent)."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise PermissionError(
-            f"cannot write to {folder} ({error.strerror}); choose another folder or change its permissions"
-        ) from None
 
 
 def write_result(folder: Path, result: dict[str, Any], records: dict[str, dict[str, NDArray]]) -> None:

@@ -9,11 +9,12 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from gbplan.data import make_vector_env
+from gbplan.data.writable import require_writable_folder
 from gbplan.envs import Policy, env_attribute
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.report import results_table
-from gbplan.evaluation.results import RESULT_FILE, provenance, require_writable, write_result
+from gbplan.evaluation.results import RESULT_FILE, provenance, write_result
 from gbplan.evaluation.tasks import Split, sample_tasks
 from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import PerfectDoorWallModel, WorldModel
@@ -136,7 +137,7 @@ def run_evaluation(
         )
         for kind in kinds
     }
-    require_writable(folder)
+    require_writable_folder(folder)
 
     label = name or folder.name
     results: dict[str, EvaluationResult] = {}

@@ -186,7 +186,7 @@ def test_half_written_datasets_of_a_killed_process_are_not_listed(tmp_path, ladd
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, ladder, spec):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PermissionError, match=r"cannot write the dataset toy-v0 into .*file.*; choose another folder"):
+    with pytest.raises(PermissionError, match=r"cannot write to .*file.*; choose another folder"):
         write_dataset(ladder(2), "toy-v0", spec, root=tmp_path / "file")
 
 
