@@ -39,8 +39,8 @@ lint: $(INSTALLED)
 SEEDS ?= 0
 FULL ?=
 FINETUNED := finetune noise adversarial pgd
-METHODS := base $(FINETUNED) online online_adversarial
-PLACES := base=2 finetune=3 noise=4 adversarial=5 pgd=6 online=7 online_adversarial=8
+METHODS := base $(FINETUNED) online online_noise online_adversarial
+PLACES := base=2 finetune=3 noise=4 adversarial=5 pgd=6 online=7 online_noise=8 online_adversarial=9
 DATASET := $(RUNS)/datasets/door-wall/expert-v0/data/main_data.hdf5
 HELD_OUT := $(RUNS)/evaluate
 
@@ -65,6 +65,7 @@ $(eval ROUNDS = --trainer.callbacks.seed $(shell expr $(1) + 1) --trainer.callba
 $(eval $(call training,base,$(1),$(DATASET),))
 $(foreach m,$(FINETUNED),$(eval $(call training,$(m),$(1),$(BASE)/.done,$(FROM_BASE))))
 $(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wall/online-seed$(1)-v0))
+$(eval $(call training,online_noise,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 $(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 endef
 $(foreach seed,$(SEEDS),$(call trainings,$(seed)))

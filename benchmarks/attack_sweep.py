@@ -39,7 +39,7 @@ ATTACKS = {
     "FGSM": ("FGSM", {"step_size": 1.25}),
     "PGD": ("PGD", {"steps": 3}),
 }
-FACTORS = (0.01, 0.03, 0.1)
+FACTORS = (0.02, 0.05, 0.15)
 ACTION_SHARE = 2 / 3  # of the latent factor, as in configs/door_wall/adversarial.yaml
 
 
