@@ -2,10 +2,12 @@
 
 from gbplan.modules.adversarial_module import AdversarialWorldModelModule
 from gbplan.modules.checkpoints import load_world_model_weights, read_checkpoint, world_model_weights
+from gbplan.modules.init_network_module import InitNetworkModule
 from gbplan.modules.world_model_module import WorldModelModule
 
 __all__ = [
     "AdversarialWorldModelModule",
+    "InitNetworkModule",
     "WorldModelModule",
     "load_world_model_weights",
     "read_checkpoint",

@@ -2,6 +2,7 @@
 
 from gbplan.networks.door_wall_dynamics import DoorWallDynamics, PerfectDoorWallModel
 from gbplan.networks.encoder import Encoder, IdentityEncoder
+from gbplan.networks.init_network import InitNetwork
 from gbplan.networks.predictor import MLPPredictor, Predictor
 from gbplan.networks.world_model import WorldModel
 
@@ -9,6 +10,7 @@ __all__ = [
     "DoorWallDynamics",
     "Encoder",
     "IdentityEncoder",
+    "InitNetwork",
     "MLPPredictor",
     "PerfectDoorWallModel",
     "Predictor",

@@ -5,6 +5,7 @@ from gbplan.planners.gradcem import GradCEMPlanner
 from gbplan.planners.gradient import GradientPlanner
 from gbplan.planners.grasp import GRASPPlanner
 from gbplan.planners.icem import ICEMPlanner
+from gbplan.planners.initialized import InitializedPlanner
 from gbplan.planners.mppi import MPPIPlanner
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
@@ -17,6 +18,7 @@ __all__ = [
     "GradCEMPlanner",
     "GradientPlanner",
     "ICEMPlanner",
+    "InitializedPlanner",
     "MPPIPlanner",
     "Plan",
     "Planner",

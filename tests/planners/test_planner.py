@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_problems import make_problem, random_mlp
 
+from gbplan.networks import InitNetwork
 from gbplan.objectives import Objective
-from gbplan.planners import Planner
+from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
 
 SMALL = {
     "horizon": 5,
@@ -34,10 +35,20 @@ VARIANTS = [
 PLANNERS = [planner for planner in Planner.__subclasses__() if planner.__module__.startswith("gbplan.")]
 
 
-def build(planner, **arguments):
+def build(planner, action_dim=2, **arguments):
     """The planner in small, with those of the arguments that it knows."""
+    if planner is InitializedPlanner:
+        return untrained(build(GradientPlanner, **arguments), action_dim)
     known = inspect.signature(planner).parameters
     return planner(**{name: value for name, value in (SMALL | arguments).items() if name in known})
+
+
+def untrained(planner, action_dim):
+    initialized = InitializedPlanner(planner, "nowhere.ckpt")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        initialized.network = InitNetwork(3, 2, action_dim, horizon=4, hidden_sizes=(8,)).eval()
+    return initialized
 
 
 def all_planners():
@@ -53,6 +64,7 @@ def name(planner):
 
 
 def iterations(planner):
+    planner = getattr(planner, "planner", planner)  # the one that is initialized
     return getattr(planner, "iterations", 1)  # a planner without any draws once
 
 
@@ -103,7 +115,7 @@ def test_actions_lie_within_any_bounds_for_any_shape_and_init(planner_type, batc
     low, high = zip(*bounds, strict=True)
     problem = make_problem(batch, model=random_mlp(action_dim=len(low)), low=low, high=high)
     init = scale * torch.randn(batch, horizon, len(low), generator=generator(), dtype=torch.float64)
-    plan = build(planner_type).plan(problem, init, horizon=horizon)
+    plan = build(planner_type, action_dim=len(low)).plan(problem, init, horizon=horizon)
     assert plan.actions.shape == (batch, horizon, len(low))
     assert ((problem.low <= plan.actions) & (plan.actions <= problem.high)).all()
 
@@ -152,6 +164,8 @@ def test_a_row_does_not_depend_on_the_other_rows(planner, warm):
 
 def test_half_ranges_are_the_unit_of_every_length(planner):
     """A problem with actions ten times as large and ten times weaker has the same plan, ten times as large."""
+    if isinstance(planner, InitializedPlanner):
+        pytest.skip("a network's guess is in the units of the environment it was trained for")
     model, scaled = random_mlp(), random_mlp()
     scaled.action_std.fill_(10.0)
     small = planner.plan(make_problem(2, model=model))

@@ -1,0 +1,126 @@
+"""Training of a network that guesses plans."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torch.nn import functional as F
+
+from gbplan.data import TrajectoryDataModule
+from gbplan.modules.world_model_module import Batch, WorldModelModule
+from gbplan.networks import WorldModel
+from gbplan.networks.init_network import InitNetwork
+
+
+class InitNetworkModule(WorldModelModule):
+    """Trains an init network to do what the expert did between two frames: mean squared error of the actions.
+
+    The first frame of a window is the start, and any later one the goal, which the expert has thus reached, whatever it
+    was after (hindsight). Targets are the actions between the two, and zeros from there on: a plan is executed, and
+    costed, to its end, so what the network says after the arrival must mean something. Standing still is what
+    ``PlannerPolicy`` does there, too.
+
+    Windows must not be longer than the network's horizon; as long is best. Episodes are shorter than that, so let the
+    datamodule continue them (``data.hold_steps`` = ``data.steps``): then every frame is a start.
+
+    The encoder of ``world_model`` turns observations into latents. Nothing of the world model is trained.
+
+    Logged: ``train/loss`` and ``val/loss``, in squared action units; validation takes each window's last frame as goal.
+
+    Source: arXiv 2512.09929, Table 6; the code of its authors does not run, and trains on action embeddings.
+    """
+
+    def __init__(
+        self,
+        network: InitNetwork,
+        world_model: WorldModel,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        scheduler: LRSchedulerCallable | None = None,
+        goal_seed: int = 0,
+        init_from: str | None = None,
+    ) -> None:
+        """Set up the training.
+
+        Args:
+            network: what is trained.
+            world_model: the model whose encoder makes the latents.
+            optimizer: makes the optimiser from the network's parameters.
+            scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
+            goal_seed: which frames are goals depends on it, the epoch and the batch's number only, so that a resumed
+                run continues exactly.
+            init_from: checkpoint of the world model, for an encoder with weights.
+
+        Raises:
+            ValueError: ``goal_seed`` is negative.
+        """
+        super().__init__(world_model, optimizer=optimizer, scheduler=scheduler, init_from=init_from)
+        if goal_seed < 0:
+            raise ValueError(f"goal_seed must not be negative, got {goal_seed}")
+        self.network = network
+        self.goal_seed = goal_seed
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimiser of the network and, if asked for, the scheduler."""
+        optimizer = self.optimizer(self.network.parameters())
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}}
+
+    def _check_data(self, datamodule: TrajectoryDataModule) -> None:
+        super()._check_data(datamodule)
+        network, shapes = self.network, datamodule.observation_shapes
+        with torch.no_grad():
+            latent = self.world_model.encode(
+                {key: torch.zeros(1, *shape, device=self.device) for key, shape in shapes.items()}
+            )
+            sizes = {
+                "latent_dim": (latent.numel(), network.latent_dim),
+                "goal_dim": (self.world_model.achieved_goal(latent).numel(), network.goal_dim),
+                "action_dim": (datamodule.action_dim, network.action_dim),
+            }
+        for name, (data, own) in sizes.items():
+            if data != own:
+                raise ValueError(f"the init network's {name} must be the data's {data}, got {own}")
+        if datamodule.steps > network.horizon:
+            raise ValueError(
+                f"windows must not be longer than the init network's horizon {network.horizon}, got steps = "
+                f"{datamodule.steps}; lower data.steps or raise model.network.horizon"
+            )
+
+    def hindsight_loss(self, batch: Batch, goal: Tensor) -> Tensor:
+        """Mean squared error of the actions from the first frame of each window to another, and of none after it.
+
+        Args:
+            batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A)``.
+            goal: frame to reach, ``(B,)`` int64, in 1..T.
+
+        Returns:
+            A scalar, in squared action units.
+        """
+        model, actions = self.world_model, batch["actions"]
+        rows = torch.arange(len(goal), device=goal.device)
+        with torch.no_grad():
+            frames = {
+                key: torch.stack([value[:, 0], value[rows, goal]]) for key, value in batch["observations"].items()
+            }
+            start, end = model.encode(frames)
+            before_goal = torch.arange(actions.shape[1], device=goal.device) < goal[:, None]
+            target = actions.new_zeros(len(goal), self.network.horizon, actions.shape[2])
+            target[:, : actions.shape[1]] = actions * before_goal[..., None]
+        guess = self.network(start * model.latent_std + model.latent_mean, model.achieved_goal(end))
+        return F.mse_loss(guess, target)
+
+    def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a random goal frame in each window."""
+        size, steps = batch["actions"].shape[:2]
+        key = (self.goal_seed, self.current_epoch, batch_idx, self.global_rank)
+        goal = np.random.default_rng(np.random.SeedSequence(key)).integers(1, steps + 1, size)
+        return self.hindsight_loss(batch, torch.from_numpy(goal).to(self.device))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the loss of each window's last frame as the goal."""
+        size, steps = batch["actions"].shape[:2]
+        loss = self.hindsight_loss(batch, torch.full((size,), steps, device=self.device))
+        self.log("val/loss", loss, batch_size=size, sync_dist=True)

@@ -1,0 +1,68 @@
+"""Planning from a network's guess."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import pad
+
+from gbplan.networks.init_network import InitNetwork
+from gbplan.networks.world_model import WorldModel
+from gbplan.planners.incumbent import lowest
+from gbplan.planners.plan import Plan
+from gbplan.planners.planner import Planner
+from gbplan.planners.problem import PlanningProblem
+
+
+class InitializedPlanner(Planner):
+    """Gives another planner the guess of a trained init network to start from.
+
+    A task that has initial actions already, such as the rest of an earlier plan, starts from the better of the two,
+    which costs it two rollouts, ``2 * H`` model calls.
+
+    The world model must have the encoder that the network was trained with.
+
+    Source: arXiv 2512.09929, Table 6.
+    """
+
+    def __init__(self, planner: Planner, ckpt_path: str) -> None:
+        """Combine a planner and a network.
+
+        Args:
+            planner: what improves on the guess; its horizon is this planner's, too. If that is shorter than the
+                network's, the guess is cut off; if longer, zero actions (or the bounds nearest to them) follow.
+            ckpt_path: checkpoint of an ``InitNetworkModule``, read when the first plan is made.
+        """
+        super().__init__(planner.horizon)
+        self.planner = planner
+        self.ckpt_path = ckpt_path
+
+    @cached_property
+    def network(self) -> InitNetwork:
+        """The init network, in eval mode."""
+        return InitNetwork.from_checkpoint(self.ckpt_path)
+
+    def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
+        start = guess = self._guess(problem, horizon)
+        if init is not None:
+            with torch.no_grad():
+                both = torch.stack([init, guess], dim=1)
+                start = lowest(both, problem.cost(both), 1)[0][:, 0]
+        plan = self.planner._plan(problem, start, horizon, generator)
+        return plan if init is None else replace(plan, model_calls=plan.model_calls + 2 * horizon)
+
+    @torch.no_grad()
+    def _guess(self, problem: PlanningProblem, horizon: int) -> Tensor:
+        latent, model, network = problem.context[:, -1], problem.model, self.network
+        if isinstance(model, WorldModel):  # the network takes what the encoder makes, unnormalised
+            latent = latent * model.latent_std + model.latent_mean
+        sizes = (latent[0].numel(), problem.goal[0].numel(), problem.action_dim)
+        if sizes != (network.latent_dim, network.goal_dim, network.action_dim):
+            raise ValueError(
+                f"the init network of {self.ckpt_path} takes latents and goals of {network.latent_dim} and "
+                f"{network.goal_dim} numbers and gives actions of {network.action_dim}, the problem has "
+                f"{sizes[0]}, {sizes[1]} and {sizes[2]}; use one trained for this environment and encoder"
+            )
+        guess = network.to(latent)(latent, problem.goal)[:, :horizon]
+        return pad(guess, (0, 0, 0, horizon - guess.shape[1])).clamp(problem.low, problem.high)
