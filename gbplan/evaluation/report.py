@@ -1,6 +1,7 @@
 """The results table, from result files alone."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
 from gbplan.evaluation.training_seeds import over_training_seeds
 
 
-def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) -> None:
+def report(
+    folder: str,
+    output: str | None = None,
+    columns: Sequence[str] = (),
+    names: Sequence[str] = ("*",),
+    kinds: Sequence[str] = (),
+) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
     Results of one name, method and set of tasks, but of several models, are those of several training seeds, and
@@ -19,15 +26,29 @@ def report(folder: str, output: str | None = None, columns: Sequence[str] = ()) 
         folder: searched, with its subfolders, for result.json files.
         output: file to write the table to as well.
         columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
+        names: results to show, with ``*`` for any letters.
+        kinds: task kinds to show; none given shows all.
 
     Raises:
         FileNotFoundError: there are no results.
-        ValueError: no column begins so.
+        ValueError: no result is named so, none has such tasks, or no column begins so.
     """
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
         raise FileNotFoundError(f"there are no results in {folder}; make some with `gbplan evaluate`")
-    table = results_table(over_training_seeds([read_result(path) for path in paths]), columns)
+    found = [read_result(path) for path in paths]
+    chosen = [result for result in found if any(fnmatchcase(result["name"], pattern) for pattern in names)]
+    if not chosen:
+        raise ValueError(
+            f"no result is named {' or '.join(names)}; there are {', '.join(dict.fromkeys(r['name'] for r in found))}"
+        )
+    if kinds:
+        there = {kind for result in chosen for kind in result["tasks"]}
+        if absent := [kind for kind in kinds if kind not in there]:
+            raise ValueError(f"no result has tasks of kind {' or '.join(absent)}; there are {', '.join(sorted(there))}")
+        for result in chosen:
+            result["tasks"] = {kind: result["tasks"][kind] for kind in kinds if kind in result["tasks"]}
+    table = results_table(over_training_seeds(chosen), columns)
     print(table)
     if output is not None:
         require_writable_folder(Path(output).parent)

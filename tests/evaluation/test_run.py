@@ -96,6 +96,16 @@ def test_report_shows_chosen_columns(evaluated, capsys):
         report(str(evaluated), columns=["speed"])
 
 
+def test_report_shows_chosen_results_and_kinds(evaluated, capsys):
+    report(str(evaluated), names=["str*"], kinds=["detour"])
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [(row[1].strip(), row[2].strip()) for row in rows[2:]] == [("straight", "detour")]
+    with pytest.raises(ValueError, match="no result is named cem; there are base, straight"):
+        report(str(evaluated), names=["cem"])
+    with pytest.raises(ValueError, match="no result has tasks of kind maze; there are detour"):
+        report(str(evaluated), kinds=["maze"])
+
+
 def test_diagnostics_are_in_every_output_but_in_the_table_only_when_asked_for(evaluated, capsys):
     metrics = read_result(evaluated / "base" / RESULT_FILE)["tasks"]["detour"]
     assert list(metrics["gradient_alignment"]) == ["tasks", "1", "5", "10"]
