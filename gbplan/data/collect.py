@@ -68,6 +68,11 @@ def collect(
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
         spec = env.spec
     assert spec is not None  # gymnasium.make sets it
+    if not isinstance(spec.entry_point, str):
+        raise ValueError(
+            f"{env_id} was registered with the object {spec.entry_point!r}, which a dataset cannot name; register it "
+            "with entry_point='module:Class'"
+        )
     metadata = {
         "algorithm_name": describe(policy),
         "description": f"{episodes} episodes of {spec.id}, collected by gbplan",

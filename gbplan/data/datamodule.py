@@ -354,7 +354,8 @@ def _require_alike(first: Trajectories, info: DatasetInfo, second: Trajectories,
     for what, mine, yours in facts:
         if mine is not None and yours is not None and mine != yours:
             raise ValueError(
-                f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed: {what} {mine} against {yours}"
+                f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed: {what} {mine} against "
+                f"{yours}; name datasets of one environment"
             )
 
 

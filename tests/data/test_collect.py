@@ -2,7 +2,7 @@ import gymnasium as gym
 import h5py
 import numpy as np
 import pytest
-from drift_env import Chase, Script
+from drift_env import Chase, DriftEnv, Script
 
 import gbplan.data.collect
 from gbplan import __version__
@@ -122,3 +122,6 @@ def test_environments_to_plan_nothing_in_are_refused(tmp_path):
         collect("CartPole-v1", "toy-v0", Untouched(), 1, root=str(tmp_path), progress=False)
     with pytest.raises(gym.error.NameNotFound, match="Nowhere"):
         collect("Nowhere-v0", "toy-v0", Untouched(), 1, root=str(tmp_path), progress=False)
+    gym.register("DriftObject-v0", entry_point=DriftEnv)
+    with pytest.raises(ValueError, match=r"DriftObject-v0 was registered with the object .*; register it with entry_p"):
+        collect("DriftObject-v0", "toy-v0", Untouched(), 1, root=str(tmp_path), progress=False)

@@ -1,0 +1,218 @@
+"""What bad input gets on the command line: exit code 2, one line that names the value and the remedy, nothing lost.
+
+What the command line cannot be given is refused where it is: start states and goals in
+``envs/test_task_drawing.py``, wrong shapes in ``planners/test_planner.py`` and ``policies/test_planner_policy.py``.
+Every damage of a file has its row in ``data/test_dataset_files.py`` and ``modules/test_checkpoints.py``, and what may
+go wrong within one command is with that command, in ``test_cli.py``, ``data/test_collect.py`` and
+``evaluation/test_run.py``.
+"""
+
+import re
+import shutil
+
+import gymnasium as gym
+import h5py
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Dict, Discrete
+
+from gbplan.cli import main
+from gbplan.data import Trajectories, write_dataset
+from gbplan.evaluation import run_evaluation
+from gbplan.policies import ExpertPolicy, RandomPolicy
+
+TINY = "door-wall/tiny-v0"
+
+
+class Room(gym.Env):
+    """Goal-conditioned, of any dimension, with continuous actions or four of them."""
+
+    def __init__(self, size=3, discrete=False, render_mode=None):
+        box = Box(-1, 1, (size,), np.float32)
+        self.observation_space = Dict(observation=box, achieved_goal=box, desired_goal=box)
+        self.action_space = Discrete(4) if discrete else box
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return {key: self.np_random.uniform(-1, 1, 3).astype(np.float32) for key in self.observation_space}, {}
+
+
+for name, arguments in {"Room3-v0": {}, "Discrete-v0": {"discrete": True}}.items():
+    gym.register(name, entry_point="test_bad_input:Room", kwargs=arguments)
+
+
+@pytest.fixture(scope="module")
+def shelf(dataset_root, base_run, tmp_path_factory):
+    """A folder with good and bad files: datasets, checkpoints, a file where a folder should be."""
+    folder = tmp_path_factory.mktemp("shelf")
+    shutil.copytree(dataset_root, folder / "datasets")
+    for bad in ("cut", "empty", "nan"):
+        shutil.copytree(folder / "datasets" / TINY, folder / "datasets" / f"{bad}-v0")
+    data = {bad: folder / "datasets" / f"{bad}-v0" / "data" / "main_data.hdf5" for bad in ("cut", "empty", "nan")}
+    data["cut"].write_bytes(data["cut"].read_bytes()[:-5000])
+    data["empty"].write_bytes(b"")
+    with h5py.File(data["nan"], "a") as file:
+        file["episode_7/observations/achieved_goal"][2, 1] = np.nan
+    frames = np.zeros((310, 3), np.float32)
+    room = Trajectories(
+        dict.fromkeys(("observation", "achieved_goal", "desired_goal"), frames),
+        actions=frames,
+        rewards=np.zeros(310),
+        lengths=np.full(10, 30),
+        terminated=np.zeros(10, np.bool_),
+        infos={},
+    )
+    write_dataset(room, "room-v0", gym.make("Room3-v0").spec, root=folder / "datasets")
+
+    shutil.copy(base_run / "last.ckpt", folder / "good.ckpt")
+    (folder / "cut.ckpt").write_bytes((folder / "good.ckpt").read_bytes()[:5000])
+    checkpoint = torch.load(folder / "good.ckpt", weights_only=True)
+    torch.save(checkpoint | {"state_dict": {"layer.weight": torch.zeros(1)}}, folder / "other.ckpt")
+    checkpoint["state_dict"]["world_model.predictor.net.2.weight"][3, 4] = torch.nan
+    torch.save(checkpoint, folder / "nan.ckpt")
+    (folder / "file").write_text("in the way")
+    run_evaluation(str(folder / "results" / "walk"), policy=RandomPolicy(), count=1, kinds=["uniform"])
+    return folder
+
+
+FIT = "fit --config=configs/door_wall/base.yaml --data.root={shelf}/datasets --trainer.default_root_dir={out}"
+COLLECT = "collect --config=configs/door_wall/collect.yaml --episodes=2 --root={shelf}/datasets"
+PLAN = "evaluate --output={out} --count=2 --planner=GradientPlanner"
+WALK = "evaluate --output={out} --count=2 --policy=RandomPolicy"
+PERFECT = "--world_model=PerfectDoorWallModel"
+
+ROWS = {
+    "unknown dataset": (
+        f"{FIT} --data.datasets=[no-v0]",
+        "there is no dataset no-v0 in .*, which has .*tiny-v0.*; make it with `gbplan collect`",
+    ),
+    "dataset of another dimension": (
+        f"{FIT} --data.datasets=[room-v0]",
+        r"the data's latents have shape \(3,\), the world model's \(2,\); set the sizes of its encoder",
+    ),
+    "dataset of another environment": (
+        f"{FIT} --data.datasets=[{TINY},room-v0]",
+        f"{TINY} and room-v0 cannot be mixed: environment DoorWall-v0 against Room3-v0; name datasets of one",
+    ),
+    "empty dataset file": (f"{FIT} --data.datasets=[empty-v0]", "empty-v0 .* cannot be read: .*; .* collect it again"),
+    "corrupted dataset file": (f"{FIT} --data.datasets=[cut-v0]", "cut-v0 .* cannot be read: .*; .* collect it again"),
+    "NaN in data": (
+        f"{FIT} --data.datasets=[nan-v0]",
+        "nan-v0 has a NaN .* 'achieved_goal', first in episode 7 .*; remove such episodes",
+    ),
+    "NaN in the weights to plan with": (
+        f"{PLAN} --ckpt_path={{shelf}}/nan.ckpt",
+        r"nan.ckpt has weights that are NaN or infinite \(predictor.net.2.weight\); .* take an earlier checkpoint",
+    ),
+    "NaN in the weights to begin with": (
+        f"{FIT} --model.init_from={{shelf}}/nan.ckpt",
+        "nan.ckpt has weights that are NaN .*; .* take an earlier checkpoint",
+    ),
+    "NaN in the weights to resume from": (
+        f"{FIT} --ckpt_path={{shelf}}/nan.ckpt",
+        "nan.ckpt has weights that are NaN .*; .* take an earlier checkpoint",
+    ),
+    "horizon": (f"{PLAN} {PERFECT} --planner.horizon=0", "horizon must be at least 1, got 0"),
+    "topk": (
+        f"{PLAN} {PERFECT} --planner=CEMPlanner --planner.num_elites=400",
+        "num_elites must not exceed num_samples, got 400 > 300",
+    ),
+    "discrete actions to collect": (
+        f"{COLLECT} --env_id=Discrete-v0 --dataset_id=x-v0",
+        r"Discrete-v0 has the action space Discrete\(4\), .* a Box of shape \(A,\) is required",
+    ),
+    "discrete actions to evaluate in": (
+        f"{WALK} --env_id=Discrete-v0 --kinds=[default]",
+        r"Discrete-v0 has the action space Discrete\(4\), .* a Box of shape \(A,\) is required",
+    ),
+    "environment without goals": (
+        f"{WALK} --env_id=CartPole-v1",
+        "CartPole-v1 is not goal-conditioned: .* must be a Dict",
+    ),
+    "environment without kinds of tasks": (
+        f"{WALK} --env_id=Room3-v0",
+        r"Room3-v0 takes no argument 'task', .* 'uniform'; .* --kinds \[default\]",
+    ),
+    "environment with other arguments": (
+        f"{WALK} --env_kwargs.door_centre=1",
+        r"DoorWall-v0 has no argument 'door_centre' \(it has .*, door_center, ",
+    ),
+    "environment with other choices": (
+        f"{WALK} --env_kwargs.contact=bounce",
+        "contact must be one of 'slide', 'stop', got 'bounce'",
+    ),
+    "environment of another dimension than the model": (
+        f"{PLAN} --ckpt_path={{shelf}}/good.ckpt --env_id=Room3-v0 --kinds=[default]",
+        r"the environment's actions have shape \(3,\), the world model's \(2,\); use a model trained on this",
+    ),
+    "environment of other dynamics than the model": (
+        f"{PLAN} --ckpt_path={{shelf}}/good.ckpt --env_kwargs.dynamics=velocity",
+        r"the environment's 'observation' has shape \(4,\), .* latents have \(2,\); use a model trained on this",
+    ),
+    "truncated checkpoint": (
+        f"{PLAN} --ckpt_path={{shelf}}/cut.ckpt",
+        "cut.ckpt is not a complete checkpoint .*: use another",
+    ),
+    "checkpoint of another class": (
+        f"{PLAN} --ckpt_path={{shelf}}/other.ckpt",
+        "other.ckpt holds no world model .*; it was trained by another class, pass a checkpoint of a WorldModelModule",
+    ),
+    "unknown checkpoint": (
+        f"{PLAN} --ckpt_path={{shelf}}/no.ckpt",
+        "there is no checkpoint at .*no.ckpt; train one with",
+    ),
+    "folder of fit": (
+        f"{FIT} --data.datasets=[{TINY}] --trainer.default_root_dir={{shelf}}/file/run",
+        "cannot write to .*/file/run .*; choose another folder",
+    ),
+    "folder of evaluate": (
+        f"{WALK} --output={{shelf}}/file/run",
+        "cannot write to .*/file/run .*; choose another folder",
+    ),
+    "folder of collect": (f"{COLLECT} --root={{shelf}}/file", "cannot write to .*/file/.*; choose another folder"),
+    "folder of report": (
+        "report {shelf}/results --output={shelf}/file/table.md",
+        "cannot write to .*/file .*; choose another folder",
+    ),
+    "existing dataset": (
+        f"{COLLECT} --dataset_id={TINY}",
+        f"{TINY} is already there .*; choose another id, or replace",
+    ),
+    "existing result": (
+        f"{WALK} --output={{shelf}}/results/walk",
+        "results/walk already holds a result; choose another",
+    ),
+}
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("command", "message"), ROWS.values(), ids=ROWS)
+def test_bad_input_is_one_line_and_changes_nothing(command, message, shelf, tmp_path, capsys):
+    before = contents(shelf)
+    with pytest.raises(SystemExit) as exit_info:
+        main([part.format(shelf=shelf, out=tmp_path / "out") for part in command.split()])
+    assert exit_info.value.code == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("gbplan: error: ")]
+    assert re.search(message, line), line
+    assert line == shown.splitlines()[-1]
+    assert contents(shelf) == before
+    assert not {path.suffix for path in contents(tmp_path)} & {".ckpt", ".json", ".csv", ".yaml", ".md"}
+
+
+def test_interrupted_collection_leaves_the_old_dataset(shelf, monkeypatch, capsys):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    before = contents(shelf)
+    monkeypatch.setattr(ExpertPolicy, "act", interrupt)
+    with pytest.raises(SystemExit) as exit_info:
+        main([*COLLECT.format(shelf=shelf).split(), f"--dataset_id={TINY}", "--overwrite"])
+    assert exit_info.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "gbplan: interrupted"
+    assert contents(shelf) == before
