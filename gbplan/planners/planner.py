@@ -47,7 +47,7 @@ class Planner(ABC):
 
         Args:
             problem: B tasks.
-            init: actions to improve on, ``(B, H, A)``, clipped to the bounds; None: start from nothing.
+            init: actions to improve on, ``(B, H, A)``, within the bounds; None: start from nothing.
             horizon: H for this call; None: the planner's own.
             generator: exactly one number is drawn from it, to seed the noise of this call: how much a planner draws or
                 when it stops does not shift the caller's stream. All tasks share the noise. None: the same fixed seed
@@ -57,7 +57,8 @@ class Planner(ABC):
             The plan, detached.
 
         Raises:
-            ValueError: the problem or ``init`` is malformed or not finite, or some task has no actions of finite cost.
+            ValueError: the problem or ``init`` is malformed or not finite, ``init`` is outside the bounds, the model is
+                on another device or returns a wrong shape, or some task has no actions of finite cost.
         """
         horizon = self.horizon if horizon is None else horizon
         if horizon < 1:
@@ -113,4 +114,14 @@ def _owned_init(init: Tensor, problem: PlanningProblem, horizon: int) -> Tensor:
     bad = ~init.isfinite().flatten(1).all(1)
     if bad.any():
         raise ValueError(f"init must be finite, got NaN or infinity in rows {bad.nonzero()[:, 0].tolist()}")
-    return init.clamp(problem.low, problem.high)
+    inside = init.clamp(problem.low, problem.high)
+    # Bounds that have been through another precision are off by a rounding error.
+    slack = 1e-6 * torch.maximum(problem.low.abs(), problem.high.abs())
+    outside = ((init - inside).abs() > slack).flatten(1).any(1)
+    if outside.any():
+        worst = init[outside]
+        raise ValueError(
+            f"init must lie within the action bounds {problem.low.tolist()} and {problem.high.tolist()}, got values "
+            f"from {worst.min():g} to {worst.max():g} in rows {outside.nonzero()[:, 0].tolist()}; clip it"
+        )
+    return inside

@@ -54,7 +54,7 @@ class PlannerPolicy(Policy):
             objective: what to plan for; ``objective.at_step(t)`` is used for a plan made at step t.
             planner: how to plan.
             replan_every: number of actions executed before planning again.
-            warm_start: hand the planner the rest of the previous plan, followed by zero actions, as a candidate.
+            warm_start: hand the planner the rest of the previous plan, followed by standing still, as a candidate.
             shrink_horizon: plan for the rest of ``planner.horizon`` steps counted from the episode's start, instead of
                 always that many; never for fewer than ``replan_every``.
             seed: of the planner's noise, >= 0.
@@ -119,7 +119,8 @@ class PlannerPolicy(Policy):
         init = None
         if self.warm_start and self._step > 0:
             rest = self._plans[rows, self._step - self._planned_at :][:, :horizon]
-            init = torch.cat([rest, rest.new_zeros(len(rows), horizon - rest.shape[1], rest.shape[2])], dim=1)
+            still = torch.from_numpy(self._rest).to(rest).expand(len(rows), horizon - rest.shape[1], -1)
+            init = torch.cat([rest, still], dim=1)
         key = np.random.SeedSequence((self.seed, self._step)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
         with eval_mode(self.world_model):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_problems import make_problem, random_mlp
+from planning_problems import LinearDynamics, make_problem, random_mlp
 
-from gbplan.networks import InitNetwork
+from gbplan.networks import IdentityEncoder, InitNetwork, WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
 
@@ -109,12 +109,13 @@ def test_trace_never_rises_and_ends_at_the_cost(planner):
     bounds=st.lists(
         st.tuples(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3)).map(lambda b: (b[0], b[0] + b[1])), min_size=1, max_size=3
     ),
-    scale=st.floats(0, 1e4),
+    stretch=st.floats(0, 1e4),
 )
-def test_actions_lie_within_any_bounds_for_any_shape_and_init(planner_type, batch, horizon, bounds, scale):
+def test_actions_lie_within_any_bounds_for_any_shape_and_init(planner_type, batch, horizon, bounds, stretch):
     low, high = zip(*bounds, strict=True)
     problem = make_problem(batch, model=random_mlp(action_dim=len(low)), low=low, high=high)
-    init = scale * torch.randn(batch, horizon, len(low), generator=generator(), dtype=torch.float64)
+    init = stretch * torch.randn(batch, horizon, len(low), generator=generator(), dtype=torch.float64)
+    init = init.clamp(problem.low, problem.high)  # often right on the bounds
     plan = build(planner_type, action_dim=len(low)).plan(problem, init, horizon=horizon)
     assert plan.actions.shape == (batch, horizon, len(low))
     assert ((problem.low <= plan.actions) & (plan.actions <= problem.high)).all()
@@ -151,7 +152,7 @@ def test_exactly_one_number_is_drawn_from_the_generator(planner):
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 def test_a_row_does_not_depend_on_the_other_rows(planner, warm):
     problem = make_problem(5, chunk_rows=7)  # a chunk size that splits tasks
-    init = torch.rand(5, 5, 2, generator=generator(2), dtype=torch.float64) if warm else None
+    init = 0.5 * torch.rand(5, 5, 2, generator=generator(2), dtype=torch.float64) if warm else None
     together = planner.plan(problem, init, generator=generator())
     for rows in ([0], [3], [1, 4]):
         alone = planner.plan(
@@ -193,11 +194,11 @@ def test_planning_needs_no_model_parameter_to_require_gradients(planner):
 
 def test_inputs_are_left_alone(planner):
     problem = make_problem(2)
-    init = torch.full((2, 5, 2), 9.0, dtype=torch.float64)
+    init = torch.full((2, 5, 2), 0.3, dtype=torch.float64)
     before = {field: getattr(problem, field).clone() for field in ("context", "goal", "low", "high", "past_actions")}
     planner.plan(problem, init)
     assert all(torch.equal(getattr(problem, field), value) for field, value in before.items())
-    assert (init == 9.0).all()
+    assert (init == 0.3).all()
 
 
 def test_horizon_of_the_call_overrides_the_planner_s_own(planner):
@@ -287,6 +288,64 @@ def test_malformed_init_is_refused(planner):
         planner.plan(problem, torch.zeros(3, 4, 2))
     with pytest.raises(ValueError, match=r"init must be finite, got NaN or infinity in rows \[2\]"):
         planner.plan(problem, torch.tensor([0.0, 0.0, torch.nan])[:, None, None].expand(3, 5, 2))
+
+
+def test_init_outside_the_bounds_is_refused_but_for_rounding(planner):
+    problem = make_problem(3)  # -1..0.5 and -0.5..2
+    init = torch.zeros(3, 5, 2, dtype=torch.float64)
+    init[1, 2, 0], init[2, 0, 1] = 0.6, -7.0
+    message = r"within the action bounds \[-1.0, -0.5\] and \[0.5, 2.0\], got values from -7 to 0.6 in rows \[1, 2\]"
+    with pytest.raises(ValueError, match=message):
+        planner.plan(problem, init)
+    planner.plan(problem, torch.full((3, 5, 2), 0.5 + 1e-9))
+
+
+class Returning(LinearDynamics):
+    """Dynamics whose rollout answers in whatever shape it is told to."""
+
+    latent_shape = (3,)
+
+    def __init__(self, reshape):
+        super().__init__()
+        self.reshape = reshape
+
+    def rollout(self, latent, actions, action_mean, action_std):
+        return self.reshape(latent[:, None].repeat(1, actions.shape[1], 1) + actions[:, :, :1])
+
+
+SHAPES = {
+    "the present among the future": lambda z: torch.cat([z[:, :1], z], dim=1),
+    "the last step only": lambda z: z[:, -1],
+    "another latent": lambda z: z[:, :, :2],
+    "time first": lambda z: z.transpose(0, 1),
+}
+
+
+@pytest.mark.parametrize("reshape", SHAPES.values(), ids=SHAPES.keys())
+def test_a_model_that_returns_a_wrong_shape_is_named(planner, reshape):
+    model = WorldModel(IdentityEncoder(3), Returning(reshape)).double()
+    with pytest.raises(
+        ValueError, match=r"the rollout of WorldModel must return latents of shape \(rows, H, \*D\) = .*got"
+    ):
+        planner.plan(make_problem(3, model=model))
+
+
+class MeanOverRows(Objective):
+    def __call__(self, predicted, goal, actions):
+        return predicted.square().mean()
+
+
+def test_an_objective_that_mixes_rows_is_named(planner):
+    with pytest.raises(
+        ValueError, match=r"the objective MeanOverRows must return one cost per row, .*not average over"
+    ):
+        planner.plan(make_problem(3, objective=MeanOverRows()))
+
+
+def test_a_model_on_another_device_is_refused(planner):
+    problem = make_problem(3)
+    with pytest.raises(ValueError, match="the model is on meta, the context on cpu; move one to the other's device"):
+        planner.plan(replace(problem, model=random_mlp().to("meta")))
 
 
 def test_a_horizon_below_one_is_refused(planner):

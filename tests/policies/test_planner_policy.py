@@ -67,6 +67,14 @@ def test_warm_start_is_the_rest_of_the_previous_plan_followed_by_zeros():
     torch.testing.assert_close(planner.calls[1]["init"][0, :, 0], torch.tensor([0.4, 0.0, 0.0, 0.0]))
 
 
+def test_warm_start_stays_within_bounds_without_zero():
+    planner = Recorder(horizon=4)
+    policy = PlannerPolicy(point_model(), ReachGoal(), planner, replan_every=3)
+    play(policy, PointWorld(2, (0.2, -3.0), (1.0, -2.0)), *draw_tasks(2), 4)
+    expected = torch.tensor([[0.4, -2.0]] + 3 * [[0.2, -2.0]])
+    torch.testing.assert_close(planner.calls[1]["init"][0], expected)
+
+
 def test_a_cold_start_hands_over_nothing():
     planner = Recorder()
     recorded(planner, 7, replan_every=3, warm_start=False)
