@@ -122,7 +122,7 @@ class GBPlanCLI(LightningCLI):
         if config["enable_checkpointing"] is not False:
             callbacks.append(LastCheckpoint(root))
         if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
-            callbacks.append(RemoveOldEvents(root))
+            callbacks.append(RemoveOldRun(root))
         kwargs["callbacks"] = callbacks
         return super().instantiate_trainer(**kwargs)
 
@@ -192,12 +192,16 @@ class LastCheckpoint(ModelCheckpoint):
         super().__init__(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
 
 
-class RemoveOldEvents(Callback):
-    """Removes the TensorBoard files of the run that is overwritten, whose curves would show among the new ones."""
+class RemoveOldRun(Callback):
+    """Removes the files of the run that is overwritten.
+
+    Its curves would show among the new ones, and its best model would stand for the new run's until that has one.
+    """
 
     def __init__(self, folder: str) -> None:
         """Note the files that are there before the new run's logger adds its own."""
-        self._old = [*Path(folder).glob("events.out.tfevents*"), *Path(folder).glob("hparams.yaml")]
+        names = ("events.out.tfevents*", "hparams.yaml", "best.ckpt", "last.ckpt")
+        self._old = [path for name in names for path in Path(folder).glob(name)]
 
     @rank_zero_only
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

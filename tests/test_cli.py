@@ -288,6 +288,14 @@ def test_overwriting_a_run_removes_its_curves_when_training_starts_and_resuming_
     assert (run / "notes.txt").exists()
 
 
+def test_overwriting_leaves_no_model_of_the_old_run(fit, tmp_path):
+    run = fit(tmp_path / "run", epochs=1)
+    assert (run / "best.ckpt").exists()
+    fit(run, "--overwrite", "--checkpoint.every_n_epochs=5", epochs=1)  # too short a run for a best model
+    assert not (run / "best.ckpt").exists()
+    assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
+
+
 def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, capsys):
     root = tmp_path / "datasets"
     run(["collect", "--config=configs/door_wall/collect.yaml", "--episodes=20", f"--root={root}", "--progress=false"])
