@@ -84,6 +84,7 @@ def run(cell: Cell, runs: Path, count: int) -> None:
     fit = ["fit", "--config", "configs/door_wall/adversarial.yaml", "--overwrite"]
     fit += ["--seed_everything", str(cell.seed), "--data.seed", str(cell.seed)]
     fit += ["--trainer.default_root_dir", str(folder), "--trainer.enable_progress_bar", "false"]
+    fit += ["--trainer.callbacks", "null", "--checkpoint.monitor", "null"]  # the model of the last epoch, unselected
     fit += ["--model.init_args.init_from", str(start), "--data.root", str(runs / "datasets")]
     fit += ["--data.datasets", json.dumps(["door-wall/expert-v0", *extra])]
     fit += ["--model.init_args.attack", json.dumps({"class_path": attack, "init_args": arguments})]
