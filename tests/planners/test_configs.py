@@ -1,0 +1,40 @@
+"""The planners' yaml files keep the budgets that their comments claim."""
+
+from pathlib import Path
+
+import pytest
+from jsonargparse import ArgumentParser
+from planning_problems import make_problem
+
+from gbplan.networks import InitNetwork
+from gbplan.planners import InitializedPlanner, Planner
+
+
+def planned(name):
+    """A plan of the planner in that file, when replanning."""
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(Planner, "planner")
+    planner = parser.instantiate_classes(parser.parse_args([f"--planner=configs/planners/{name}.yaml"])).planner
+    if isinstance(planner, InitializedPlanner):
+        planner.network = InitNetwork(3, 2, 2).eval()
+    problem = make_problem(1)
+    return planner.plan(problem, problem.center.expand(1, planner.horizon, 2))
+
+
+EQUAL = [path.stem for path in Path("configs/planners").glob("*_equal_calls.yaml") if "open_loop" not in path.stem]
+
+
+@pytest.mark.parametrize("name", ["gradient", "gradient_initialized", *sorted(EQUAL)])
+def test_planners_to_replan_with_spend_128_rollouts_or_the_nearest_number_below(name):
+    calls = int(planned(name).model_calls)
+    assert calls == (126 if name.startswith("gradcem") else 128) * 50
+
+
+@pytest.mark.parametrize("name", ["gradient_open_loop", "cem_open_loop_equal_calls"])
+def test_planners_to_plan_once_with_spend_500_rollouts(name):
+    assert int(planned(name).model_calls) == 500 * 50
+
+
+@pytest.mark.parametrize(("name", "rollouts"), [("cem", 9_000), ("gradcem", 27_000), ("gradient_paper", 202)])
+def test_planners_of_the_field_spend_what_their_comments_say(name, rollouts):
+    assert int(planned(name).model_calls) == rollouts * 50
