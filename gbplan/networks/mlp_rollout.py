@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gbplan.networks.pullback import Pullback
+
 _aten = torch.ops.aten
 
 # Multiplications per step (rows times weights) up to which the compiled loops beat torch: benchmarks/rollout.md.
@@ -107,6 +109,14 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
         return predicted
     with torch.no_grad():
         return loops.forward(perceptron, latent, actions, keep=False)[0]
+
+
+@torch.no_grad()
+def mlp_rollout_with_pullback(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
+    """Predict steps 1..H as ``mlp_rollout``, and return the way back to the actions; autograd has no part in it."""
+    loops = _choose(perceptron, len(actions))
+    predicted, kept = loops.forward(perceptron, latent, actions, keep=True)
+    return predicted, torch.no_grad()(lambda gradient: loops.backward(perceptron, kept, gradient)[1])
 
 
 class _MLPRollout(torch.autograd.Function):

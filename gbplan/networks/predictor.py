@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gbplan.networks.constant_parameters import parameters_are_constant
-from gbplan.networks.mlp_rollout import Perceptron, mlp_rollout
+from gbplan.networks.mlp_rollout import Perceptron, mlp_rollout, mlp_rollout_with_pullback
+from gbplan.networks.pullback import Pullback, pullback_by_autograd
 
 Activation = Literal["relu", "silu", "gelu", "tanh"]
 
@@ -47,6 +48,12 @@ class Predictor(nn.Module, ABC):
             latent = self(latent, action)
             steps.append(latent)
         return torch.stack(steps, dim=1)
+
+    def rollout_with_pullback(
+        self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor
+    ) -> tuple[Tensor, Pullback]:
+        """Predict steps 1..H as ``rollout``, detached, and return the way back to the actions."""
+        return pullback_by_autograd(lambda given: self.rollout(latent, given, action_mean, action_std), actions)
 
 
 class MLPPredictor(Predictor):
@@ -108,6 +115,16 @@ class MLPPredictor(Predictor):
         if perceptron is None:
             return super().rollout(latent, actions, action_mean, action_std)
         return mlp_rollout(perceptron, latent, actions)
+
+    def rollout_with_pullback(
+        self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor
+    ) -> tuple[Tensor, Pullback]:
+        """Predict steps 1..H as ``rollout``, detached, and return the way back: without autograd where it is fused."""
+        with torch.no_grad():
+            perceptron = self._take_apart(latent, actions, action_mean, action_std)
+        if perceptron is None or type(self).rollout is not MLPPredictor.rollout:
+            return super().rollout_with_pullback(latent, actions, action_mean, action_std)
+        return mlp_rollout_with_pullback(perceptron, latent, actions)
 
     def _take_apart(
         self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor

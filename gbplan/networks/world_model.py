@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gbplan.networks.encoder import Encoder
 from gbplan.networks.predictor import Predictor
+from gbplan.networks.pullback import Pullback, pullback_by_autograd
 
 
 class WorldModel(nn.Module):
@@ -122,3 +123,12 @@ class WorldModel(nn.Module):
         """
         del past_actions  # the predictor is Markov
         return self.predictor.rollout(context[:, -1], actions, self.action_mean, self.action_std)
+
+    def rollout_with_pullback(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
+        """Predict steps 1..H as ``rollout``, detached, and return the way back to the actions.
+
+        For planners, which want gradients of the actions and of nothing else, and want them fast.
+        """
+        if type(self).rollout is not WorldModel.rollout:
+            return pullback_by_autograd(lambda given: self.rollout(context, past_actions, given), actions)
+        return self.predictor.rollout_with_pullback(context[:, -1], actions, self.action_mean, self.action_std)

@@ -48,8 +48,10 @@ class Descent:
                 x.mul_(1 - self.lr * self.weight_decay)
             self._m.lerp_(g, 1 - _BETA1)
             self._v.mul_(_BETA2).addcmul_(g, g, value=1 - _BETA2)
-            scale = self._v.sqrt().div_(math.sqrt(1 - _BETA2**self.steps)).add_(_EPSILON)
-            x.addcdiv_(self._m, scale, value=-self.lr / (1 - _BETA1**self.steps))
+            # Both bias corrections in the step size: an operation less than dividing the moments by them.
+            correction = math.sqrt(1 - _BETA2**self.steps)
+            scale = self._v.sqrt().add_(_EPSILON * correction)
+            x.addcdiv_(self._m, scale, value=-self.lr * correction / (1 - _BETA1**self.steps))
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows only: indices, or a mask."""

@@ -160,20 +160,21 @@ class GRASPPlanner(Planner):
         generator: Generator,
     ) -> None:
         """Move ``x`` ``(B, R, H, A)`` and ``states`` ``(B, R, H, *D)`` by one iteration, in place."""
+        actions = torch.addcmul(problem.center, problem.half_range, x)
+        predicted, pullback = problem.step(states.flatten(0, 2), actions.flatten(0, 2))
+        predicted = predicted.reshape(states.shape).requires_grad_()
         with torch.enable_grad():
-            actions = (problem.center + problem.half_range * x).requires_grad_()
-            predicted = problem.step(states.flatten(0, 2), actions.flatten(0, 2)).unflatten(0, x.shape[:3])
             achieved = problem.model.achieved_goal(predicted)  # (B, R, H, *G)
-        following = states[:, :, 1:]
-        # The gradient of half the sum: by the predicted states, and by what they achieve.
-        pull = torch.zeros_like(predicted)
-        torch.sub(predicted[:, :, :-1], following, out=pull[:, :, :-1])
-        gap = achieved - problem.goal[:, None, None]
-        gap *= weight.reshape(-1, *[1] * (gap.ndim - 3))
-        (gradient,) = torch.autograd.grad((predicted, achieved), actions, (pull, gap))
+        gap = (achieved - problem.goal[:, None, None]) * weight.reshape(-1, *[1] * (achieved.ndim - 3))
+        # The gradient of half the sum, by the predictions.
+        (pull,) = torch.autograd.grad(achieved, predicted, gap)
+        off = predicted[:, :, :-1] - states[:, :, 1:]
+        pull[:, :, :-1] += off
+        gradient = pullback(pull.flatten(0, 2)).reshape(x.shape)
         descent.step(x, gradient * problem.half_range)
         x.clamp_(-1, 1)
-        following.add_(pull[:, :, :-1].nan_to_num_(0.0, 0.0, 0.0), alpha=self.state_lr)
+        following = states[:, :, 1:]
+        following.add_(off.nan_to_num_(0.0, 0.0, 0.0), alpha=self.state_lr)
         if self.state_noise:
             noise = torch.randn(following.shape[1:], generator=generator, dtype=torch.float64)
             following.add_(noise.to(following), alpha=self.state_noise)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 def comparable(cost: Tensor) -> Tensor:
     """Cost with NaN and -inf replaced by +inf: what has overflowed must never win, and NaN fits no ordering."""
-    return cost.where(cost.isfinite(), torch.inf)
+    return cost.nan_to_num(torch.inf, torch.inf, torch.inf)
 
 
 def lowest(samples: Tensor, cost: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -43,11 +43,11 @@ class Incumbent:
             cost: their costs, ``(N, S)``.
             rows: indices of the N tasks they are for, ``(N,)``; None: all B.
         """
-        cost, index = comparable(cost).min(dim=1)
-        if actions.shape[1] == 1:
-            found = actions[:, 0]
-        else:
-            found = actions[torch.arange(len(index), device=index.device), index]
+        cost, found = comparable(cost), actions
+        if actions.shape[1] > 1:
+            cost, index = cost.min(dim=1, keepdim=True)
+            found = actions[torch.arange(len(index), device=index.device), index[:, 0]][:, None]
+        cost, found = cost[:, 0], found[:, 0]
         if rows is not None:
             cost = self.cost.index_copy(0, rows, cost)
             found = self.actions.index_copy(0, rows, found)

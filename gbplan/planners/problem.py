@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Protocol
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gbplan.networks.constant_parameters import constant_parameters
+from gbplan.networks.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
 
 
@@ -61,12 +64,12 @@ class PlanningProblem:
         """A, the number of action dimensions."""
         return self.low.shape[0]
 
-    @property
+    @cached_property
     def center(self) -> Tensor:
         """Middle of the action box, ``(A,)``."""
         return (self.low + self.high) / 2
 
-    @property
+    @cached_property
     def half_range(self) -> Tensor:
         """Half the width of the action box, ``(A,)``: the unit in which planners count steps and noise."""
         return (self.high - self.low) / 2
@@ -102,29 +105,22 @@ class PlanningProblem:
 
         One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
         """
-        costs: list[Tensor] = []
-        gradients: list[Tensor] = []
-        with torch.enable_grad():
-            for rows, task in self._chunks(actions):
-                rows = rows.detach().requires_grad_()
-                cost, _ = self._roll_out(rows, task)
-                # autograd.grad, not backward: backward would leave gradients on the world model's parameters.
-                gradients += torch.autograd.grad(cost.sum(), rows)
-                costs.append(cost.detach())
+        costs, gradients = zip(*(self._cost_and_gradient(*chunk) for chunk in self._chunks(actions)), strict=True)
         return torch.cat(costs).reshape(actions.shape[:2]), torch.cat(gradients).reshape(actions.shape)
 
-    def step(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Predict one step from latents ``(N, *D)`` and actions ``(N, A)``, differentiably in both.
+    def step(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
+        """Predict one step from latents ``(N, *D)`` and actions ``(N, A)``.
+
+        Returns:
+            The next latents, ``(N, *D)``, detached, and the way back: from their gradient to that of the actions.
 
         Raises:
             ValueError: the model returns another shape than it should.
         """
-        with constant_parameters():
-            # A rollout of one step is a step, and where rollouts are fused it is the faster one.
-            one = actions[:, None]
-            predicted = self.model.rollout(latents[:, None], one[:, :0], one)
-        self._require_shape(predicted, len(actions), 1)
-        return predicted[:, 0]
+        one = actions[:, None]
+        # A rollout of one step is a step, and where rollouts are fused it is the faster one.
+        predicted, pullback = self._rollout_with_pullback(latents[:, None], one[:, :0], one)
+        return predicted[:, 0], lambda gradient: pullback(gradient[:, None])[:, 0]
 
     def _chunks(self, actions: Tensor) -> Iterator[tuple[Tensor, slice | Tensor]]:
         """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, with the tasks they are for."""
@@ -143,13 +139,36 @@ class PlanningProblem:
         with constant_parameters():
             latents = self.model.rollout(self.context[task], self.past_actions[task], rows)
         self._require_shape(latents, *rows.shape[:2])
+        return self._evaluate(latents, rows, task), latents
+
+    def _cost_and_gradient(self, rows: Tensor, task: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Cost ``(R,)`` of the rows of a chunk, and its gradient ``(R, H, A)``."""
+        latents, pullback = self._rollout_with_pullback(self.context[task], self.past_actions[task], rows)
+        with torch.enable_grad():
+            leaves = latents.requires_grad_(), rows.detach().requires_grad_()
+            cost = self._evaluate(*leaves, task)
+        of_latents, of_rows = torch.autograd.grad(cost, leaves, torch.ones_like(cost), allow_unused=True)
+        gradient = torch.zeros_like(rows) if of_rows is None else of_rows  # what the objective says of actions
+        return cost.detach(), gradient if of_latents is None else gradient + pullback(of_latents)
+
+    def _rollout_with_pullback(self, context: Tensor, past_actions: Tensor, rows: Tensor) -> tuple[Tensor, Pullback]:
+        if isinstance(self.model, WorldModel):
+            latents, pullback = self.model.rollout_with_pullback(context, past_actions, rows)
+        else:
+            latents, pullback = pullback_by_autograd(
+                lambda given: self.model.rollout(context, past_actions, given), rows
+            )
+        self._require_shape(latents, *rows.shape[:2])
+        return latents, pullback
+
+    def _evaluate(self, latents: Tensor, rows: Tensor, task: slice | Tensor) -> Tensor:
         cost = self.objective(self.model.achieved_goal(latents), self.goal[task], rows)
         if cost.shape != rows.shape[:1]:
             raise ValueError(
                 f"the objective {type(self.objective).__name__} must return one cost per row, of shape "
                 f"{tuple(rows.shape[:1])}, got {tuple(cost.shape)}; it must not average over rows"
             )
-        return cost, latents
+        return cost
 
     def _require_shape(self, latents: Tensor, rows: int, horizon: int) -> None:
         expected = (rows, horizon, *self.context.shape[2:])
