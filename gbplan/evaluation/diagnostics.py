@@ -12,9 +12,14 @@ from torch import Tensor
 from gbplan.data import Trajectories
 from gbplan.evaluation.gradient_alignment import HORIZONS, gradient_alignment
 from gbplan.evaluation.input_smoothness import input_smoothness
+from gbplan.evaluation.landscape import Landscape
+from gbplan.evaluation.landscape_agreement import landscape_agreement
 from gbplan.evaluation.tasks import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.policies import PlannerPolicy
+
+LANDSCAPES = 8  # tasks whose planning losses are compared with the true ones on a plane of plans
 
 
 @dataclass(frozen=True)
@@ -23,22 +28,26 @@ class Diagnostics:
 
     Attributes:
         metrics: ``gradient_alignment`` (``tasks``, and per horizon ``cosine`` and ``excluded``, see
-            ``GradientAlignment.summary``) and ``input_smoothness`` (for ``planned`` and ``expert``, see
-            ``InputSmoothness.summary``).
+            ``GradientAlignment.summary``), ``input_smoothness`` (for ``planned`` and ``expert``, see
+            ``InputSmoothness.summary``) and ``landscape`` (``tasks``, and ``rank_correlation``, see
+            ``landscape_agreement``).
         cosine: the cosine of each task by horizon, ``(n,)``; NaN where there is none.
+        landscape: the losses around the first task's plan, of ``model`` and ``truth``.
     """
 
     metrics: dict[str, Any]
     cosine: dict[int, NDArray[np.float64]]
+    landscape: Landscape
 
 
 def diagnose(
-    world_model: WorldModel,
+    policy: PlannerPolicy,
     truth: WorldModel | gym.vector.VectorEnv,
     tasks: Tasks,
     plans: NDArray[np.floating],
     executed: Trajectories,
     expert: Trajectories | None,
+    bounds: tuple[NDArray, NDArray],
     count: int,
 ) -> Diagnostics:
     """Measure gradients on the first plans, and smoothness on the states imagined along them and on the expert's.
@@ -46,7 +55,7 @@ def diagnose(
     Tasks are independent draws, so the first ones stand for all.
 
     Args:
-        world_model: the model that was planned through.
+        policy: has the model that was planned through.
         truth: the true dynamics, see ``gradient_alignment``. In an environment the finite differences take no more
             steps than the executed trajectories, but for one task at least: of slow environments fewer tasks are
             measured.
@@ -54,11 +63,13 @@ def diagnose(
         plans: the actions planned at the start, ``(N, H, A)``.
         executed: the episodes that came of them; their first frames are what the plans were made from.
         expert: the expert's episodes of these tasks; None: there is no expert.
+        bounds: lowest and highest actions, ``(A,)`` each.
         count: n, the most tasks to measure, >= 1.
 
     Returns:
         The measurements.
     """
+    world_model = policy.world_model
     count = min(count, len(tasks))
     horizons = [horizon for horizon in HORIZONS if horizon <= plans.shape[1]]
     compared = count
@@ -71,6 +82,7 @@ def diagnose(
         world_model, truth, tasks.select(first), plans[:compared], horizons, observations=seen
     )
 
+    landscapes = landscape_agreement(policy, truth, tasks, plans, expert, bounds, min(count, LANDSCAPES))
     points = {"planned": _imagined(world_model, executed, plans, count)}
     if expert is not None:
         points["expert"] = _visited(world_model, expert.select(np.arange(count)))
@@ -78,8 +90,10 @@ def diagnose(
         metrics={
             "gradient_alignment": {"tasks": compared, **alignment.summary()},
             "input_smoothness": {name: input_smoothness(world_model, *at).summary() for name, at in points.items()},
+            "landscape": {"tasks": len(landscapes.losses), "rank_correlation": landscapes.rank_correlation},
         },
         cosine=alignment.cosine,
+        landscape=landscapes.losses[0],
     )
 
 

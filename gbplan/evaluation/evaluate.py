@@ -14,12 +14,14 @@ from gbplan.data import Trajectories, rollout
 from gbplan.envs import Policy, env_attribute
 from gbplan.envs.world import World
 from gbplan.evaluation.diagnostics import diagnose
+from gbplan.evaluation.landscape import Landscape
 from gbplan.evaluation.metrics import SPL, SuccessRate
 from gbplan.evaluation.model_error import model_error
 from gbplan.evaluation.replay import batches
 from gbplan.evaluation.tasks import Tasks
 from gbplan.networks import PerfectDoorWallModel, WorldModel
 from gbplan.policies import ExpertPolicy, PlannerPolicy
+from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort
 
 THRESHOLDS = (0.1, 0.25, 0.5, 1.0)
@@ -35,12 +37,14 @@ class EvaluationResult:
         trajectories: the executed episodes, in the tasks' order.
         imagined: what the model predicted for the first plan of each task, in goal space, ``(N, H, *G)``; None for
             policies that do not plan.
+        landscape: planning losses of model and truth around the first task's plan; None if not measured.
     """
 
     metrics: dict[str, Any]
     records: dict[str, NDArray]
     trajectories: Trajectories
     imagined: NDArray | None
+    landscape: Landscape | None = None
 
     def summary(self) -> str:
         """One line: success with interval, belief, distance, and time per plan."""
@@ -139,12 +143,20 @@ def evaluate(
     believed = np.concatenate(imagined) if imagined else None
     records = _records(trajectories, tasks, envs, thresholds, believed)
     expert = None if world_model is None else _expert_trajectories(tasks, envs)
-    diagnostics: dict[str, Any] = {"gradient_alignment": None, "input_smoothness": None}
-    if diagnostic_tasks and world_model is not None and plans:
+    diagnostics: dict[str, Any] = dict.fromkeys(("gradient_alignment", "input_smoothness", "landscape"))
+    around_plan = None
+    if diagnostic_tasks and planner_policy is not None and plans:
         found = diagnose(
-            world_model, _truth(envs), tasks, np.concatenate(plans), trajectories, expert, diagnostic_tasks
+            planner_policy,
+            _truth(envs),
+            tasks,
+            np.concatenate(plans),
+            trajectories,
+            expert,
+            action_bounds(envs),
+            diagnostic_tasks,
         )
-        diagnostics = found.metrics
+        diagnostics, around_plan = found.metrics, found.landscape
         for horizon, cosine in found.cosine.items():
             records[f"cosine@{horizon}"] = np.pad(cosine, (0, len(tasks) - len(cosine)), constant_values=np.nan)
     return EvaluationResult(
@@ -158,6 +170,7 @@ def evaluate(
         records=records,
         trajectories=trajectories,
         imagined=believed,
+        landscape=around_plan,
     )
 
 

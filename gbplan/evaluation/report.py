@@ -97,11 +97,13 @@ NOTES = (
     "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
     "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
     "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
-    "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert.",
+    "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert;",
+    "  landscape: rank correlation of the model's planning loss with the true one, on planes through the expert's",
+    "  actions and two plans of the model / number of planes.",
     "",
 )
 
-DIAGNOSTICS = ("cosine@", "gain ")  # columns that would make the table too wide to read
+DIAGNOSTICS = ("cosine@", "gain ", "landscape")  # columns that would make the table too wide to read
 
 
 def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
@@ -147,6 +149,9 @@ def _diagnostics(metrics: dict[str, Any]) -> dict[str, str]:
     for where, units in (metrics.get("input_smoothness") or {}).items():
         gain = units["environment"]
         row[f"gain {where}"] = " / ".join(_number(gain[statistic], 2) or "-" for statistic in ("mean", "p95", "max"))
+    if metrics.get("landscape"):
+        agreement = metrics["landscape"]
+        row["landscape"] = f"{_number(agreement['rank_correlation'], 2) or '-'} / {agreement['tasks']}"
     return row
 
 

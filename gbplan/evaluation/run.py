@@ -20,6 +20,7 @@ from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weight
 from gbplan.networks import PerfectDoorWallModel, WorldModel
 from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import Planner
+from gbplan.plots import plot_landscape
 from gbplan.policies import PlannerPolicy
 
 
@@ -166,6 +167,9 @@ def run_evaluation(
         success = result.records[f"first_hit@{thresholds[0]:g}"] >= 0
         figure = paths_figure(result.trajectories, result.imagined, tasks.goals, success, walls, thresholds[0])
         logger.experiment.add_figure(f"{kind}/paths", figure)
+        if result.landscape is not None:
+            around = result.landscape
+            logger.experiment.add_figure(f"{kind}/landscape", plot_landscape(around.alpha, around.beta, around.loss))
     logger.finalize("success")
     summary = {
         "name": label,

@@ -45,13 +45,13 @@ def test_csv_has_one_row_per_task(evaluated):
     assert float(rows[0]["start_distance"]) > 1.0
 
 
-def test_tensorboard_shows_scalars_and_a_figure_of_paths(evaluated):
+def test_tensorboard_shows_scalars_and_figures_of_paths_and_of_the_planning_loss(evaluated):
     events = EventAccumulator(str(evaluated / "base")).Reload()
     tags = events.Tags()
     assert {"detour/success/0.1/rate", "detour/believed_success/rate", "detour/final_distance/mean"} <= set(
         tags["scalars"]
     )
-    assert tags["images"] == ["detour/paths"]
+    assert tags["images"] == ["detour/paths", "detour/landscape"]
 
 
 def test_metrics_of_a_model_that_diverges_are_null_not_lost(tmp_path):
