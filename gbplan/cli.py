@@ -119,12 +119,14 @@ class GBPlanCLI(LightningCLI):
         if config["logger"] is None and not config["fast_dev_run"]:
             kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
         callbacks = [*(config["callbacks"] or [])]
-        if config["enable_checkpointing"] is not False:
-            callbacks.append(LastCheckpoint(root))
         if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
             callbacks.append(RemoveOldRun(root))
         kwargs["callbacks"] = callbacks
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if config["enable_checkpointing"] is not False:
+            # Behind the checkpoint of the best epoch, whose state it saves: a resumed run must know the best so far.
+            trainer.callbacks.append(LastCheckpoint(root))
+        return trainer
 
     def before_fit(self) -> None:
         """Refuse to write over a run, or into a folder that cannot be written, before anything is computed."""
@@ -165,9 +167,17 @@ class GBPlanCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Say where the results are."""
-        root = Path(self.config["fit"]["trainer"]["default_root_dir"])
+        config = self.config["fit"]
+        root = Path(config["trainer"]["default_root_dir"])
+        monitor = config["checkpoint"]["monitor"]
+        keeps = not config["trainer"]["fast_dev_run"] and config["trainer"]["enable_checkpointing"] is not False
+        if keeps and monitor and monitor not in self.trainer.callback_metrics and not (root / "best.ckpt").exists():
+            raise ValueError(
+                f"no best model was kept, since nothing logged checkpoint.monitor = {monitor}; logged were "
+                f"{', '.join(sorted(self.trainer.callback_metrics))}. The last model is {root / 'last.ckpt'}"
+            )
         models = [name for name in ("best.ckpt", "last.ckpt") if (root / name).exists()]
-        if models and not self.config["fit"]["trainer"]["fast_dev_run"]:
+        if models and not config["trainer"]["fast_dev_run"]:
             print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
 
 

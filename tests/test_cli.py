@@ -181,6 +181,24 @@ def test_last_checkpoint_is_of_the_last_epoch_even_if_the_model_got_worse(fit, t
     assert epochs == {"best": 0, "last": 2}
 
 
+def test_best_model_of_an_interrupted_run_is_that_of_the_whole_one(fit, tmp_path):
+    # Each epoch is worse than the one before, so the best is the first, which a resumed run has to know of.
+    worse = ("--model.scheduler=null", "--model.optimizer=torch.optim.SGD", "--model.optimizer.init_args.maximize=true")
+    first = fit(tmp_path / "run", *worse, epochs=1)
+    best = (first / "best.ckpt").read_bytes()
+    fit(first, *worse, f"--ckpt_path={first / 'last.ckpt'}", epochs=2)
+    assert (first / "best.ckpt").read_bytes() == best
+    assert torch.load(first / "last.ckpt", weights_only=True)["epoch"] == 1
+
+
+def test_monitor_that_nothing_logs_is_named_when_no_best_model_was_kept(fit, tmp_path):
+    # Lightning notices by itself only where a validation has run.
+    typo = ("--checkpoint.monitor=val/sucess", "--checkpoint.save_on_train_epoch_end=true")
+    with pytest.raises(ValueError, match=r"checkpoint.monitor = val/sucess; logged were .*train/loss"):
+        fit(tmp_path / "run", *typo, "--trainer.check_val_every_n_epoch=5", epochs=1)
+    assert (tmp_path / "run" / "last.ckpt").exists()
+
+
 def test_overwrite_is_a_flag(capsys, tmp_path):
     collect = ("collect", "--config=configs/door_wall/collect.yaml", f"--root={tmp_path}", "--episodes=2")
     main([*collect])

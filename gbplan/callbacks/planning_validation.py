@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning as L
 
+from gbplan.callbacks.configuration import differences, plain
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
 from gbplan.callbacks.requirements import require_time_limit, require_world_model
 from gbplan.evaluation import probe_tasks, sample_tasks
@@ -86,6 +87,8 @@ class PlanningValidation(L.Callback):
         self.threshold = threshold
         self.error_horizon = error_horizon
         self.seed = seed
+        self._configuration = plain(self)
+        self._restored: dict[str, Any] | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Draw the tasks, and refuse, before anything is computed, what could not work.
@@ -102,6 +105,28 @@ class PlanningValidation(L.Callback):
         self._tasks = sample_tasks(
             self.env_id, self.kind, self.count, self.task_seed, "validation", self.env_kwargs, self.threshold
         )
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuse to compare with a best model that was found in another way.
+
+        Raises:
+            ValueError: the run that is resumed was begun with other tasks or another planner; says what has changed.
+        """
+        changed = [] if self._restored is None else differences(self._restored, self._configuration)
+        if changed:
+            raise ValueError(
+                f"this run was begun with another PlanningValidation ({'; '.join(changed)}), so its best model would "
+                "be compared with others by another measure; restore the old values, or begin a new run from its "
+                "weights with model.init_from"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how models are judged."""
+        return {"configuration": self._configuration}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember how the models of a resumed run were judged."""
+        self._restored = state_dict["configuration"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Plan, execute and log, if it is time."""

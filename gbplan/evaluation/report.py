@@ -48,7 +48,7 @@ def report(
             raise ValueError(f"no result has tasks of kind {' or '.join(absent)}; there are {', '.join(sorted(there))}")
         for result in chosen:
             result["tasks"] = {kind: result["tasks"][kind] for kind in kinds if kind in result["tasks"]}
-    table = results_table(over_training_seeds(chosen), columns)
+    table = results_table(chosen, columns)
     print(table)
     if output is not None:
         require_writable_folder(Path(output).parent)
@@ -58,11 +58,12 @@ def report(
 
 def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
     """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
-    kinds = list(dict.fromkeys(kind for result in results for kind in result["tasks"]))
+    rows_of = over_training_seeds(results)
+    kinds = list(dict.fromkeys(kind for result in rows_of for kind in result["tasks"]))
     cells = [
         _cells(result["name"], kind, result["tasks"][kind])
         for kind in kinds
-        for result in results
+        for result in rows_of
         if kind in result["tasks"]
     ]
     header = list(dict.fromkeys(column for row in cells for column in row))
@@ -98,6 +99,7 @@ NOTES = (
     "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
     "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
     "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert;",
+    "  each model's cosine and planned gain are those at its own plans;",
     "  landscape: rank correlation of the model's planning loss with the true one, on planes through the expert's",
     "  actions and two plans of the model / number of planes.",
     "",
@@ -110,11 +112,13 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
     """Make one row, column by column; what does not apply is left out."""
     first, *others = metrics["success"]
     success = metrics["success"][first]
+    rate, low, high = (_percent(success[key]) for key in ("rate", "low", "high"))
     row = {
         "result": name,
         "tasks": kind,
-        f"success@{first} %": f"{_percent(success['rate'])} [{_percent(success['low'])}, {_percent(success['high'])}] "
-        f"/ {metrics['count']}" + (f" x {metrics['models']}" if "models" in metrics else ""),
+        f"success@{first} %": f"{rate} ({low} to {high}) / {metrics['models']} x {metrics['count']}"
+        if "models" in metrics
+        else f"{rate} [{low}, {high}] / {metrics['count']}",
         "believed %": _percent(metrics["believed_success"]["rate"]) if metrics["believed_success"] else "",
     }
     row |= {f"@{other} %": _percent(metrics["success"][other]["rate"]) for other in others}

@@ -67,6 +67,13 @@ def test_training_is_the_same_without_it(validation, door_wall_fit, tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_resuming_with_other_tasks_is_refused(validation, two_states_fit):
+    callback = validation(count=5)
+    callback.load_state_dict(validation().state_dict())
+    with pytest.raises(ValueError, match=r"another PlanningValidation \(count: 4, now 5\)"):
+        two_states_fit(callback, epochs=1)
+
+
 def test_tasks_are_of_the_validation_seeds(validation, two_states_fit):
     callback = validation()
     two_states_fit(callback, epochs=1)

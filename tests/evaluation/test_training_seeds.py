@@ -59,5 +59,7 @@ def test_model_evaluated_twice_is_not_two_seeds():
 
 
 def test_table_shows_mean_range_and_gap():
-    table = results_table(over_training_seeds([result("a", 0.9), result("b", 0.8)]), ["success", "gap"])
-    assert "| 85.0 [80.0, 90.0] / 512 x 2 | 0.1700 |" in table
+    results = [result("a", 0.9), result("b", 0.8) | {"provenance": {"commit": "def+", "machine": "two cores"}}]
+    table = results_table(results, ["success", "gap"])
+    assert "Commit abc, def+; two cores." in table
+    assert "| 85.0 (80.0 to 90.0) / 2 x 512 | 0.1700 |" in table
