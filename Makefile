@@ -47,17 +47,20 @@ HELD_OUT := $(RUNS)/evaluate
 # Where the runs of a training seed lie: those of seed 0 where the configurations say.
 folder = $(RUNS)$(if $(filter-out 0,$(1)),/seed$(1))
 
-# A training of a method with a seed, after others: its name, seed, what it needs, and more arguments.
-# An interrupted training goes on from its last checkpoint; a finished one, made from older data, is replaced.
+# A training of a method with a seed: its name, seed, what it is made from, and more arguments.
+# An interrupted training goes on from its last checkpoint, unless that is older than what it is made from.
 define training
-$(call folder,$(2))/$(1)/.done: $(3) | $(INSTALLED)
+$(call folder,$(2))/$(1)/.done: configs/door_wall/$(1).yaml $(3) | $(INSTALLED)
+	rm -f $$@
+	if test -e $$(@D)/last.ckpt && test -z "$$$$(find $$^ -newer $$(@D)/last.ckpt)"; \
+		then how="--ckpt_path $$(@D)/last.ckpt"; else how=--overwrite; fi; \
 	$(GBPLAN) fit --config configs/door_wall/$(1).yaml --seed_everything $(2) --data.seed $(2) \
-		--trainer.default_root_dir $$(@D) $(4) \
-		$$(if $$(wildcard $$@),--overwrite,$$(addprefix --ckpt_path ,$$(wildcard $$(@D)/last.ckpt)))
+		--trainer.default_root_dir $$(@D) $(4) $$$$how
 	touch $$@
 endef
 
-# The trainings of a seed. A round's tasks are those of the callback's seed; the expert's are those of seed 0.
+# The trainings of a seed, which decides first weights, split and order of the data, and the tasks of rounds; the expert's
+# data and the noise of attacks and planners are the same for all seeds.
 define trainings
 $(eval BASE := $(call folder,$(1))/base)
 $(eval FROM_BASE := --model.init_args.init_from $(BASE)/best.ckpt)
@@ -70,11 +73,12 @@ $(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUN
 endef
 $(foreach seed,$(SEEDS),$(call trainings,$(seed)))
 
-# One evaluation per line: its place in the table, its name, what it evaluates, and what that needs.
+# One evaluation per line: its place in the table, its name, what it evaluates, and what that needs. It is made again
+# when a configuration it names has changed.
 RESULTS :=
 define evaluation
 RESULTS += $(HELD_OUT)/$(1)-$(2)$(5)/result.json
-$(HELD_OUT)/$(1)-$(2)$(5)/result.json: $(4) | $(INSTALLED)
+$(HELD_OUT)/$(1)-$(2)$(5)/result.json: configs/door_wall/evaluate.yaml $(filter %.yaml,$(3)) $(4) | $(INSTALLED)
 	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --overwrite --output $$(@D) --name $(2) $(3)
 endef
 
@@ -91,6 +95,8 @@ $(eval $(call evaluation,02,constant-action,--policy ConstantPolicy --policy.act
 $(eval $(call evaluation,03,random,--policy RandomPolicy))
 $(eval $(call evaluation,10,perfect-gradient-open,$(PERFECT) $(GRADIENT_OPEN)))
 $(eval $(call evaluation,11,perfect-gradient-mpc,$(PERFECT) $(GRADIENT_MPC)))
+$(eval $(call evaluation,12,perfect-cem-open,$(PERFECT) $(CEM_OPEN)))
+$(eval $(call evaluation,13,perfect-cem-mpc,$(PERFECT) $(CEM_MPC)))
 
 # The evaluations of a method's model: method, seed, and its place in the table.
 define evaluations
