@@ -77,10 +77,10 @@ def run(cell: Cell, runs: Path, count: int) -> None:
         "random-walk": ["door-wall/random-walk-v0"],
         "online": [f"door-wall/online-seed{cell.seed}-v0"],
     }[cell.dataset]
-    if (folder / "result.json").exists():
-        return
     attack, arguments = ATTACKS[cell.attack] if cell.attack else ("NoAttack", {})
     start = trainings / ("online" if cell.dataset == "online" else "base") / "best.ckpt"
+    if is_done(folder / "result.json", start, count):
+        return
     fit = ["fit", "--config", "configs/door_wall/adversarial.yaml", "--overwrite"]
     fit += ["--seed_everything", str(cell.seed), "--data.seed", str(cell.seed)]
     fit += ["--trainer.default_root_dir", str(folder), "--trainer.enable_progress_bar", "false"]
@@ -97,6 +97,13 @@ def run(cell: Cell, runs: Path, count: int) -> None:
     with (folder / "log.txt").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         gbplan(fit)
         gbplan(judge)
+
+
+def is_done(result: Path, start: Path, count: int) -> bool:
+    """Whether a result is there, of so many tasks, and not older than the checkpoint the training starts from."""
+    if not result.exists() or result.stat().st_mtime < start.stat().st_mtime:
+        return False
+    return json.loads(result.read_text())["tasks"]["detour"]["count"] == count
 
 
 def successes(runs: Path, cell: Cell, seeds: list[int]) -> list[float]:
@@ -156,12 +163,15 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         for _ in tqdm(pool.map(work, todo), total=len(todo), unit="model"):
             pass
-    found = json.loads((arguments.runs / "attack_sweep" / f"{todo[0].name}-seed{todo[0].seed}/result.json").read_text())
-    provenance = found["provenance"]
+    found = [arguments.runs / "attack_sweep" / f"{cell.name}-seed{cell.seed}" / "result.json" for cell in todo]
+    provenance = [json.loads(path.read_text())["provenance"] for path in found]
+    commits, machines, torches = (
+        ", ".join(sorted({str(each[key]) for each in provenance})) for key in ("commit", "machine", "torch")
+    )
     text = f"""# Attacks, their radius, and noise
 
-Command: `python benchmarks/attack_sweep.py`, commit {provenance["commit"]}, {provenance["machine"]}, \
-torch {provenance["torch"]}, Python {platform.python_version()}.
+Command: `python benchmarks/attack_sweep.py`, commit {commits}, {machines}, torch {torches}, \
+Python {platform.python_version()}.
 
 Success of gradient MPC in % of {arguments.count} detour tasks of the validation seeds, threshold 0.1: mean over \
 training seeds {", ".join(map(str, arguments.seeds))} [lowest, highest]. The radius is that of the latent in standard \
