@@ -126,7 +126,10 @@ class AdversarialWorldModelModule(WorldModelModule):
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         super()._check_data(datamodule)
         if self.action_factor > 0 and datamodule.action_space.dtype.kind != "f":
-            raise TypeError(_INTEGER_ACTIONS.format(datamodule.action_space.dtype))
+            raise TypeError(
+                f"actions of type {datamodule.action_space.dtype} cannot be attacked: there is no small step among "
+                "integers; set action_factor to 0 to perturb the latents only"
+            )
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's means."""
@@ -177,19 +180,17 @@ class AdversarialWorldModelModule(WorldModelModule):
         """Factor times the standard deviation of ``values`` ``(B, K, ...)`` over samples and steps."""
         if factor == 0:
             return torch.zeros(values.shape[2:], device=values.device)
-        if not values.is_floating_point():
-            raise TypeError(_INTEGER_ACTIONS.format(values.dtype))  # joined to the latents they would become floats
         std = values.flatten(0, 1).std(0, correction=0)
         if self.radii == "fixed":
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                # The processes' first batches differ, their radii must not; nor must one raise and the others wait.
+                torch.distributed.all_reduce(std)
+                std /= torch.distributed.get_world_size()
             if not std.any():
                 raise ValueError(
                     f"the {name} of the first batch of {len(values)} are all alike, so their radius would be zero for "
                     "the whole run; use larger batches in random order, or radii: adaptive"
                 )
-            if torch.distributed.is_available() and torch.distributed.is_initialized():
-                # The processes' first batches differ, their radii must not.
-                torch.distributed.all_reduce(std)
-                std /= torch.distributed.get_world_size()
         return factor * std
 
     def _attacked(
@@ -213,12 +214,6 @@ class AdversarialWorldModelModule(WorldModelModule):
             )
         latent_move, action_move = split(point - x)
         return latents + latent_move, actions + action_move
-
-
-_INTEGER_ACTIONS = (
-    "actions of type {} cannot be attacked: there is no small step among integers; set action_factor to 0 to perturb "
-    "the latents only"
-)
 
 
 def _join(latents: Tensor, actions: Tensor) -> Tensor:

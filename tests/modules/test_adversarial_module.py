@@ -1,6 +1,11 @@
 import lightning as L
+import minari
+import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Dict
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gbplan.attacks import FGSM, PGD, NoAttack, RandomNoise
@@ -90,6 +95,24 @@ def test_first_batch_without_any_spread_is_refused():
     doubling_module(radii="adaptive").training_loss(batch, 0)
 
 
+def of_two_processes(monkeypatch, others_std):
+    """Pretend to be one of two processes, the other of which has this standard deviation."""
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda std: std.add_(others_std))
+
+
+def test_a_process_whose_first_batch_has_no_spread_takes_part_in_the_radii_of_all(monkeypatch):
+    alike = batch_of([[[1.0], [2.0]]], [[[1.0]]])
+    of_two_processes(monkeypatch, others_std=0.5)
+    module = doubling_module(latent_factor=0.1, action_factor=0.2)
+    module.training_loss(alike, 0)
+    assert radii_of(module) == pytest.approx((0.025, 0.05))
+    of_two_processes(monkeypatch, others_std=0.0)
+    with pytest.raises(ValueError, match="are all alike"):
+        doubling_module().training_loss(alike, 0)
+
+
 def test_clean_fraction_of_the_samples_is_left_alone_and_the_gain_is_that_of_the_others():
     # latents 1, 3, 1, 3: standard deviation 1; every prediction is 1 too high, and the attack adds 2 * 0.1 to it
     batch = batch_of([[[1.0], [1.0]], [[3.0], [5.0]]] * 2, [[[0.0]]] * 4)
@@ -113,13 +136,6 @@ def test_attack_leaves_no_gradient_on_the_model():
     module = doubling_module()
     module.training_loss(BATCH, 0)
     assert all(parameter.grad is None for parameter in module.parameters())
-
-
-def test_attack_on_integer_actions_is_refused():
-    batch = batch_of([[[1.0], [2.0], [10.0]]], [[[1], [0]]])
-    with pytest.raises(TypeError, match=r"torch.int64 cannot be attacked: .* set action_factor to 0"):
-        doubling_module(action_factor=0.1, radii="adaptive").training_loss(batch, 0)
-    doubling_module(action_factor=0.0).training_loss(batch, 0)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +201,7 @@ def train(dataset_root, tmp_path_factory):
     start = make_world_model().state_dict()
     folder = tmp_path_factory.mktemp("python")
 
-    def train(module):
+    def train(module, data=data):
         module.world_model.load_state_dict(start)
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         trainer = L.Trainer(default_root_dir=folder, max_epochs=1, enable_checkpointing=False, **quiet)
@@ -195,6 +211,34 @@ def train(dataset_root, tmp_path_factory):
 
     train.checkpoint = folder / "python.ckpt"
     return train
+
+
+@pytest.fixture
+def integer_actions(tmp_path):
+    """Data whose actions are whole numbers."""
+    plane = Box(-10, 10, (2,), np.float64)
+    space = Dict(observation=plane, achieved_goal=plane, desired_goal=plane)
+    (tmp_path / "grid-v0").mkdir()
+    storage = MinariStorage.new(tmp_path / "grid-v0/data", space, Box(-1, 1, (2,), np.int64), data_format="hdf5")
+    storage.update_metadata({"dataset_id": "grid-v0", "minari_version": minari.__version__})
+    episode = {
+        "observations": {key: np.arange(6.0).reshape(3, 2) for key in space},
+        "actions": np.array([[1, 0], [0, 1]]),
+        "rewards": np.zeros(2),
+        "terminations": np.zeros(2, np.bool_),
+        "truncations": np.array([False, True]),
+    }
+    storage.update_episodes([EpisodeBuffer(**episode) for _ in range(4)])
+    return TrajectoryDataModule(["grid-v0"], str(tmp_path), validation_steps=1, validation_fraction=0.25)
+
+
+def test_attack_on_integer_actions_is_refused_before_training(integer_actions, train):
+    module = AdversarialWorldModelModule(make_world_model(), FGSM(), validation_horizons=[1])
+    with pytest.raises(TypeError, match=r"actions of type int64 cannot be attacked: .* set action_factor to 0"):
+        train(module, integer_actions)
+    latents_only = AdversarialWorldModelModule(make_world_model(), FGSM(), action_factor=0.0, validation_horizons=[1])
+    train(latents_only, integer_actions)
+    assert latents_only.action_radius.tolist() == [0.0, 0.0]
 
 
 def test_no_attack_and_radius_zero_train_like_the_base_module_bit_for_bit(train):
