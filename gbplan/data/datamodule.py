@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
+from gbplan.data.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, FrameLayout, WindowDataset, deliver, window_starts
@@ -133,13 +134,16 @@ class TrajectoryDataModule(LightningDataModule):
 
         Raises:
             FileNotFoundError: a dataset is not there.
-            ValueError: a dataset cannot be used, or not together with the others, or has too few or too short episodes.
+            ValueError: a dataset cannot be used, or not together with the others, has too few or too short episodes,
+                or holds tasks that select or judge models.
         """
         if self._layout is not None:
             return
         # Lightning recommends workers; for data in memory they only add copies.
         warnings.filterwarnings("ignore", ".*does not have many workers")
         read = [read_dataset(dataset_id, self.root, infos=False) for dataset_id in self.dataset_ids]
+        for _, info in read:
+            _require_training_tasks(info)
         first, info = read[0]
         for trajectories, other in read[1:]:
             _require_alike(first, info, trajectories, other)
@@ -334,6 +338,18 @@ def _shares(total: int, weights: list[float]) -> list[int]:
     """Divide ``total`` by weight into whole numbers that add up to it."""
     ends = [round(total * part / sum(weights)) for part in np.cumsum(weights)]
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _require_training_tasks(info: DatasetInfo) -> None:
+    """Raise a ValueError if episodes have seeds of tasks that select or judge models; unrecorded seeds may be any."""
+    for seeds, use in ((VALIDATION_SEEDS, "choose models in training"), (HELD_OUT_SEEDS, "judge trained models")):
+        count = sum(seed is not None and seeds.start <= seed < seeds.stop for seed in info.seeds)
+        if count:
+            raise ValueError(
+                f"{count} of the {len(info.seeds)} episodes of the dataset {info.dataset_id} have seeds in "
+                f"{seeds.start}..{seeds.stop - 1}, whose tasks {use}; collect them again with seeds below "
+                f"{TRAINING_SEEDS.stop}, as `gbplan collect` does"
+            )
 
 
 def _require_alike(first: Trajectories, info: DatasetInfo, second: Trajectories, other: DatasetInfo) -> None:

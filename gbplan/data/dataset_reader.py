@@ -29,6 +29,7 @@ class DatasetInfo:
         observation_space: of one environment, a Dict.
         action_space: of one environment, a Box of shape ``(A,)``.
         metadata: all its metadata, as stored.
+        seeds: environment seed of each episode; None where it was not recorded.
     """
 
     dataset_id: str
@@ -36,6 +37,7 @@ class DatasetInfo:
     observation_space: Dict
     action_space: Box
     metadata: dict[str, Any]
+    seeds: list[int | None]
 
 
 def read_dataset(
@@ -79,10 +81,11 @@ def read_dataset(
     read = _read_arrays if plain else _read_through_minari
     try:
         trajectories = _lay(list(read(dataset, list(observation_space), infos)))
+        seeds = [stored.get("seed") for stored in dataset.storage.get_episode_metadata(dataset.episode_indices)]
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(dataset_id, folder, error) from None
     trajectories.require_finite(f"the dataset {dataset_id}")
-    return trajectories, DatasetInfo(dataset_id, dataset.env_spec, observation_space, action_space, metadata)
+    return trajectories, DatasetInfo(dataset_id, dataset.env_spec, observation_space, action_space, metadata, seeds)
 
 
 def _unreadable(dataset_id: str, folder: Path, error: Exception) -> ValueError:

@@ -417,6 +417,25 @@ def test_datasets_that_do_not_go_together_are_refused(module, stored, ladder, tm
         module(["toy-v0", "walls-v0"])
 
 
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ([2**30 - 1, 2**30, 2**30 + 2**29 - 1, 5], r"2 of the 4 episodes of the dataset toy-v0 .* choose models"),
+        ([2**31 - 1, 0, 1, 2], r"1 of the 4 episodes of the dataset toy-v0 .* judge .* seeds below 1073741824, as"),
+    ],
+)
+def test_tasks_that_select_or_judge_models_do_not_train_one(module, ladder, spec, tmp_path, seeds, message):
+    write_dataset(ladder(3, 3, 3, 3), "toy-v0", spec, seeds=seeds, root=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        module()
+
+
+def test_seeds_of_training_beyond_all_ranges_or_unknown_do_train(module, ladder, spec, tmp_path):
+    write_dataset(ladder(3, 3, 3), "toy-v0", spec, seeds=[0, 2**30 - 1, 2**31], root=tmp_path)
+    write_dataset(ladder(3, 3, 3), "unknown-v0", spec, root=tmp_path)
+    assert len(first_frames(module(["toy-v0", "unknown-v0"]).train_dataloader())) == 12
+
+
 def test_errors_of_the_reader_reach_the_user(module):
     with pytest.raises(FileNotFoundError, match="there is no dataset toy-v0"):
         module()

@@ -73,6 +73,7 @@ def test_reading_gives_back_what_was_written(tmp_path, ladder, spec):
     assert folder == tmp_path / "toys" / "toy-v0"
     assert info.env_spec.id == "Drift-v0"
     assert info.metadata["policy"] == "none"
+    assert info.seeds == [5, 6, 7]
     assert info.action_space == Box(-1, 1, (2,), np.float32)
     assert read_dataset("toys/toy-v0", tmp_path, infos=False)[0].infos == {}
 
@@ -108,6 +109,7 @@ def test_other_peoples_datasets_are_read_as_float32_with_the_infos_that_fit(tmp_
     assert trajectories.terminated.tolist() == [False]
     assert list(trajectories.infos) == ["speed"]
     assert info.env_spec is None
+    assert info.seeds == [None]
 
 
 def test_compressed_images_are_read_through_minari(tmp_path):
