@@ -1,0 +1,185 @@
+"""``make reproduce``: what it makes, makes again and goes on with, told by a stand-in for ``gbplan``."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+# Writes down how it was called and makes the files that the real one would; dies in the training of $DIES.
+GBPLAN = """#!/bin/sh
+echo "$*" >> calls
+stage=$1 config=$3
+while test $# -gt 0; do
+    case $1 in --trainer.default_root_dir | --output) out=$2 ;; esac
+    shift
+done
+case $stage in
+    collect) out=runs/datasets/door-wall/expert-v0/data made=main_data.hdf5 ;;
+    fit) made="last.ckpt best.ckpt" ;;
+    evaluate) made=result.json ;;
+    report) exit ;;
+esac
+mkdir -p "$out" && cd "$out" && touch $made
+test "$stage" != fit || test "$config" != "configs/door_wall/$DIES.yaml"
+"""
+METHODS = ["base", "finetune", "noise", "adversarial", "pgd", "online", "online_noise", "online_adversarial"]
+
+
+class Checkout:
+    """A copy of what ``make reproduce`` reads, in which it seems to be installed."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def make(self, *variables: str, dies: str = "") -> list[str]:
+        """Run ``make reproduce`` and return the calls of ``gbplan``, in order."""
+        # Not what a surrounding make was told.
+        environment = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "MFLAGS"}
+        calls = self.folder / "calls"
+        calls.write_text("")
+        done = subprocess.run(
+            ["make", "reproduce", "VENV=.venv", "SEEDS=0", "FULL=", "JOBS=2", *variables],
+            cwd=self.folder,
+            env=environment | {"DIES": dies},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode == 0) == (not dies), done.stderr
+        return calls.read_text().splitlines()
+
+    def edit(self, path: str) -> None:
+        """Change a file an hour after all that has happened so far."""
+        for file in filter(Path.is_file, self.folder.rglob("*")):
+            stat = file.stat()
+            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns - 3600 * 10**9))
+        (self.folder / path).touch()
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    folder = tmp_path / "fresh"
+    shutil.copytree("configs", folder / "configs")
+    shutil.copy("Makefile", folder)
+    gbplan = folder / ".venv" / "bin" / "gbplan"
+    gbplan.parent.mkdir(parents=True)
+    gbplan.write_text(GBPLAN)
+    gbplan.chmod(0o755)
+    for name in ("pyproject.toml", "constraints.txt", ".venv/.installed"):
+        (folder / name).touch()
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory):
+    """A folder for the checkout in which all is done; made once."""
+    return tmp_path_factory.mktemp("reproduced")
+
+
+@pytest.fixture
+def done(fresh, reproduced, tmp_path):
+    if not any(reproduced.iterdir()):
+        fresh.make()
+        shutil.copytree(fresh.folder, reproduced, dirs_exist_ok=True)
+    return Checkout(Path(shutil.copytree(reproduced, tmp_path / "done")))
+
+
+def trained(calls):
+    """Folders and call of each training."""
+    fits = [call for call in calls if call.startswith("fit ")]
+    return {re.search(r"default_root_dir runs/(\S+)", call)[1]: call for call in fits}
+
+
+def evaluated(calls):
+    """Names of the results."""
+    return [re.search(r"--output runs/evaluate/\d+-(\S+)", call)[1] for call in calls if call.startswith("evaluate ")]
+
+
+def test_from_nothing_all_is_made_once_and_in_order(fresh):
+    calls = fresh.make()
+    assert sum(call.startswith("collect --config configs/door_wall/collect.yaml") for call in calls) == 1
+    fits = trained(calls)
+    assert sorted(fits) == sorted(METHODS)
+    assert next(iter(fits)) == "base"
+    assert calls.index(fits["base"]) > [call.split()[0] for call in calls].index("collect")
+    for method, call in fits.items():
+        assert f"--config configs/door_wall/{method}.yaml --seed_everything 0 --data.seed 0 " in call
+        assert ("--model.init_args.init_from runs/base/best.ckpt" in call) == (method != "base")
+        results = [place for place, other in enumerate(calls) if f"--ckpt_path runs/{method}/best.ckpt" in other]
+        assert len(results) >= 4
+        assert min(results) > calls.index(call)
+    names = evaluated(calls)
+    assert len(names) == len(set(names))
+    assert {"expert", "random", "perfect-gradient-mpc", "base-cem-300x30-mpc"} < set(names)
+    assert calls[-1] == "report runs/evaluate --output runs/results.md"
+
+
+def test_where_all_is_done_only_the_report_is_written(done):
+    assert [call.split()[0] for call in done.make()] == ["report"]
+
+
+def test_interrupted_training_goes_on_from_its_last_checkpoint(fresh):
+    assert "finetune" in trained(fresh.make(dies="finetune"))
+    fits = trained(fresh.make())
+    assert "base" not in fits
+    assert "--ckpt_path runs/finetune/last.ckpt" in fits["finetune"]
+    assert "--overwrite" not in fits["finetune"]
+
+
+def test_interrupted_training_begins_anew_if_what_it_is_made_from_was_made_anew(fresh):
+    fresh.make(dies="finetune")
+    fresh.edit("runs/base/.done")
+    call = trained(fresh.make())["finetune"]
+    assert "--overwrite" in call
+    assert "--ckpt_path" not in call
+
+
+@pytest.mark.parametrize(
+    "path", ["configs/door_wall/base.yaml", "runs/datasets/door-wall/expert-v0/data/main_data.hdf5"]
+)
+def test_base_model_and_all_that_begins_with_it_are_trained_again_where_its_making_has_changed(done, path):
+    done.edit(path)
+    calls = done.make()
+    assert sorted(trained(calls)) == sorted(METHODS)
+    assert all("--overwrite" in call and "--ckpt_path" not in call for call in trained(calls).values())
+    assert not any(call.startswith("collect") for call in calls)
+
+
+def test_retraining_that_is_interrupted_is_not_taken_for_done(done):
+    done.edit("configs/door_wall/pgd.yaml")
+    assert list(trained(done.make(dies="pgd"))) == ["pgd"]
+    calls = done.make()
+    assert "--ckpt_path runs/pgd/last.ckpt" in trained(calls)["pgd"]
+    assert sorted(evaluated(calls)) == [
+        f"pgd-{planner}" for planner in ("cem-mpc", "cem-open", "gradient-mpc", "gradient-open")
+    ]
+
+
+def test_another_seed_trains_its_own_models_on_the_same_data(done):
+    calls = done.make("SEEDS=0 1")
+    fits = trained(calls)
+    assert sorted(fits) == sorted(f"seed1/{method}" for method in METHODS)
+    for run, call in fits.items():
+        assert "--seed_everything 1 --data.seed 1 " in call
+        assert ("init_from runs/seed1/base/best.ckpt" in call) == (run != "seed1/base")
+    assert not any(call.startswith("collect") for call in calls)
+    assert len(evaluated(calls)) == 4 * len(METHODS) + 2
+    assert all(name.endswith("-seed1") for name in evaluated(calls))
+
+
+def test_full_adds_the_fields_cem_for_every_method(done):
+    calls = done.make("FULL=1")
+    assert trained(calls) == {}
+    assert sorted(evaluated(calls)) == sorted(
+        f"{method}-cem-300x30-{how}" for method in METHODS if method != "base" for how in ("open", "mpc")
+    )
+
+
+def test_results_of_a_planner_are_made_again_where_its_configuration_has_changed(done):
+    done.edit("configs/planners/gradient.yaml")
+    calls = done.make()
+    assert trained(calls) == {}
+    assert sorted(evaluated(calls)) == sorted(f"{model}-gradient-mpc" for model in [*METHODS, "perfect"])
