@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-pytestmark = pytest.mark.slow
-
 SCRIPT = Path(__file__).with_name("train_script.py")
 
 
@@ -50,20 +48,23 @@ def assert_same(one, two):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, dataset_root):
     folder = tmp_path_factory.mktemp("whole")
-    finish(start(folder, dataset_root, 3))
+    finish(start(folder, dataset_root, 2))
     return result(folder)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=slow), pytest.param("SIGTERM", marks=slow), "SIGKILL"])
 def test_run_that_is_killed_within_a_round_resumes_bit_for_bit(tmp_path, dataset_root, whole, name):
-    process = start(tmp_path, dataset_root, 3, sleep=5.0)
+    process = start(tmp_path, dataset_root, 2, sleep=5.0)
     for _ in range(2):
         while "in a round" not in process.stdout.readline():
             assert process.poll() is None
     process.send_signal(getattr(signal, name))
     process.communicate(timeout=120)
     assert not (tmp_path / "done-0.pt").exists()
-    finish(start(tmp_path, dataset_root, 3, resume=tmp_path / "last.ckpt"))
+    finish(start(tmp_path, dataset_root, 2, resume=tmp_path / "last.ckpt"))
     assert_same(result(tmp_path), whole)
 
 
@@ -80,10 +81,11 @@ def test_two_processes_share_the_tasks_and_the_epoch_and_hold_the_same_buffer(tm
     starts = [0, *(whole["lengths"][:4] + 1).cumsum(0).tolist()]
     shared_starts = [0, *(one["lengths"][:4] + 1).cumsum(0).tolist()]
     assert torch.equal(whole["frames"][starts][:, :-2], one["frames"][shared_starts][:, :-2])
-    for name in ("online/success", "online/model_error_planned", "online/buffer_transitions", "val/loss"):
+    for name in ("online/success", "online/model_error_planned", "online/transitions"):
         assert one["logged"][name] == two["logged"][name]
 
 
+@slow
 def test_two_processes_resume_bit_for_bit(tmp_path, dataset_root):
     finish(start(tmp_path / "whole", dataset_root, 3, devices=2))
     finish(start(tmp_path / "parts", dataset_root, 1, devices=2))
@@ -92,6 +94,7 @@ def test_two_processes_resume_bit_for_bit(tmp_path, dataset_root):
         assert_same(result(tmp_path / "parts", rank), result(tmp_path / "whole", rank))
 
 
+@slow
 def test_two_processes_attack_with_the_same_radii_and_judge_by_the_same_plans(tmp_path, dataset_root):
     finish(start(tmp_path, dataset_root, 2, devices=2, training="adversarial"))
     one, two = result(tmp_path, 0), result(tmp_path, 1)
@@ -99,6 +102,8 @@ def test_two_processes_attack_with_the_same_radii_and_judge_by_the_same_plans(tm
     for radius, other in zip(one["radii"], two["radii"], strict=True):
         assert torch.equal(radius, other)
         assert (radius > 0).all()
+    # Each has attacked its own batches: what is compared below are no means over both.
+    assert one["logged"]["train/attack_gain"] != two["logged"]["train/attack_gain"]
     assert one["logged"]["train/attack_gain"] > 0
-    for name in ("val/success", "val/final_distance", "val/model_error_planned", "train/attack_gain"):
+    for name in ("val/success", "val/final_distance", "val/model_error_planned"):
         assert one["logged"][name] == two["logged"][name]

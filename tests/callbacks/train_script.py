@@ -1,7 +1,7 @@
 """A small online training as a program of its own, to be run by several processes or killed.
 
-Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in each round,
-and which training: ``plain``, or ``adversarial`` with a validation by planning.
+Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in the rounds
+after the first, and which training: ``plain``, or ``adversarial`` with a validation by planning.
 Writes what came of it to ``done-<rank>.pt``.
 """
 
@@ -22,11 +22,11 @@ from gbplan.planners import GradientPlanner
 
 
 class Slow(OnlineWorldModeling):
-    """Says when it is within a round, and stays there for a while."""
+    """Says when it is within a round, and after the first stays there for a while."""
 
     def _draw(self, trainer, executed):
         print("in a round", flush=True)
-        time.sleep(SLEEP)
+        time.sleep(SLEEP if self.rounds > 1 else 0)
 
 
 def main():
@@ -63,6 +63,14 @@ def main():
     module = WorldModelModule(model, validation_horizons=[5])
     if ADVERSARIAL:
         module = AdversarialWorldModelModule(model, FGSM(), validation_horizons=[5])
+    own = {}  # what this process logs itself: Lightning's values are means over all
+    log = module.log
+
+    def record(name, value, **how):
+        own[name] = float(value)
+        log(name, value, **how)
+
+    module.log = record
     loop.fit(module, datamodule=data, ckpt_path=RESUME)
     sampler = loop.train_dataloader.sampler if DEVICES > 1 else loop.train_dataloader.batch_sampler.sampler
     done = {
@@ -74,7 +82,7 @@ def main():
         "whole": (sampler.epoch_sampler if DEVICES > 1 else sampler).indices(),
         "batches": loop.num_training_batches,
         "radii": [module.latent_radius, module.action_radius] if ADVERSARIAL else [],
-        "logged": {name: float(value) for name, value in loop.callback_metrics.items()},
+        "logged": own,
     }
     torch.save(done, FOLDER / f"done-{loop.global_rank}.pt")
 
