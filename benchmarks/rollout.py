@@ -28,10 +28,9 @@ from unittest import mock
 import numba
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel, mlp_rollout
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel, mlp_rollout
 from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.objectives import ReachGoal
 from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem
@@ -52,13 +51,10 @@ def make_problem(model: WorldModel, batch: int, chunk_rows: int | None = None) -
     return PlanningProblem(model, ReachGoal(0.5), context, torch.zeros(batch, 0, 2), goal, -one, one, **chunk)
 
 
-def plain(self: MLPPredictor, *arguments: Tensor) -> Tensor:
-    return Predictor.rollout(self, *arguments)
-
-
 def without_fusion(run: Callable[[], object]) -> Callable[[], object]:
     def patched() -> object:
-        with mock.patch.object(MLPPredictor, "rollout", plain):
+        # A perceptron that cannot be taken apart is rolled out module by module.
+        with mock.patch.object(MLPPredictor, "_take_apart", return_value=None):
             return run()
 
     return patched
