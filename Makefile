@@ -126,8 +126,8 @@ reproduce: $(INSTALLED)
 
 results: $(RESULTS)
 
-$(DATASET): | $(INSTALLED)
-	$(GBPLAN) collect --config configs/door_wall/collect.yaml
+$(DATASET): configs/door_wall/collect.yaml | $(INSTALLED)
+	$(GBPLAN) collect --config $< $(if $(wildcard $@),--overwrite)
 
 clean-runs:
 	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md

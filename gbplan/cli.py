@@ -122,7 +122,7 @@ class GBPlanCLI(LightningCLI):
         if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
             callbacks.append(RemoveOldRun(root))
         kwargs["callbacks"] = callbacks
-        trainer = super().instantiate_trainer(**kwargs)
+        trainer: Any = super().instantiate_trainer(**kwargs)
         if config["enable_checkpointing"] is not False:
             # Behind the checkpoint of the best epoch, whose state it saves: a resumed run must know the best so far.
             trainer.callbacks.append(LastCheckpoint(root))
