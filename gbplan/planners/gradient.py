@@ -146,18 +146,17 @@ class GradientPlanner(Planner):
             x = x.clamp(_TANH_MARGIN - 1, 1 - _TANH_MARGIN).atanh()
         descent = Descent(self.optimizer, self.lr, x, self.weight_decay)
         rows = torch.arange(len(x), device=x.device)
-        everyone = self.patience is None
         rollout_calls = starts.shape[1] * starts.shape[2]
         trace = []
         for k in range(self.iterations + 1):
             inside = x.tanh() if self.bounds == "tanh" else x
             actions = torch.addcmul(center, half_range, inside)
             if k == self.iterations:  # the last iterate is scored only
-                best.offer(actions, problem.cost(actions), None if everyone else rows)
+                best.offer(actions, problem.cost(actions), rows)
                 trace.append(best.cost)
                 break
             cost, gradient = problem.cost_and_gradient(actions)
-            best.offer(actions, cost, None if everyone else rows)
+            best.offer(actions, cost, rows)
             trace.append(best.cost)
             gradient *= half_range
             if self.bounds == "tanh":
