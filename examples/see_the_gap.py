@@ -1,0 +1,43 @@
+"""See what a model believes of its plans, and what becomes of them: base model above, online and adversarial below.
+
+Needs `make reproduce`, or the trainings `base` and `online_adversarial`:
+
+    python examples/see_the_gap.py            # writes docs/figures/see_the_gap.png
+"""
+
+import argparse
+
+import gymnasium as gym
+import numpy as np
+
+from gbplan.evaluation import evaluate, load_world_model, sample_tasks
+from gbplan.objectives import ReachGoal
+from gbplan.planners import GradientPlanner
+from gbplan.plots import plot_paths
+from gbplan.policies import PlannerPolicy
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--models", nargs=2, default=["runs/base/best.ckpt", "runs/online_adversarial/best.ckpt"])
+parser.add_argument("--output", default="docs/figures/see_the_gap.png")
+arguments = parser.parse_args()
+
+# The same four validation tasks for both models; the straight way to each goal leads into the wall.
+tasks = sample_tasks("DoorWall-v0", kind="detour", count=4, split="validation")
+envs = gym.make_vec("gbplan:DoorWall-v0", num_envs=len(tasks))
+planner = GradientPlanner(horizon=50, num_samples=258, restarts=2, iterations=60)
+
+executed, imagined, success = [], [], []
+for path in arguments.models:
+    # Planning once and executing it all shows what the plan was worth; replan_every=5 would mend some of it.
+    policy = PlannerPolicy(load_world_model(path), ReachGoal(), planner, replan_every=planner.horizon)
+    result = evaluate(policy, envs, tasks)
+    print(f"{path}: {result.summary()}")
+    positions = result.trajectories.observations["achieved_goal"]
+    executed += [positions[episode] for episode in result.trajectories.episodes()]
+    imagined += list(result.imagined)
+    success += list(result.records["first_hit@0.1"] >= 0)
+
+walls = np.asarray(envs.unwrapped.wall_segments)
+figure = plot_paths(executed, np.concatenate([tasks.goals] * 2), np.array(success), imagined, walls, columns=len(tasks))
+figure.savefig(arguments.output, dpi=150)
+print(f"the figure is {arguments.output}: imagined paths dashed, executed ones solid")
