@@ -86,6 +86,8 @@ GRADIENT_OPEN := --planner configs/planners/gradient_open_loop.yaml --replan_eve
 GRADIENT_MPC := --planner configs/planners/gradient.yaml
 CEM_OPEN := --planner configs/planners/cem_open_loop_equal_calls.yaml --replan_every null
 CEM_MPC := --planner configs/planners/cem_equal_calls.yaml
+GRADIENT_384 := --planner configs/planners/gradient_384_rollouts.yaml --kinds [detour]
+CEM_384 := --planner configs/planners/cem_384_rollouts.yaml --kinds [detour]
 FIELD_CEM := --planner configs/planners/cem.yaml
 PERFECT := --world_model PerfectDoorWallModel
 
@@ -107,7 +109,14 @@ $(eval $(call evaluation,$(3)0,$(1)-gradient-open,$(MODEL) $(GRADIENT_OPEN),$(RU
 $(eval $(call evaluation,$(3)1,$(1)-gradient-mpc,$(MODEL) $(GRADIENT_MPC),$(RUN)/.done,$(SUFFIX)))
 $(eval $(call evaluation,$(3)2,$(1)-cem-open,$(MODEL) $(CEM_OPEN),$(RUN)/.done,$(SUFFIX)))
 $(eval $(call evaluation,$(3)3,$(1)-cem-mpc,$(MODEL) $(CEM_MPC),$(RUN)/.done,$(SUFFIX)))
+$(if $(filter base online%,$(1)),$(call larger_evaluations,$(1),$(2),$(3)))
 $(if $(FULL)$(filter base,$(1)),$(call field_evaluations,$(1),$(2),$(3)))
+endef
+
+# Three times the model calls.
+define larger_evaluations
+$(eval $(call evaluation,$(3)6,$(1)-gradient-mpc-384,$(MODEL) $(GRADIENT_384),$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)7,$(1)-cem-mpc-384,$(MODEL) $(CEM_384),$(RUN)/.done,$(SUFFIX)))
 endef
 
 # The field's CEM, on as many tasks as time allows.

@@ -54,7 +54,11 @@ def test_fit_config_parses_and_builds(config):
 
 @pytest.mark.parametrize(
     ("gradient", "cem"),
-    [("gradient", "cem_equal_calls"), ("gradient_open_loop", "cem_open_loop_equal_calls")],
+    [
+        ("gradient", "cem_equal_calls"),
+        ("gradient_open_loop", "cem_open_loop_equal_calls"),
+        ("gradient_384_rollouts", "cem_384_rollouts"),
+    ],
 )
 def test_equal_calls_configs_spend_what_the_gradient_planner_spends(gradient, cem):
     descent, search = (

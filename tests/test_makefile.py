@@ -166,7 +166,8 @@ def test_another_seed_trains_its_own_models_on_the_same_data(done):
         assert "--seed_everything 1 --data.seed 1 " in call
         assert ("init_from runs/seed1/base/best.ckpt" in call) == (run != "seed1/base")
     assert not any(call.startswith("collect") for call in calls)
-    assert len(evaluated(calls)) == 4 * len(METHODS) + 2
+    # Four a method, two with more model calls for the base and the three online ones, two of the field's for the base.
+    assert len(evaluated(calls)) == 4 * len(METHODS) + 2 * 4 + 2
     assert all(name.endswith("-seed1") for name in evaluated(calls))
 
 
