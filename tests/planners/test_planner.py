@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_problems import LinearDynamics, make_problem, random_mlp
 
-from gbplan.networks import IdentityEncoder, InitNetwork, WorldModel
+from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, Predictor, WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
 
@@ -161,6 +161,41 @@ def test_a_row_does_not_depend_on_the_other_rows(planner, warm):
         torch.testing.assert_close(alone.actions, together.actions[rows])
         torch.testing.assert_close(alone.trace, together.trace[:, rows])
         assert torch.equal(alone.model_calls, together.model_calls[rows])
+
+
+class Column(Encoder):
+    """Latents of two axes, as patches have them."""
+
+    latent_shape = (3, 1)
+
+    def forward(self, observation):
+        return observation[..., None]
+
+    def achieved_goal(self, latent):
+        return latent[..., :2, 0]
+
+    def encode_goal(self, desired_goal):
+        return desired_goal
+
+
+class ColumnMLP(Predictor):
+    latent_shape, action_dim = (3, 1), 2
+
+    def __init__(self, flat):
+        super().__init__()
+        self.flat = flat
+
+    def forward(self, latent, action):
+        return self.flat(latent[..., 0], action)[..., None]
+
+
+def test_latents_may_have_several_axes(planner):
+    flat = random_mlp()
+    column = WorldModel(Column(), ColumnMLP(flat.predictor)).double()
+    problem = make_problem(3, model=flat)
+    expected = planner.plan(problem)
+    plan = planner.plan(replace(problem, model=column, context=problem.context[..., None]))
+    torch.testing.assert_close(plan.actions, expected.actions)
 
 
 def test_half_ranges_are_the_unit_of_every_length(planner):
