@@ -156,7 +156,7 @@ def main() -> None:
     walk = "door-wall/random-walk-v0"
     if not (arguments.runs / "datasets" / walk).exists():
         policy = '{"class_path": "RandomWalkPolicy"}'
-        gbplan(["collect", "--dataset_id", walk, "--root", str(arguments.runs / "datasets"), "--policy", policy,
+        gbplan(["collect", "--env_id", "DoorWall-v0", "--dataset_id", walk, "--root", str(arguments.runs / "datasets"), "--policy", policy,
                 "--episodes", "550", "--seed", "900"])  # fmt: skip
     work = partial(run, runs=arguments.runs, count=arguments.count)
     todo = list(cells(arguments.seeds))
