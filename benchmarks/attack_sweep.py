@@ -156,8 +156,8 @@ def main() -> None:
     walk = "door-wall/random-walk-v0"
     if not (arguments.runs / "datasets" / walk).exists():
         policy = '{"class_path": "RandomWalkPolicy"}'
-        gbplan(["collect", "--env_id", "DoorWall-v0", "--dataset_id", walk, "--root", str(arguments.runs / "datasets"), "--policy", policy,
-                "--episodes", "550", "--seed", "900"])  # fmt: skip
+        collect = ["collect", "--env_id", "DoorWall-v0", "--dataset_id", walk, "--seed", "900"]
+        gbplan([*collect, "--root", str(arguments.runs / "datasets"), "--policy", policy, "--episodes", "550"])
     work = partial(run, runs=arguments.runs, count=arguments.count)
     todo = list(cells(arguments.seeds))
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
