@@ -18,7 +18,6 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +39,7 @@ ATTACKS = {
     "PGD": ("PGD", {"steps": 3}),
 }
 FACTORS = (0.02, 0.05, 0.15)
+CONFIGURED = 0.05
 ACTION_SHARE = 2 / 3  # of the latent factor, as in configs/door_wall/adversarial.yaml
 
 
@@ -58,14 +58,14 @@ class Cell:
         return f"{self.dataset}-{'none' if self.attack is None else f'{self.attack}-{self.factor:g}'}"
 
 
-def cells(seeds: list[int]) -> Iterator[Cell]:
-    """All models, those of a seed together."""
+def cells(seeds: list[int]) -> list[Cell]:
+    """All models; those with the radius of ``configs/`` come first, of all seeds."""
+    every = []
     for seed in seeds:
         for dataset in DATASETS:
-            yield Cell(dataset, seed, None, 0.0)
-            for attack in ATTACKS:
-                for factor in FACTORS:
-                    yield Cell(dataset, seed, attack, factor)
+            every.append(Cell(dataset, seed, None, 0.0))
+            every += [Cell(dataset, seed, attack, factor) for attack in ATTACKS for factor in FACTORS]
+    return sorted(every, key=lambda cell: cell.factor not in (0.0, CONFIGURED))
 
 
 def run(cell: Cell, runs: Path, count: int) -> None:
@@ -107,38 +107,38 @@ def is_done(result: Path, start: Path, count: int) -> bool:
 
 
 def successes(runs: Path, cell: Cell, seeds: list[int]) -> list[float]:
-    """Success of each seed's model, in percent."""
+    """Success of each seed's model that is there, in percent."""
     folders = [runs / "attack_sweep" / f"{cell.name}-seed{seed}" for seed in seeds]
-    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    results = [json.loads(path.read_text()) for folder in folders if (path := folder / "result.json").exists()]
     return [100 * result["tasks"]["detour"]["success"]["0.1"]["rate"] for result in results]
 
 
 def table(runs: Path, seeds: list[int]) -> str:
-    """Success by attack and dataset, as mean [lowest, highest] over the seeds."""
+    """Success by attack and dataset, as mean (lowest to highest) over the seeds."""
     lines = ["| attack | radius | " + " | ".join(DATASETS) + " |", "|---|---:|" + "---|" * len(DATASETS)]
     for attack, factor in [(None, 0.0), *((attack, factor) for factor in FACTORS for attack in ATTACKS)]:
         row = []
         for dataset in DATASETS:
             rates = successes(runs, Cell(dataset, 0, attack, factor), seeds)
-            row.append(f"{sum(rates) / len(rates):.1f} [{min(rates):.1f}, {max(rates):.1f}]")
+            mean = f"{sum(rates) / len(rates):.1f}" if rates else "-"
+            row.append(f"{mean} ({min(rates):.1f} to {max(rates):.1f}) / {len(rates)}" if len(rates) > 1 else mean)
         lines.append(f"| {attack or 'none'} | {factor:g} | {' | '.join(row)} |")
     return "\n".join(lines)
 
 
 def figure(runs: Path, seeds: list[int], path: Path) -> None:
-    """Draw success against radius, a panel a dataset, a line an attack, a band from lowest to highest seed."""
+    """Draw success against radius, a panel a dataset, a line an attack, a dot a seed."""
     drawn, axes = plt.subplots(1, len(DATASETS), figsize=(9, 3), sharey=True, layout="constrained")
     for axis, dataset in zip(axes, DATASETS, strict=True):
-        plain = successes(runs, Cell(dataset, 0, None, 0.0), seeds)
-        axis.axhline(sum(plain) / len(plain), color="0.4", linestyle="--", label="no attack")
-        axis.axhspan(min(plain), max(plain), color="0.4", alpha=0.15, linewidth=0)
+        for rate in successes(runs, Cell(dataset, 0, None, 0.0), seeds):
+            axis.axhline(rate, color="0.4", linestyle="--", linewidth=1)
         for index, attack in enumerate(ATTACKS):
-            rates = [successes(runs, Cell(dataset, 0, attack, factor), seeds) for factor in FACTORS]
+            rates = {factor: successes(runs, Cell(dataset, 0, attack, factor), seeds) for factor in FACTORS}
+            there = {factor: each for factor, each in rates.items() if each}
             color = ("#0072b2", "#d55e00", "#009e73")[index]  # told apart by the colour-blind
-            axis.plot(FACTORS, [sum(each) / len(each) for each in rates], marker="o", color=color, label=attack)
-            axis.fill_between(
-                FACTORS, list(map(min, rates)), list(map(max, rates)), color=color, alpha=0.15, linewidth=0
-            )
+            axis.plot(there.keys(), [sum(each) / len(each) for each in there.values()], color=color, label=attack)
+            for factor, each in there.items():
+                axis.plot([factor] * len(each), each, "o", color=color, markersize=3)
         axis.set(xscale="log", title=dataset, xlabel="radius, standard deviations", ylim=(0, 102))
     axes[0].set_ylabel("success, % of detour tasks")
     axes[0].legend(fontsize=8)
@@ -152,18 +152,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--count", type=int, default=256, help="validation tasks per model")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
     arguments = parser.parse_args()
     walk = "door-wall/random-walk-v0"
-    if not (arguments.runs / "datasets" / walk).exists():
+    if not (arguments.runs / "datasets" / walk).exists() and not arguments.report:
         policy = '{"class_path": "RandomWalkPolicy"}'
         collect = ["collect", "--env_id", "DoorWall-v0", "--dataset_id", walk, "--seed", "900"]
         gbplan([*collect, "--root", str(arguments.runs / "datasets"), "--policy", policy, "--episodes", "550"])
     work = partial(run, runs=arguments.runs, count=arguments.count)
-    todo = list(cells(arguments.seeds))
+    todo = [] if arguments.report else cells(arguments.seeds)
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         for _ in tqdm(pool.map(work, todo), total=len(todo), unit="model"):
             pass
-    found = [arguments.runs / "attack_sweep" / f"{cell.name}-seed{cell.seed}" / "result.json" for cell in todo]
+    found = sorted((arguments.runs / "attack_sweep").glob("*/result.json"))
     provenance = [json.loads(path.read_text())["provenance"] for path in found]
     commits, machines, torches = (
         ", ".join(sorted({str(each[key]) for each in provenance})) for key in ("commit", "machine", "torch")
@@ -174,8 +175,9 @@ Command: `python benchmarks/attack_sweep.py`, commit {commits}, {machines}, torc
 Python {platform.python_version()}.
 
 Success of gradient MPC in % of {arguments.count} detour tasks of the validation seeds, threshold 0.1: mean over \
-training seeds {", ".join(map(str, arguments.seeds))} [lowest, highest]. The radius is that of the latent in standard \
-deviations; that of the action is two thirds of it. One seed's 95 % interval is about +-6 points at 50 %, +-2 at 97 %.
+training seeds {", ".join(map(str, arguments.seeds))} (lowest to highest) / seeds. The radius is that of the latent in \
+standard deviations; that of the action is two thirds of it. One seed's 95 % interval is about +-6 points at 50 %, +-2
+at 97 %.
 
 {table(arguments.runs, arguments.seeds)}
 """
