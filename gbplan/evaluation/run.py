@@ -16,7 +16,7 @@ from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.report import results_table
 from gbplan.evaluation.results import RESULT_FILE, provenance, write_result
 from gbplan.evaluation.tasks import Split, sample_tasks
-from gbplan.modules import WorldModelModule, read_checkpoint, world_model_weights
+from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import PerfectDoorWallModel, WorldModel
 from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import Planner
@@ -194,6 +194,11 @@ def load_world_model(path: str) -> WorldModel:
     """
     hparams = read_checkpoint(path).get("hyper_parameters", {})
     world_model_weights(path)
+    if hparams.get("_class_path", "").rsplit(".", 1)[-1] == InitNetworkModule.__name__:
+        raise ValueError(
+            f"{path} holds a network that guesses plans, and an untrained world model; give it to a planner with "
+            "--planner InitializedPlanner --planner.ckpt_path, and a trained world model to --ckpt_path"
+        )
     if "world_model" not in hparams:
         raise ValueError(
             f"{path} does not say how its world model is built, because it was trained from Python; load it there with "

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from gbplan.cli import run
+from gbplan.evaluation import load_world_model
 from gbplan.modules import InitNetworkModule
 from gbplan.networks import IdentityEncoder, InitNetwork, MLPPredictor, WorldModel
 from gbplan.planners import GradientPlanner, InitializedPlanner
@@ -142,6 +143,11 @@ def test_trained_network_initialises_a_planner_named_in_yaml(trained, tmp_path):
 def test_a_network_that_does_not_fit_the_data_is_refused(fit, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         fit(tmp_path / "run", *arguments)
+
+
+def test_its_checkpoint_is_not_taken_for_a_world_model(trained):
+    with pytest.raises(ValueError, match="guesses plans.*--planner InitializedPlanner"):
+        load_world_model(str(trained / "last.ckpt"))
 
 
 def test_a_negative_seed_is_refused():
