@@ -146,7 +146,7 @@ def test_a_network_that_does_not_fit_the_data_is_refused(fit, tmp_path, argument
 
 
 def test_its_checkpoint_is_not_taken_for_a_world_model(trained):
-    with pytest.raises(ValueError, match="guesses plans.*--planner InitializedPlanner"):
+    with pytest.raises(ValueError, match=r"guesses plans.*--planner InitializedPlanner"):
         load_world_model(str(trained / "last.ckpt"))
 
 
