@@ -2,7 +2,7 @@
 
 Needs `make reproduce`, or the trainings `base` and `online_adversarial`:
 
-    python examples/see_the_gap.py            # writes docs/figures/see_the_gap.png
+    python examples/see_the_gap.py            # writes runs/see_the_gap.png
 """
 
 import argparse
@@ -18,7 +18,7 @@ from gbplan.policies import PlannerPolicy
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--models", nargs=2, default=["runs/base/best.ckpt", "runs/online_adversarial/best.ckpt"])
-parser.add_argument("--output", default="docs/figures/see_the_gap.png")
+parser.add_argument("--output", default="runs/see_the_gap.png")
 arguments = parser.parse_args()
 
 # The same four validation tasks for both models; the straight way to each goal leads into the wall.

@@ -1,7 +1,9 @@
 """The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
 
+import inspect
 import logging
 import os
+import re
 import sys
 import warnings
 from argparse import ArgumentError
@@ -169,16 +171,16 @@ class GBPlanCLI(LightningCLI):
         """Say where the results are."""
         config = self.config["fit"]
         root = Path(config["trainer"]["default_root_dir"])
-        monitor = config["checkpoint"]["monitor"]
-        keeps = not config["trainer"]["fast_dev_run"] and config["trainer"]["enable_checkpointing"] is not False
-        if keeps and monitor and monitor not in self.trainer.callback_metrics and not (root / "best.ckpt").exists():
-            raise ValueError(
-                f"no best model was kept, since nothing logged checkpoint.monitor = {monitor}; logged were "
-                f"{', '.join(sorted(self.trainer.callback_metrics))}. The last model is {root / 'last.ckpt'}"
-            )
         models = [name for name in ("best.ckpt", "last.ckpt") if (root / name).exists()]
         if models and not config["trainer"]["fast_dev_run"]:
             print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
+            monitor = config["checkpoint"]["monitor"]
+            if monitor and "best.ckpt" not in models:
+                print(
+                    f"no best.ckpt was kept: checkpoint.monitor = {monitor} was not logged at the end of an epoch "
+                    f"that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
+                    f"{', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
+                )
 
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
@@ -302,7 +304,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if os.environ.get("GBPLAN_DEBUG"):
             raise
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
-        print(f"gbplan: error: {reason or one_line(str(error))}", file=sys.stderr)
+        print(f"gbplan: error: {reason or one_line(str(error)) + _known_classes(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt as interrupt:
         print(f"gbplan: interrupted; {interrupt}".removesuffix("; "), file=sys.stderr)
@@ -324,6 +326,20 @@ def missing_file(args: Sequence[str]) -> str | None:
         if path.endswith((".yaml", ".yml")) and not Path(path).exists():
             return f"there is no file {path} (looked for in {Path.cwd()})"
     return None
+
+
+def _known_classes(message: str) -> str:
+    """List what could have been meant by a class name that is none."""
+    unknown = re.search(r'Parser key "(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
+    if unknown is None or unknown[1] not in PARTS:
+        return ""
+    return f"; known are {', '.join(sorted(_subclasses(PARTS[unknown[1]][0])))}, or give the full path of your own"
+
+
+def _subclasses(base: type) -> set[str]:
+    own = {base.__name__} if base.__module__.startswith("gbplan.") and not inspect.isabstract(base) else set()
+    children: list[type] = base.__subclasses__()
+    return own.union(*map(_subclasses, children))
 
 
 def one_line(message: str) -> str:

@@ -80,7 +80,7 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), no
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     if not notes:
         return "\n".join(lines)
-    commits = sorted({str(result["provenance"]["commit"]) for result in results})
+    commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
     machines = sorted({result["provenance"]["machine"] for result in results})
     return "\n".join([*lines, "", *NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."])
 
