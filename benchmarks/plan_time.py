@@ -1,0 +1,86 @@
+"""Time of a gradient plan beside that of the field's CEM, through a trained world model, on detour tasks.
+
+Both plan the same tasks with the same model, objective and horizon (50), as ``configs/planners`` has them:
+``gradient`` (128 rollouts), ``gradient_384_rollouts``, ``gradient_open_loop`` (500) and ``cem`` (300 samples x 30
+iterations, 9,000).
+Plans are interleaved, in one thread, on the process's own CPU time; the share is taken within a round.
+
+    python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt    # writes the table beside this file
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+from pathlib import Path
+from time import process_time
+
+import torch
+from jsonargparse import ArgumentParser
+
+from gbplan.evaluation import load_world_model, sample_tasks
+from gbplan.objectives import ReachGoal
+from gbplan.planners import Planner, PlanningProblem
+
+HERE = Path(__file__).parent
+CEM = "cem"
+NAMES = ("gradient", "gradient_384_rollouts", "gradient_open_loop", CEM)
+
+
+def read_planner(name: str) -> Planner:
+    """Build a planner from its configuration."""
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(Planner, "planner")
+    planner: Planner = parser.instantiate(
+        parser.parse_args([f"--planner={HERE.parent}/configs/planners/{name}.yaml"])
+    ).planner
+    return planner
+
+
+def main() -> None:
+    """Time the plans and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ckpt_path", default="runs/online_adversarial/best.ckpt")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_world_model(arguments.ckpt_path)
+    planners = {name: read_planner(name) for name in NAMES}
+    lines = ["| batch | planner | CPU ms per batch | share of CEM's | mean cost |", "|---:|---|---:|---:|---:|"]
+    for batch in (1, 64):
+        tasks = sample_tasks("DoorWall-v0", "detour", batch, split="validation")
+        with torch.no_grad():
+            context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None]})
+        problem = PlanningProblem(
+            model, ReachGoal(), context, context.new_zeros(batch, 0, 2), torch.from_numpy(tasks.goals),
+            torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]),
+        )  # fmt: skip
+        times: dict[str, list[float]] = {name: [] for name in NAMES}
+        cost = {}
+        for turn in range(arguments.rounds + 1):  # the first warms up
+            for name, planner in planners.items():
+                began = process_time()
+                plan = planner.plan(problem, generator=torch.Generator().manual_seed(turn))
+                if turn:
+                    times[name].append(process_time() - began)
+                cost[name] = float(plan.cost.mean())
+        for name in NAMES:
+            share = statistics.median(mine / cem for mine, cem in zip(times[name], times[CEM], strict=True))
+            milliseconds = 1000 * statistics.median(times[name])
+            lines.append(f"| {batch} | {name} | {milliseconds:.1f} | {100 * share:.1f} % | {cost[name]:.3f} |")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    text = f"""# Time of a plan
+
+Command: `python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt`, commit \
+{commit.stdout.strip()}, one thread of {os.cpu_count()} {platform.machine()} cores, load average {os.getloadavg()[0]:.1f}, torch \
+{torch.__version__}, Python {platform.python_version()}. Horizon 50; medians over {arguments.rounds} rounds, each \
+with a draw of the planners' noise.
+
+""" + "\n".join(lines)
+    (HERE / "plan_time.md").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
