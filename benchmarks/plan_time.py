@@ -70,12 +70,14 @@ def main() -> None:
             milliseconds = 1000 * statistics.median(times[name])
             lines.append(f"| {batch} | {name} | {milliseconds:.1f} | {100 * share:.1f} % | {cost[name]:.3f} |")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    made_at = (
+        f"commit {commit.stdout.strip()}, one thread of {os.cpu_count()} {platform.machine()} cores, load average "
+        f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, Python {platform.python_version()}"
+    )
     text = f"""# Time of a plan
 
-Command: `python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt`, commit \
-{commit.stdout.strip()}, one thread of {os.cpu_count()} {platform.machine()} cores, load average {os.getloadavg()[0]:.1f}, torch \
-{torch.__version__}, Python {platform.python_version()}. Horizon 50; medians over {arguments.rounds} rounds, each \
-with a draw of the planners' noise.
+Command: `python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt`, {made_at}.
+Horizon 50; medians over {arguments.rounds} rounds, each with a draw of the planners' noise.
 
 """ + "\n".join(lines)
     (HERE / "plan_time.md").write_text(text + "\n")
