@@ -22,6 +22,7 @@ import logging
 import os
 import platform
 import statistics
+import subprocess
 import tempfile
 import warnings
 from functools import partial
@@ -195,9 +196,11 @@ def main() -> None:
             if turn:  # the first round warms up
                 seconds[way].append(taken)
     samples = len(transitions(data)[0])
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     settings = (
         f"Command: `python benchmarks/training_throughput.py --episodes {arguments.episodes} "
-        f"--epochs {arguments.epochs} --rounds {arguments.rounds} --batch-size {arguments.batch_size}`. "
+        f"--epochs {arguments.epochs} --rounds {arguments.rounds} --batch-size {arguments.batch_size}`, "
+        f"commit {commit.stdout.strip() or 'unknown'}. "
         f"{samples:,} transitions per epoch, "
         f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, torch {torch.__version__}, "
         f"Python {platform.python_version()}."
