@@ -140,6 +140,8 @@ def figure(runs: Path, seeds: list[int], path: Path) -> None:
             for factor, each in there.items():
                 axis.plot([factor] * len(each), each, "o", color=color, markersize=3)
         axis.set(xscale="log", title=dataset, xlabel="radius, standard deviations", ylim=(0, 102))
+        axis.set_xticks(FACTORS, [f"{factor:g}" for factor in FACTORS])
+        axis.minorticks_off()
     axes[0].set_ylabel("success, % of detour tasks")
     axes[0].legend(fontsize=8)
     drawn.savefig(path, dpi=150)
