@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gbplan.networks.pullback import Pullback, pullback_by_autograd
+
 
 class Encoder(nn.Module, ABC):
     """Maps observations to latents ``(..., *D)``, before normalisation.
@@ -24,6 +26,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def achieved_goal(self, latent: Tensor) -> Tensor:
         """What a latent ``(..., *D)`` has reached, in goal space ``(..., *G)``; differentiable."""
+
+    def achieved_goal_with_pullback(self, latent: Tensor) -> tuple[Tensor, Pullback]:
+        """``achieved_goal``, detached, and the way back: from the gradient of what it returns to that of ``latent``."""
+        return pullback_by_autograd(self.achieved_goal, latent)
 
     @abstractmethod
     def encode_goal(self, desired_goal: Tensor) -> Tensor:
@@ -64,6 +70,20 @@ class IdentityEncoder(Encoder):
     def achieved_goal(self, latent: Tensor) -> Tensor:
         """Pick the goal coordinates, ``(..., G)``."""
         return latent[..., self._goal]
+
+    def achieved_goal_with_pullback(self, latent: Tensor) -> tuple[Tensor, Pullback]:
+        """Pick the goal coordinates, and put their gradient back where they came from; see ``Encoder``."""
+        if isinstance(self._goal, list) or type(self).achieved_goal is not IdentityEncoder.achieved_goal:
+            return super().achieved_goal_with_pullback(latent)
+        if len(self.goal_indices) == latent.shape[-1]:
+            return latent, lambda gradient: gradient
+
+        def pullback(gradient: Tensor) -> Tensor:
+            of_latent = gradient.new_zeros(latent.shape)
+            of_latent[..., self._goal] = gradient
+            return of_latent
+
+        return latent[..., self._goal], pullback
 
     def encode_goal(self, desired_goal: Tensor) -> Tensor:
         """Return the desired goal itself."""

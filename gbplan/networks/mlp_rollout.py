@@ -17,12 +17,14 @@ import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import pairwise
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -30,7 +32,9 @@ from gbplan.networks.pullback import Pullback
 
 _aten = torch.ops.aten
 
-# Multiplications per step (rows times weights) up to which the compiled loops beat torch: benchmarks/rollout.md.
+# When the compiled loops beat torch (benchmarks/rollout.md): with ReLU and layers of which BLAS takes a whole tile at
+# its best, always; else up to so many multiplications per step, rows times weights.
+KERNEL_LAYER = 2**14
 KERNEL_WORK = 2**19
 # A tanh or an exponential, which torch computes with vector instructions and numba does not, in multiplications.
 TRANSCENDENTAL_WORK = 60
@@ -59,7 +63,8 @@ NONLINEARITIES = {
 }
 
 
-class Perceptron(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Perceptron:
     """A multilayer perceptron on latent and action side by side, taken apart.
 
     Attributes:
@@ -77,6 +82,18 @@ class Perceptron(NamedTuple):
     action_std: Tensor
 
     @property
+    def of_one_kind(self) -> bool:
+        """Whether all tensors are on one device and of one type, float32 or float64."""
+        tensors = (*self.parameters, self.action_mean, self.action_std)
+        kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
+        return len(kinds) == 1 and self.action_mean.dtype in (torch.float32, torch.float64)
+
+    @property
+    def requires_gradients(self) -> bool:
+        """Whether some tensor does."""
+        return any(tensor.requires_grad for tensor in (*self.parameters, self.action_mean, self.action_std))
+
+    @property
     def weights(self) -> Sequence[Tensor]:
         """Weight of each layer."""
         return self.parameters[::2]
@@ -90,6 +107,26 @@ class Perceptron(NamedTuple):
     def widths(self) -> list[int]:
         """Widths of the hidden layers."""
         return [len(bias) for bias in self.biases[:-1]]
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Widths of the layers, from D + A to D."""
+        return np.array([self.parameters[0].shape[1], *map(len, self.biases)])
+
+    @cached_property
+    def hidden_units(self) -> int:
+        """Sum of the hidden widths."""
+        return sum(self.widths)
+
+    @cached_property
+    def packed(self) -> NDArray[np.floating]:
+        """All parameters one after the other, as ``mlp_rollout_kernel`` takes them."""
+        with torch.no_grad():
+            layers = zip(self.weights, self.biases, strict=True)
+            packed: NDArray[np.floating] = torch.cat(
+                [part.reshape(-1) for weight, bias in layers for part in (weight, weight.t(), bias)]
+            ).numpy()
+        return packed
 
 
 def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tensor:
@@ -107,16 +144,14 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
     if torch.is_grad_enabled() and (latent.requires_grad or actions.requires_grad):
         predicted: Tensor = _MLPRollout.apply(latent, actions, perceptron, loops)
         return predicted
-    with torch.no_grad():
-        return loops.forward(perceptron, latent, actions, keep=False)[0]
+    return loops.forward(perceptron, latent.detach(), actions.detach(), keep=False)[0]
 
 
-@torch.no_grad()
 def mlp_rollout_with_pullback(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
     """Predict steps 1..H as ``mlp_rollout``, and return the way back to the actions; autograd has no part in it."""
     loops = _choose(perceptron, len(actions))
-    predicted, kept = loops.forward(perceptron, latent, actions, keep=True)
-    return predicted, torch.no_grad()(lambda gradient: loops.backward(perceptron, kept, gradient)[1])
+    predicted, kept = loops.forward(perceptron, latent.detach(), actions.detach(), keep=True)
+    return predicted, lambda gradient: loops.backward(perceptron, kept, gradient)[1]
 
 
 class _MLPRollout(torch.autograd.Function):
@@ -159,6 +194,7 @@ class _Products:
     may be so large that it goes back to the system, and each page of the next one faults.
     """
 
+    @torch.no_grad()
     def forward(
         self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
     ) -> tuple[Tensor, Sequence[Tensor]]:
@@ -187,6 +223,7 @@ class _Products:
                 states[t + 1].add_(states[t])
         return inputs[1:, :, :dim].transpose(0, 1).contiguous(), kept
 
+    @torch.no_grad()
     def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
         first, *others = perceptron.weights
         rows, horizon, dim = gradient.shape
@@ -219,21 +256,18 @@ class _Compiled:
 
     def __init__(self, kernel: ModuleType, perceptron: Perceptron) -> None:
         self.kernel = kernel
-        with torch.no_grad():
-            packed = torch.cat([parameter.reshape(-1) for parameter in perceptron.parameters]).numpy()
-        sizes = np.array([perceptron.parameters[0].shape[1], *map(len, perceptron.biases)])
-        self.layers = packed, sizes, kernel.KINDS[perceptron.activation], perceptron.residual
+        kind = kernel.KINDS[perceptron.activation]
+        self.layers = perceptron.packed, perceptron.sizes, kind, perceptron.residual
         self.mean, self.std = perceptron.action_mean.detach().numpy(), perceptron.action_std.detach().numpy()
 
     def forward(
         self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
     ) -> tuple[Tensor, Sequence[Tensor]]:
         rows, horizon, _ = actions.shape
-        slots = horizon if keep else 1
-        kept = latent.new_empty(slots * rows * sum(perceptron.widths))
+        kept = latent.new_empty((horizon * rows if keep else self.kernel.TILE) * perceptron.hidden_units)
         predicted = latent.new_empty(rows, horizon, latent.shape[1])
-        start, given = latent.detach().contiguous().numpy(), actions.detach().contiguous().numpy()
-        self.kernel.forward(start, given, self.mean, self.std, *self.layers, kept.numpy(), slots, predicted.numpy())
+        start, given = latent.contiguous().numpy(), actions.contiguous().numpy()
+        self.kernel.forward(start, given, self.mean, self.std, *self.layers, kept.numpy(), keep, predicted.numpy())
         return predicted, [kept]
 
     def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -246,14 +280,22 @@ class _Compiled:
 
 
 def _choose(perceptron: Perceptron, rows: int) -> _Loops:
-    work = sum(map(torch.numel, perceptron.parameters))
-    if perceptron.activation != "relu":
-        work += sum(perceptron.widths) * TRANSCENDENTAL_WORK
-    if rows * work <= KERNEL_WORK and perceptron.action_mean.is_cpu:
+    if perceptron.action_mean.is_cpu and _pays(perceptron, rows):
         kernel = _kernel()
         if kernel is not None:
             return _Compiled(kernel, perceptron)
     return _Products()
+
+
+def _pays(perceptron: Perceptron, rows: int) -> bool:
+    sizes = perceptron.sizes.tolist()
+    layers = [m * n for m, n in pairwise(sizes)]
+    work = sum(layers)
+    if perceptron.activation != "relu":
+        work += sum(sizes[1:-1]) * TRANSCENDENTAL_WORK
+    elif max(layers) <= KERNEL_LAYER:
+        return True
+    return rows * work <= KERNEL_WORK
 
 
 @cache

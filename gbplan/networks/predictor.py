@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gbplan.networks.constant_parameters import parameters_are_constant
+from gbplan.networks.constant_parameters import parameters_are_constant, prepared
 from gbplan.networks.mlp_rollout import Perceptron, mlp_rollout, mlp_rollout_with_pullback
 from gbplan.networks.pullback import Pullback, pullback_by_autograd
 
@@ -131,8 +131,37 @@ class MLPPredictor(Predictor):
     ) -> Perceptron | None:
         """Return what the fused rollout needs, or None where it would not be the same as calling the modules.
 
-        Nothing is remembered between calls, so new weights, layers or hooks count from the next call on.
+        Remembered inside ``constant_parameters`` only: elsewhere new weights, layers or hooks count from the next call.
         """
+        remembered = prepared()
+        perceptron = remembered.get(self)
+        if perceptron is None or perceptron.action_mean is not action_mean or perceptron.action_std is not action_std:
+            parameters = self._plain_parameters()
+            if parameters is None:
+                return None
+            perceptron = Perceptron(parameters, self.activation, self.residual, action_mean, action_std)
+            if not perceptron.of_one_kind:
+                return None
+            remembered[self] = perceptron
+        may_want_gradients = torch.is_grad_enabled() and not parameters_are_constant()
+        if (
+            (may_want_gradients and perceptron.requires_gradients)
+            or latent.dtype != action_mean.dtype
+            or actions.dtype != action_mean.dtype
+            or latent.device != action_mean.device
+            or actions.device != action_mean.device
+            or latent.shape != (len(actions), *self.latent_shape)
+            or actions.shape[2:] != (self.action_dim,)
+            or not actions.numel()
+            or torch.is_autocast_enabled(latent.device.type)
+            or torch.compiler.is_compiling()
+            or torch._C._are_functorch_transforms_active()
+        ):
+            return None
+        return perceptron
+
+    def _plain_parameters(self) -> list[Tensor] | None:
+        """Weight and bias of each layer in turn, or None if the network is not the one that was built."""
         # Plain loops over dictionaries: Module's attribute access would take as long as rolling out a row.
         net, activation = self.net, _ACTIVATIONS[self.activation]
         if (
@@ -155,23 +184,4 @@ class MLPPredictor(Predictor):
             parameters += layer._parameters.values()  # of a linear layer, weight and bias; of an activation, none
             if activation is nn.GELU and i % 2 and layer.approximate != "none":
                 return None
-        may_want_gradients = torch.is_grad_enabled() and not parameters_are_constant()
-        dtype, device = latent.dtype, latent.device
-        for tensor in (actions, action_mean, action_std, *parameters):
-            if tensor is None:  # a layer without bias
-                return None
-            if tensor.dtype != dtype or tensor.device != device:
-                return None
-            if may_want_gradients and tensor.requires_grad and tensor is not actions:
-                return None
-        if (
-            dtype not in (torch.float32, torch.float64)
-            or latent.shape != (len(actions), *self.latent_shape)
-            or actions.shape[2:] != (self.action_dim,)
-            or not actions.numel()
-            or torch.is_autocast_enabled(device.type)
-            or torch.compiler.is_compiling()
-            or torch._C._are_functorch_transforms_active()
-        ):
-            return None
-        return Perceptron(parameters, self.activation, self.residual, action_mean, action_std)
+        return None if any(tensor is None for tensor in parameters) else parameters  # None: a layer without bias

@@ -8,26 +8,26 @@ from torch import Tensor
 from gbplan.networks.constant_parameters import constant_parameters
 
 Pullback = Callable[[Tensor], Tensor]
-"""Takes the gradient of a rollout's latents ``(B, H, *D)`` back to that of its actions ``(B, H, A)``."""
+"""Takes the gradient of a result back to that of what it was made from: a rollout's latents to its actions."""
 
 
-def pullback_by_autograd(rollout: Callable[[Tensor], Tensor], actions: Tensor) -> tuple[Tensor, Pullback]:
-    """Roll out, and let autograd find the way back.
+def pullback_by_autograd(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Pullback]:
+    """Call a function, and let autograd find the way back.
 
     Args:
-        rollout: actions to latents, both rows by row.
-        actions: ``(B, H, A)``.
+        function: of one tensor, differentiable.
+        x: what to call it with.
 
     Returns:
-        What ``rollout`` returns, detached, and its pullback, which may be called once.
+        What ``function`` returns, detached, and its pullback, which may be called once.
     """
     with torch.enable_grad(), constant_parameters():
-        actions = actions.detach().requires_grad_()
-        latents = rollout(actions)
+        x = x.detach().requires_grad_()
+        y = function(x)
 
     def pullback(gradient: Tensor) -> Tensor:
         # autograd.grad, not backward: backward would leave gradients on the world model's parameters.
-        (of_actions,) = torch.autograd.grad(latents, actions, gradient)
-        return of_actions
+        (of_x,) = torch.autograd.grad(y, x, gradient)
+        return of_x
 
-    return latents.detach(), pullback
+    return y.detach(), pullback

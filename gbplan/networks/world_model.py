@@ -105,6 +105,15 @@ class WorldModel(nn.Module):
         """Map latents ``(..., *D)`` into goal space ``(..., *G)``, the units of ``encode_goal``; differentiable."""
         return self.encoder.achieved_goal(latent * self.latent_std + self.latent_mean)
 
+    def achieved_goal_with_pullback(self, latent: Tensor) -> tuple[Tensor, Pullback]:
+        """``achieved_goal``, detached, and the way back: from the gradient of what it returns to that of ``latent``."""
+        if type(self).achieved_goal is not WorldModel.achieved_goal:
+            return pullback_by_autograd(self.achieved_goal, latent)
+        with torch.no_grad():
+            raw = latent * self.latent_std + self.latent_mean
+        achieved, pullback = self.encoder.achieved_goal_with_pullback(raw)
+        return achieved, lambda gradient: pullback(gradient) * self.latent_std
+
     def step(self, latent: Tensor, action: Tensor) -> Tensor:
         """Predict one step from latents ``(..., *D)`` and actions ``(..., A)`` (environment units), over any axes."""
         predicted: Tensor = self.predictor(latent, (action - self.action_mean) / self.action_std)

@@ -145,7 +145,7 @@ class GradientPlanner(Planner):
         if self.bounds == "tanh":
             x = x.clamp(_TANH_MARGIN - 1, 1 - _TANH_MARGIN).atanh()
         descent = Descent(self.optimizer, self.lr, x, self.weight_decay)
-        rows = torch.arange(len(x), device=x.device)
+        rows: Tensor | None = None  # all of them
         rollout_calls = starts.shape[1] * starts.shape[2]
         trace = []
         for k in range(self.iterations + 1):
@@ -168,12 +168,15 @@ class GradientPlanner(Planner):
             if self.bounds == "clip":
                 x.clamp_(-1, 1)
             if self.patience is not None and k >= self.patience:
-                falling = trace[k - self.patience][rows] - trace[k][rows] > self.tolerance
+                fall = trace[k - self.patience] - trace[k]
+                falling = (fall if rows is None else fall[rows]) > self.tolerance
+                if rows is None:
+                    rows = torch.arange(len(x), device=x.device)
                 calls[rows[~falling]] += 2 * (k + 1) * rollout_calls  # forth and back
                 rows, x, problem = rows[falling], x[falling], problem.select(falling)
                 descent.select(falling)
                 if not len(rows):
                     break
-        calls[rows] += (2 * self.iterations + 1) * rollout_calls
+        calls[slice(None) if rows is None else rows] += (2 * self.iterations + 1) * rollout_calls
         trace += trace[-1:] * (self.iterations + 1 - len(trace))
         return Plan(best.actions, best.cost, torch.stack(trace[1:]), calls)

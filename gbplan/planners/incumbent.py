@@ -53,4 +53,4 @@ class Incumbent:
             found = self.actions.index_copy(0, rows, found)
         better = cost < self.cost
         self.cost = torch.where(better, cost, self.cost)
-        self.actions = torch.where(better[:, None, None], found, self.actions)
+        self.actions = found.where(better[:, None, None], self.actions)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
+from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.planners.plan import Plan
 from gbplan.planners.problem import PlanningProblem
 
@@ -71,6 +72,7 @@ class Planner(ABC):
             torch.inference_mode(False),
             torch.enable_grad(),
             torch.autocast(problem.context.device.type, enabled=False),
+            constant_parameters(),
         ):
             problem = problem.owned()
             if init is not None:

@@ -42,7 +42,8 @@ class PlanningProblem:
         goal: what is to be achieved, ``(B, *G)``, goal space.
         low: lower action bounds, ``(A,)``.
         high: upper action bounds, ``(A,)``.
-        chunk_rows: most candidate rows rolled out at once; bounds memory, and on a CPU keeps activations in cache.
+        chunk_rows: most candidate rows rolled out at once, which bounds memory; None: 512 on a CPU, where blocks of
+            activations that are much larger go back to the system each time, and 65,536 elsewhere.
     """
 
     model: PlanningModel
@@ -52,7 +53,7 @@ class PlanningProblem:
     goal: Tensor
     low: Tensor
     high: Tensor
-    chunk_rows: int = 1024
+    chunk_rows: int | None = None
 
     @property
     def batch_size(self) -> int:
@@ -130,8 +131,9 @@ class PlanningProblem:
         owner = None
         if samples > 1:
             owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
-        for start in range(0, len(rows), self.chunk_rows):
-            part = slice(start, start + self.chunk_rows)
+        size = self.chunk_rows or (512 if rows.is_cpu else 2**16)
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
             yield rows[part], part if owner is None else owner[part]
 
     def _roll_out(self, rows: Tensor, task: slice | Tensor) -> tuple[Tensor, Tensor]:
@@ -143,13 +145,15 @@ class PlanningProblem:
 
     def _cost_and_gradient(self, rows: Tensor, task: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(R,)`` of the rows of a chunk, and its gradient ``(R, H, A)``."""
-        latents, pullback = self._rollout_with_pullback(self.context[task], self.past_actions[task], rows)
-        with torch.enable_grad():
-            leaves = latents.requires_grad_(), rows.detach().requires_grad_()
-            cost = self._evaluate(*leaves, task)
-        of_latents, of_rows = torch.autograd.grad(cost, leaves, torch.ones_like(cost), allow_unused=True)
-        gradient = torch.zeros_like(rows) if of_rows is None else of_rows  # what the objective says of actions
-        return cost.detach(), gradient if of_latents is None else gradient + pullback(of_latents)
+        latents, to_actions = self._rollout_with_pullback(self.context[task], self.past_actions[task], rows)
+        if isinstance(self.model, WorldModel):
+            achieved, to_latents = self.model.achieved_goal_with_pullback(latents)
+        else:
+            achieved, to_latents = pullback_by_autograd(self.model.achieved_goal, latents)
+        cost, of_achieved, of_rows = self.objective.with_gradients(achieved, self.goal[task], rows)
+        self._require_one_cost_per_row(cost, rows)
+        gradient = to_actions(to_latents(of_achieved))
+        return cost, gradient if of_rows is None else gradient + of_rows
 
     def _rollout_with_pullback(self, context: Tensor, past_actions: Tensor, rows: Tensor) -> tuple[Tensor, Pullback]:
         if isinstance(self.model, WorldModel):
@@ -163,12 +167,15 @@ class PlanningProblem:
 
     def _evaluate(self, latents: Tensor, rows: Tensor, task: slice | Tensor) -> Tensor:
         cost = self.objective(self.model.achieved_goal(latents), self.goal[task], rows)
+        self._require_one_cost_per_row(cost, rows)
+        return cost
+
+    def _require_one_cost_per_row(self, cost: Tensor, rows: Tensor) -> None:
         if cost.shape != rows.shape[:1]:
             raise ValueError(
                 f"the objective {type(self.objective).__name__} must return one cost per row, of shape "
                 f"{tuple(rows.shape[:1])}, got {tuple(cost.shape)}; it must not average over rows"
             )
-        return cost
 
     def _require_shape(self, latents: Tensor, rows: int, horizon: int) -> None:
         expected = (rows, horizon, *self.context.shape[2:])

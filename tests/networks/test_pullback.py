@@ -39,6 +39,32 @@ MODELS = {
 }
 
 
+class Squared(IdentityEncoder):
+    def achieved_goal(self, latent):
+        return super().achieved_goal(latent).square()
+
+
+class Shifted(WorldModel):
+    def achieved_goal(self, latent):
+        return super().achieved_goal(latent + 1).sin()
+
+
+@pytest.mark.parametrize("model", [WorldModel, Shifted])
+@pytest.mark.parametrize("encoder", [IdentityEncoder, Squared])
+@pytest.mark.parametrize("indices", [[0, 1, 2], [1, 2], [2], [2, 0], [1, 1]])
+def test_achieved_goal_and_its_pullback_are_those_of_autograd(model, encoder, indices):
+    made = model(encoder(3, indices), MLPPredictor(3, 1, ())).double()
+    made.set_statistics(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 2.0, 3.0]), torch.zeros(1), torch.ones(1))
+    generator = torch.Generator().manual_seed(0)
+    latent = torch.randn(4, 5, 3, generator=generator, dtype=torch.float64)
+    weight = torch.randn(4, 5, len(indices), generator=generator, dtype=torch.float64)
+    achieved, pullback = made.achieved_goal_with_pullback(latent)
+    wanted = latent.clone().requires_grad_()
+    expected = made.achieved_goal(wanted)
+    torch.testing.assert_close(achieved, expected.detach())
+    torch.testing.assert_close(pullback(weight), *torch.autograd.grad(expected, wanted, weight))
+
+
 @pytest.mark.parametrize("rows", [1, 3, 700])  # compiled loops, and matrix products
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 def test_rollout_and_pullback_are_those_of_autograd(model, rows):

@@ -57,3 +57,29 @@ def test_stays_finite_far_from_the_goal_in_single_precision(objective, batch):
     cost = objective(far, goal, actions)
     assert cost.isfinite().all()
     assert torch.autograd.grad(cost.sum(), far)[0].isfinite().all()
+
+
+class Restless(ReachGoal):
+    """A cost of its own, which also asks for small actions."""
+
+    def __call__(self, predicted, goal, actions):
+        return super().__call__(predicted, goal, actions) + actions.square().mean((1, 2))
+
+
+class Indifferent(Objective):
+    """Looks at the actions only."""
+
+    def __call__(self, predicted, goal, actions):
+        return actions.square().sum((1, 2))
+
+
+@pytest.mark.parametrize("objective", [*OBJECTIVES, Restless(), Indifferent()], ids=lambda o: type(o).__name__)
+def test_cost_and_gradients_are_those_of_autograd(objective, batch):
+    cost, of_predicted, of_actions = objective.with_gradients(*batch)
+    predicted, goal, actions = batch[0].clone().requires_grad_(), batch[1], batch[2].clone().requires_grad_()
+    expected = objective(predicted, goal, actions)
+    gradients = torch.autograd.grad(expected.sum(), (predicted, actions), allow_unused=True, materialize_grads=True)
+    torch.testing.assert_close(cost, expected.detach())
+    torch.testing.assert_close(of_predicted, gradients[0])
+    torch.testing.assert_close(torch.zeros_like(actions) if of_actions is None else of_actions, gradients[1])
+    assert not any(tensor.requires_grad for tensor in (cost, of_predicted))
