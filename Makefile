@@ -33,7 +33,8 @@ lint: $(INSTALLED)
 
 # ---------------------------------------------------------------------------------------------------------- reproduce
 # make reproduce                          one training seed
-# make reproduce SEEDS="0 1 2" FULL=1     more seeds, and the field's CEM (300 samples x 30 iterations) on every model
+# make reproduce SEEDS="0 1 2" FULL=1     more seeds, three times the model calls, and the field's CEM (300 samples x 30
+#                                         iterations) on every model
 # What is done already is kept, so the second goes on from the first.
 
 SEEDS ?= 0
@@ -109,8 +110,8 @@ $(eval $(call evaluation,$(3)0,$(1)-gradient-open,$(MODEL) $(GRADIENT_OPEN),$(RU
 $(eval $(call evaluation,$(3)1,$(1)-gradient-mpc,$(MODEL) $(GRADIENT_MPC),$(RUN)/.done,$(SUFFIX)))
 $(eval $(call evaluation,$(3)2,$(1)-cem-open,$(MODEL) $(CEM_OPEN),$(RUN)/.done,$(SUFFIX)))
 $(eval $(call evaluation,$(3)3,$(1)-cem-mpc,$(MODEL) $(CEM_MPC),$(RUN)/.done,$(SUFFIX)))
-$(if $(filter base online%,$(1)),$(call larger_evaluations,$(1),$(2),$(3)))
-$(if $(FULL)$(filter base,$(1)),$(call field_evaluations,$(1),$(2),$(3)))
+$(if $(FULL),$(if $(filter base online%,$(1)),$(call larger_evaluations,$(1),$(2),$(3))))
+$(if $(FULL)$(filter base,$(1)),$(call field_evaluations,$(1),$(2),$(3),$(if $(filter online%,$(1)),64,16)))
 endef
 
 # Three times the model calls.
@@ -119,10 +120,10 @@ $(eval $(call evaluation,$(3)6,$(1)-gradient-mpc-384,$(MODEL) $(GRADIENT_384),$(
 $(eval $(call evaluation,$(3)7,$(1)-cem-mpc-384,$(MODEL) $(CEM_384),$(RUN)/.done,$(SUFFIX)))
 endef
 
-# The field's CEM, on as many tasks as time allows.
+# The field's CEM, on as many tasks as time allows: its last argument, when replanning.
 define field_evaluations
 $(eval $(call evaluation,$(3)4,$(1)-cem-300x30-open,$(MODEL) $(FIELD_CEM) --replan_every null --count 64,$(RUN)/.done,$(SUFFIX)))
-$(eval $(call evaluation,$(3)5,$(1)-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count 16 --kinds [detour],$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)5,$(1)-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count $(4) --kinds [detour],$(RUN)/.done,$(SUFFIX)))
 endef
 
 $(foreach seed,$(SEEDS),$(foreach m,$(METHODS),$(call evaluations,$(m),$(seed),$(patsubst $(m)=%,%,$(filter $(m)=%,$(PLACES))))))

@@ -1,5 +1,6 @@
 """The terminal cost."""
 
+import torch
 from torch import Tensor
 
 from gbplan.objectives.objective import Objective
@@ -17,3 +18,12 @@ class GoalMSE(Objective):
     def __call__(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Cost of each row, ``(B,)``; see ``Objective``."""
         return (predicted[:, -1] - goal).square().flatten(1).mean(1)
+
+    def with_gradients(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Cost and gradients; see ``Objective``."""
+        if type(self).__call__ is not GoalMSE.__call__:
+            return super().with_gradients(predicted, goal, actions)
+        away = predicted[:, -1] - goal
+        gradient = torch.zeros_like(predicted)
+        gradient[:, -1] = (2 / away[0].numel()) * away
+        return away.square().flatten(1).mean(1), gradient, None

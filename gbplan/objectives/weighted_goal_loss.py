@@ -66,3 +66,11 @@ class WeightedGoalLoss(Objective):
         """Cost of each row, ``(B,)``; see ``Objective``."""
         error = (predicted - goal[:, None]).square().flatten(2).mean(2)  # (B, H)
         return (error * self.weights(error.shape[1]).to(error)).sum(1)
+
+    def with_gradients(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Cost and gradients; see ``Objective``."""
+        if type(self).__call__ is not WeightedGoalLoss.__call__:
+            return super().with_gradients(predicted, goal, actions)
+        away = (predicted - goal[:, None]).flatten(2)  # (B, H, everything)
+        weighted = away * (self.weights(away.shape[1]).to(away) / away.shape[2])[:, None]
+        return (weighted * away).sum((1, 2)), (2 * weighted).view(predicted.shape), None
