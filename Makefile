@@ -1,4 +1,4 @@
-# make install | test | test-all | lint | reproduce | clean-runs
+# make install | test | test-all | lint | reproduce | robustness | figures | clean-runs
 # Every stage is a file: what is there is not made again, and an interrupted run goes on where it stopped.
 
 PYTHON ?= python3
@@ -6,11 +6,12 @@ VENV ?= .venv
 RUNS := runs
 JOBS ?= 2
 comma := ,
+space := $(subst ,, )
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 GBPLAN := $(BIN)/gbplan
 
-.PHONY: install test test-all lint reproduce results clean-runs
+.PHONY: install test test-all lint reproduce results robustness studies figures clean-runs
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -139,5 +140,41 @@ results: $(RESULTS)
 $(DATASET): configs/door_wall/collect.yaml | $(INSTALLED)
 	$(GBPLAN) collect --config $< $(if $(wildcard $@),--overwrite)
 
+# ---------------------------------------------------------------------------------------------------------- robustness
+# make robustness                         the models of seed 0 in worlds they were not trained on: configs/worlds/
+
+WORLDS := $(basename $(notdir $(wildcard configs/worlds/*.yaml)))
+ELSEWHERE := $(RUNS)/robustness
+STUDIED := base adversarial online online_adversarial
+
+# World, method, the planner's name and its arguments.
+STUDIES :=
+define study
+STUDIES += $(ELSEWHERE)/$(1)-$(2)-$(3)/result.json
+$(ELSEWHERE)/$(1)-$(2)-$(3)/result.json: configs/worlds/$(1).yaml $(filter %.yaml,$(4)) $(RUNS)/$(2)/.done | $(INSTALLED)
+	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --config configs/worlds/$(1).yaml --kinds [detour] \
+		--diagnostic_tasks 0 --overwrite --output $$(@D) --name $(1)-$(2)-$(3) --ckpt_path $(RUNS)/$(2)/best.ckpt $(4)
+endef
+$(foreach w,$(WORLDS),$(foreach m,$(STUDIED),$(eval $(call study,$(w),$(m),gradient-mpc,$(GRADIENT_MPC)))))
+$(foreach w,$(WORLDS),$(foreach m,$(STUDIED),$(eval $(call study,$(w),$(m),cem-mpc,$(CEM_MPC)))))
+
+robustness: $(INSTALLED)
+	$(MAKE) --no-print-directory --jobs $(JOBS) studies
+	$(GBPLAN) report $(ELSEWHERE) --output $(ELSEWHERE)/results.md
+
+studies: $(STUDIES)
+
+# ------------------------------------------------------------------------------------------------------------- figures
+# make figures                            of all results there are, and a page with table, figures and settings
+
+COMPARED := base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_adversarial-gradient-mpc
+comma_list = [$(subst $(space),$(comma),$(strip $(1)))]
+
+figures: $(INSTALLED)
+	$(GBPLAN) report $(RUNS) --names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc) --kinds [detour] \
+		--figures $(RUNS)/figures
+	$(GBPLAN) report $(RUNS) --html $(RUNS)/report.html
+
 clean-runs:
-	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md
+	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \
+		$(ELSEWHERE) $(RUNS)/figures $(RUNS)/report.html

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import textwrap
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
@@ -229,8 +230,12 @@ class SaveStartedConfig(SaveConfigCallback):
         """Wait until training starts."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the config: data and checkpoint have been read, and fit each other."""
+        """Save the config, and show it in TensorBoard: data and checkpoint have been read, and fit each other."""
         super().setup(trainer, pl_module, stage="fit")
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            if isinstance(logger, TensorBoardLogger):
+                text = textwrap.indent(self.parser.dump(self.config, skip_none=False), "    ")  # markdown's code
+                logger.experiment.add_text("config", text, trainer.global_step)
 
 
 def add_overwrite(parser: ArgumentParser) -> None:

@@ -6,12 +6,14 @@ import time
 import warnings
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 import torch
 import yaml
 
 from gbplan.cli import GBPlanCLI, build_parser, main, run
 from gbplan.data import TrajectoryDataModule
+from gbplan.evaluation import sample_tasks
 from gbplan.modules import WorldModelModule
 
 CONFIGS = sorted(Path("configs").rglob("*.yaml"))
@@ -19,10 +21,11 @@ PLANNERS = [path for path in CONFIGS if path.parent.name == "planners"]
 FITS = [path for path in CONFIGS if "trainer:" in path.read_text()]
 EVALUATIONS = [path for path in CONFIGS if path.name.startswith("evaluate")]
 COLLECTIONS = [path for path in CONFIGS if path.name.startswith("collect")]
+WORLDS = [path for path in CONFIGS if path.parent.name == "worlds"]
 
 
 def test_every_config_is_parsed_by_one_of_the_tests_below():
-    assert set(CONFIGS) == {*PLANNERS, *FITS, *EVALUATIONS, *COLLECTIONS}
+    assert set(CONFIGS) == {*PLANNERS, *FITS, *EVALUATIONS, *COLLECTIONS, *WORLDS}
 
 
 @pytest.mark.parametrize("config", COLLECTIONS, ids=str)
@@ -37,6 +40,15 @@ def test_evaluate_and_planner_configs_parse_and_build_together(config, planner):
     parsed = parser.parse_args(["evaluate", f"--config={config}", f"--planner={planner}", "--output=x"])
     arguments = parser.instantiate(parsed)["evaluate"]
     assert type(arguments["planner"]).__name__ == parsed["evaluate"]["planner"]["class_path"].rsplit(".", 1)[-1]
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=str)
+def test_world_config_makes_another_world(world):
+    files = ["--config=configs/door_wall/evaluate.yaml", f"--config={world}"]
+    parsed = build_parser().parse_args(["evaluate", *files, "--policy=ExpertPolicy", "--output=x"])["evaluate"]
+    env = gym.make(parsed["env_id"], **parsed["env_kwargs"])
+    assert env.unwrapped.world != gym.make(parsed["env_id"]).unwrapped.world
+    assert len(sample_tasks(parsed["env_id"], "detour", 4, split="validation", env_kwargs=parsed["env_kwargs"])) == 4
 
 
 @pytest.mark.parametrize("config", FITS, ids=str)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
 from gbplan.evaluation import Tasks, evaluate
+from gbplan.evaluation.metrics import wilson_interval
 from gbplan.policies import PlannerPolicy
 
 Gather = Callable[[Any], list[Any]]
@@ -187,17 +188,20 @@ def summarise(executed: Sequence[Executed]) -> dict[str, float]:
     """Average a round over its tasks.
 
     Returns:
-        ``success``, ``believed_success``, ``final_distance``, ``model_error_planned``, and where the environment has an
-        expert ``model_error_expert`` and ``gap``, the first minus the second; ``seconds_planning``; and
-        ``success/<group>``.
+        ``success`` with its 95 % Wilson interval ``success_low`` and ``success_high``, ``believed_success``,
+        ``final_distance``, ``model_error_planned``, and where the environment has an expert ``model_error_expert`` and
+        ``gap``, the first minus the second; ``seconds_planning``; and ``success/<group>``.
     """
     counts = [len(part.tasks) for part in executed]
 
     def mean(values: Sequence[float]) -> float:
         return float(np.average(values, weights=counts))
 
+    low, high = wilson_interval(sum(int(part.success.sum()) for part in executed), sum(counts))
     summary = {
         "success": mean([float(part.success.mean()) for part in executed]),
+        "success_low": low,
+        "success_high": high,
         "believed_success": mean([float(part.believed.mean()) for part in executed]),
         "final_distance": mean([float(part.final_distance.mean()) for part in executed]),
     }

@@ -41,7 +41,8 @@ class OnlineWorldModeling(L.Callback):
 
     Logged each round, about plans nobody has trained on yet:
 
-    - ``online/success``, and ``online/success/<kind>/<mode>``;
+    - ``online/success`` with its 95 % Wilson interval ``online/success_low`` and ``online/success_high``, and
+      ``online/success/<kind>/<mode>``;
     - ``online/believed_success``; ``online/final_distance``, environment units;
     - ``online/model_error_planned`` and, where the environment has an expert, ``online/model_error_expert`` and
       ``online/gap``: open-loop errors in goal space, and the first minus the second;

@@ -25,9 +25,10 @@ class PlanningValidation(L.Callback):
     held-out tasks share one with them. The training itself is not touched: with and without this callback the weights
     of an epoch are the same. Of several processes each plans its share of the tasks.
 
-    Logged at the end of every ``every_n_epochs``-th epoch: ``val/success``, ``val/believed_success``,
-    ``val/final_distance`` in environment units, ``val/model_error_planned`` and, where the environment has an expert,
-    ``val/model_error_expert`` and ``val/gap``, open-loop errors in goal space, and ``val/seconds_planning``.
+    Logged at the end of every ``every_n_epochs``-th epoch: ``val/success`` with its 95 % Wilson interval
+    ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance`` in environment units,
+    ``val/model_error_planned`` and, where the environment has an expert, ``val/model_error_expert`` and ``val/gap``,
+    open-loop errors in goal space, and ``val/seconds_planning``.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class TrajectoryDataModule(LightningDataModule):
             datasets: Minari ids; or ids with weights, each dataset's share of the samples being its weight's share.
             root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
             batch_size: windows per batch.
-            steps: environment steps per training window.
+            steps: environment steps per training window; shorter episodes are left out.
             validation_steps: environment steps per validation window; shorter validation episodes are left out.
             validation_fraction: share of each dataset's episodes that is kept for validation.
             seed: decides the split and every epoch's order.

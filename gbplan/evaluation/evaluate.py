@@ -96,10 +96,10 @@ def evaluate(
     Returns:
         Metrics ``count``; ``success`` and ``believed_success`` (per threshold and at the first one: rate, Wilson
         bounds, count); ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``wall_contacts`` (steps in
-        contact per episode); ``model_error`` (one step and open loop, on the expert's and on the executed
-        trajectories of these tasks, goal space); ``planning`` (plans, seconds per plan and task, tasks planned
-        together, model calls per plan); ``gradient_alignment`` and ``input_smoothness``, see
-        ``gbplan.evaluation.diagnostics.Diagnostics``.
+        contact per episode); ``model_error`` (one step, open loop, and open loop by step, on the expert's and on the
+        executed trajectories of these tasks, goal space); ``planning`` (plans, seconds per plan and task, tasks planned
+        together, model calls per plan, mean cost of the first plans under the model); ``gradient_alignment`` and
+        ``input_smoothness``, see ``gbplan.evaluation.diagnostics.Diagnostics``.
 
     Raises:
         ValueError: thresholds are not ascending and positive or below the environment's own, a task starts within
@@ -116,6 +116,7 @@ def evaluate(
     parts: list[Trajectories] = []
     plans: list[NDArray] = []
     imagined: list[NDArray] = []
+    costs: list[NDArray] = []
     efforts: list[PlanningEffort] = []
     for rows in batches(len(tasks), envs.num_envs):
         with tqdm(desc=f"{progress}, {tasks.kind}", unit="step", disable=progress is None, leave=False) as bar:
@@ -139,9 +140,12 @@ def evaluate(
             efforts.append(planner_policy.effort)
             plans.append(planner_policy.first_plan.actions[:used])
             imagined.append(planner_policy.first_plan.predicted[:used])
+            costs.append(planner_policy.first_plan.cost[:used])
     trajectories = Trajectories.concatenate(parts)
     believed = np.concatenate(imagined) if imagined else None
     records = _records(trajectories, tasks, envs, thresholds, believed)
+    if costs:
+        records["believed_cost"] = np.concatenate(costs).astype(np.float64)
     expert = None if world_model is None else _expert_trajectories(tasks, envs)
     diagnostics: dict[str, Any] = dict.fromkeys(("gradient_alignment", "input_smoothness", "landscape"))
     around_plan = None
@@ -164,7 +168,7 @@ def evaluate(
             "count": len(tasks),
             **_outcomes(records, thresholds),
             "model_error": None if world_model is None else _errors(world_model, trajectories, expert, error_horizon),
-            "planning": _planning(efforts, envs.num_envs),
+            "planning": _planning(efforts, envs.num_envs, records),
             **diagnostics,
         },
         records=records,
@@ -291,7 +295,11 @@ def _errors(
     for name, trajectories in (("planned", executed), ("expert", expert)):
         if trajectories is not None:
             error = model_error(world_model, trajectories, horizon)
-            errors[name] = {"one_step": float(error.one_step.mean()), "open_loop": float(error.open_loop.mean())}
+            errors[name] = {
+                "one_step": float(error.one_step.mean()),
+                "open_loop": float(error.open_loop.mean()),
+                "by_step": error.by_step.tolist(),
+            }
     return errors
 
 
@@ -304,8 +312,10 @@ def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
     return envs
 
 
-def _planning(efforts: Sequence[PlanningEffort], tasks_at_once: int) -> dict[str, Any] | None:
-    """Average time and model calls of one plan of one task; None without plans."""
+def _planning(
+    efforts: Sequence[PlanningEffort], tasks_at_once: int, records: dict[str, NDArray]
+) -> dict[str, Any] | None:
+    """Average time and model calls of one plan of one task, and cost of the first ones; None without plans."""
     plans = sum(effort.plans for effort in efforts)
     if not plans:
         return None
@@ -314,4 +324,5 @@ def _planning(efforts: Sequence[PlanningEffort], tasks_at_once: int) -> dict[str
         "seconds_per_plan": sum(effort.seconds for effort in efforts) / plans,
         "tasks_at_once": tasks_at_once,
         "model_calls_per_plan": sum(effort.model_calls for effort in efforts) / plans,
+        "first_cost": float(records["believed_cost"].mean()),
     }

@@ -13,17 +13,20 @@ from gbplan.networks.eval_mode import eval_mode
 
 @dataclass(frozen=True)
 class ModelError:
-    """Distances in goal space (for states: environment units), one number per episode, ``(E,)`` each.
+    """Distances in goal space (for states: environment units).
 
     Attributes:
-        one_step: mean over the episode of the error of one step from the true state.
+        one_step: mean over the episode of the error of one step from the true state, ``(E,)``.
         open_loop: error of a rollout from the episode's first frame, mean over its first ``horizon`` steps or all the
-            steps there are.
+            steps there are, ``(E,)``.
+        by_step: error of that rollout after 1, 2, ... steps, ``(H,)`` or as many as the longest episode has; each the
+            mean over the episodes that are so long.
         horizon: H, the most steps of the rollout.
     """
 
     one_step: NDArray[np.float64]
     open_loop: NDArray[np.float64]
+    by_step: NDArray[np.float64]
     horizon: int
 
 
@@ -37,7 +40,7 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
         horizon: H, longest open-loop rollout, >= 1.
 
     Returns:
-        Errors per episode.
+        The errors.
     """
     device = world_model.latent_mean.device
     longest = int(trajectories.lengths.max())
@@ -59,8 +62,11 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
         one_step = distance(world_model.step(latents[:, :-1], actions), latents[:, 1:])
         rolled = world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
         open_loop = distance(rolled, latents[:, 1 : steps + 1])
+    rolled_taken = taken[:, :steps]
+    open_loop = open_loop * rolled_taken
     return ModelError(
         one_step=((one_step * taken).sum(1) / taken.sum(1)).cpu().numpy(),
-        open_loop=((open_loop * taken[:, :steps]).sum(1) / taken[:, :steps].sum(1)).cpu().numpy(),
+        open_loop=(open_loop.sum(1) / rolled_taken.sum(1)).cpu().numpy(),
+        by_step=(open_loop.sum(0) / rolled_taken.sum(0)).cpu().numpy(),
         horizon=horizon,
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gbplan.data.writable import require_writable_folder
+from gbplan.evaluation.figures import drawings, write_figures
+from gbplan.evaluation.page import write_page
 from gbplan.evaluation.results import RESULT_FILE, read_result, replacing
 from gbplan.evaluation.training_seeds import over_training_seeds
 
@@ -16,6 +18,8 @@ def report(
     columns: Sequence[str] = (),
     names: Sequence[str] = ("*",),
     kinds: Sequence[str] = (),
+    figures: str | None = None,
+    html: str | None = None,
 ) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
@@ -28,16 +32,29 @@ def report(
         columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
         names: results to show, with ``*`` for any letters.
         kinds: task kinds to show; none given shows all.
+        figures: folder for figures of these results and of the trainings in ``folder``, each as PNG and SVG, light and
+            dark.
+        html: file for one page with table, figures and settings; it needs nothing else, no network either.
 
     Raises:
         FileNotFoundError: there are no results.
+        PermissionError: a file or folder cannot be written.
         ValueError: no result is named so, none has such tasks, or no column begins so.
     """
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
         raise FileNotFoundError(f"there are no results in {folder}; make some with `gbplan evaluate`")
+    for file_path in (output, html):
+        if file_path is not None:
+            require_writable_folder(Path(file_path).parent)
+    if figures is not None:
+        require_writable_folder(Path(figures))
     found = [read_result(path) for path in paths]
-    chosen = [result for result in found if any(fnmatchcase(result["name"], pattern) for pattern in names)]
+    folders, chosen = [], []
+    for path, result in zip(paths, found, strict=True):
+        if any(fnmatchcase(result["name"], pattern) for pattern in names):
+            folders.append(path.parent)
+            chosen.append(result)
     if not chosen:
         raise ValueError(
             f"no result is named {' or '.join(names)}; there are {', '.join(dict.fromkeys(r['name'] for r in found))}"
@@ -51,13 +68,31 @@ def report(
     table = results_table(chosen, columns)
     print(table)
     if output is not None:
-        require_writable_folder(Path(output).parent)
         with replacing(Path(output)) as file:
             file.write(table + "\n")
+    if figures is None and html is None:
+        return
+    runs = sorted({path.parent for path in Path(folder).rglob("events.out.tfevents*")} - set(folders))
+    drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
+    if figures is not None:
+        write_figures(drawn, Path(figures))
+        print(f"figures are in {figures}: {', '.join(drawn)}")
+    if html is not None:
+        write_page(Path(html), folder, table_of(chosen, columns), _notes(chosen), drawn, chosen)
+        print(f"the page is {html}; open it in a browser")
 
 
 def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
     """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
+    rows = table_of(results, columns)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join([*lines, "", *_notes(results)] if notes else lines)
+
+
+def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list[list[str]]:
+    """The cells of the table, its header first."""
     rows_of = over_training_seeds(results)
     kinds = list(dict.fromkeys(kind for result in rows_of for kind in result["tasks"]))
     cells = [
@@ -74,15 +109,14 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), no
         header = [column for column in header if column.startswith(tuple(columns))]
     else:
         header = [column for column in header if not column.startswith(DIAGNOSTICS)]
-    rows = [header] + [[row.get(column, "") for column in header] for row in cells]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    if not notes:
-        return "\n".join(lines)
+    return [header] + [[row.get(column, "") for column in header] for row in cells]
+
+
+def _notes(results: list[dict[str, Any]]) -> list[str]:
+    """How to read the table, and what made it."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
     machines = sorted({result["provenance"]["machine"] for result in results})
-    return "\n".join([*lines, "", *NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."])
+    return [*NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."]
 
 
 NOTES = (
@@ -93,6 +127,7 @@ NOTES = (
     "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps or as many",
     "  as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",
     "  gap@H: on the executed ones minus on the expert's.",
+    "- cost: of the first plans, under the model they were made with, mean.",
     "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
     "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
     "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
@@ -137,6 +172,7 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
         if "expert" in error and None not in (planned := error["planned"]["open_loop"], error["expert"]["open_loop"]):
             row[f"gap@{error['horizon']}"] = _number(planned - error["expert"]["open_loop"], 4)
     if metrics["planning"]:
+        row["cost"] = _number(metrics["planning"].get("first_cost"), 3)
         row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
         row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"
     return row | _diagnostics(metrics)

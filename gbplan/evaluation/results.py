@@ -1,4 +1,7 @@
-"""Result files: one folder per evaluation, ``result.json`` for the figures and ``<kind>.csv`` for the single tasks."""
+"""Result files: one folder per evaluation.
+
+``result.json`` holds the figures, ``<kind>.csv`` those of the single tasks, ``<kind>.npz`` some episodes to look at.
+"""
 
 import csv
 import itertools
@@ -10,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -25,25 +28,34 @@ _METRICS = {"count", "success", "believed_success", "final_distance", "model_err
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that appears under ``path`` only when it is complete."""
+def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """Open a file that appears under ``path`` only when it is complete."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("w", newline="") as file:
+        with draft.open(mode, newline="" if mode == "w" else None) as file:
             yield file
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def write_result(folder: Path, result: dict[str, Any], records: dict[str, dict[str, NDArray]]) -> None:
+def write_result(
+    folder: Path,
+    result: dict[str, Any],
+    records: dict[str, dict[str, NDArray]],
+    arrays: dict[str, dict[str, NDArray]],
+) -> None:
     """Write an evaluation's files, ``result.json`` last, so that its presence means all is there.
 
     Args:
         folder: where to; must exist.
         result: plain data.
         records: per task kind, the columns of its tasks, ``(N,)`` each.
+        arrays: per task kind, what is to be drawn.
     """
+    for kind, drawn in arrays.items():
+        with replacing(folder / f"{kind}.npz", "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **drawn)
     for kind, columns in records.items():
         with replacing(folder / f"{kind}.csv") as file:
             writer = csv.writer(file)
@@ -58,6 +70,8 @@ def _without_nan(value: Any) -> Any:
     """Replace what JSON has no word for, the NaN or infinity of a rollout that diverged, by null."""
     if isinstance(value, dict):
         return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 
 from gbplan.data import make_vector_env
 from gbplan.data.writable import require_writable_folder
 from gbplan.envs import Policy, env_attribute
+from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.report import results_table
@@ -20,7 +23,7 @@ from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint,
 from gbplan.networks import PerfectDoorWallModel, WorldModel
 from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import Planner
-from gbplan.plots import plot_landscape
+from gbplan.plots import plot_filmstrip, plot_landscape
 from gbplan.policies import PlannerPolicy
 
 
@@ -50,8 +53,9 @@ def run_evaluation(
 ) -> None:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
-    Give a checkpoint (or a world model) and a planner, or a policy. Writes result.json, one CSV of single tasks per
-    kind, TensorBoard scalars and a figure of paths into the output folder, and prints a line per task kind.
+    Give a checkpoint (or a world model) and a planner, or a policy. Writes result.json, per kind one CSV of single
+    tasks and one NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and prints a
+    line per task kind.
 
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
@@ -142,6 +146,7 @@ def run_evaluation(
 
     label = name or folder.name
     results: dict[str, EvaluationResult] = {}
+    drawn: dict[str, dict[str, NDArray]] = {}
     overwritten = list(folder.glob("events.out.tfevents*"))
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
     for kind, tasks in sampled.items():
@@ -162,25 +167,34 @@ def run_evaluation(
         finally:
             envs.close()
         results[kind] = result
+        drawn[kind] = drawable(result, tasks.goals, walls)
         print(f"{label}, {kind}: {result.summary()}", flush=True)
         logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
         success = result.records[f"first_hit@{thresholds[0]:g}"] >= 0
         figure = paths_figure(result.trajectories, result.imagined, tasks.goals, success, walls, thresholds[0])
         logger.experiment.add_figure(f"{kind}/paths", figure)
+        path, imagined = drawn[kind]["executed"][0], drawn[kind].get("imagined")
+        if path.shape[1:] == (2,):
+            path, plan = path[~np.isnan(path[:, 0])], None if imagined is None else imagined[0]
+            strip = plot_filmstrip(path, tasks.goals[0], plan, drawn[kind]["walls"], thresholds[0])
+            logger.experiment.add_figure(f"{kind}/first_episode", strip)
         if result.landscape is not None:
             around = result.landscape
             logger.experiment.add_figure(f"{kind}/landscape", plot_landscape(around.alpha, around.beta, around.loss))
+    method = _method(policy, ckpt_path)
+    rates = {kind: next(iter(result.metrics["success"].values()))["rate"] for kind, result in results.items()}
+    logger.log_hyperparams(method, {f"success/{kind}": rate for kind, rate in rates.items()})
     logger.finalize("success")
     summary = {
         "name": label,
-        "method": _method(policy, ckpt_path),
+        "method": method,
         "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
         "tasks": {kind: result.metrics for kind, result in results.items()},
         "provenance": provenance(),
     }
     for path in overwritten:
         path.unlink()
-    write_result(folder, summary, {kind: result.records for kind, result in results.items()})
+    write_result(folder, summary, {kind: result.records for kind, result in results.items()}, drawn)
     print(results_table([summary], notes=False))
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
 
@@ -222,12 +236,14 @@ def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
 
 
 def _settings(thing: Any) -> dict[str, Any]:
+    """Its public attributes, as far as they are plain data or planners."""
     plain = (int, float, str, bool, list, type(None))
-    return {
-        key: value
-        for key, value in vars(thing).items()
-        if isinstance(value, plain) and not key.startswith("_") and key != "first_plan"
-    }
+    public = {key: value for key, value in vars(thing).items() if not key.startswith("_") and key != "first_plan"}
+    settings = {key: value for key, value in public.items() if isinstance(value, plain)}
+    if isinstance(thing, Planner):  # one may improve on another
+        inner = {key: value for key, value in public.items() if isinstance(value, Planner)}
+        settings |= {key: {"class": type(planner).__name__, **_settings(planner)} for key, planner in inner.items()}
+    return settings
 
 
 def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
@@ -236,6 +252,6 @@ def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
     for key, value in metrics.items():
         if isinstance(value, dict):
             flat |= _scalars(value, f"{prefix}{key}/")
-        elif value is not None:
+        elif value is not None and not isinstance(value, list):
             flat[f"{prefix}{key}"] = float(value)
     return flat

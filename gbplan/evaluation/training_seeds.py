@@ -44,6 +44,8 @@ def _mean(values: list[Any]) -> Any:
         return None
     if isinstance(first, dict):
         return {key: _mean([value.get(key) for value in values]) for key in first}
+    if isinstance(first, list):  # episodes of one model may last longer than those of another
+        return [_mean(list(column)) for column in zip(*values, strict=False)]
     if isinstance(first, int | float) and not isinstance(first, bool) and len(set(values)) > 1:
         return sum(values) / len(values)
     return first

@@ -1,6 +1,20 @@
 """Figures from arrays and result files. Needs numpy and matplotlib only."""
 
+from gbplan.plots.curves import Curve, plot_curves, plot_success
+from gbplan.plots.filmstrip import plot_filmstrip
 from gbplan.plots.landscape import plot_landscape
+from gbplan.plots.theme import COLORS, Theme, save, theme
 from gbplan.plots.trajectories import plot_paths
 
-__all__ = ["plot_landscape", "plot_paths"]
+__all__ = [
+    "COLORS",
+    "Curve",
+    "Theme",
+    "plot_curves",
+    "plot_filmstrip",
+    "plot_landscape",
+    "plot_paths",
+    "plot_success",
+    "save",
+    "theme",
+]

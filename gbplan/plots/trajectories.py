@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ def plot_paths(
     walls: NDArray | None = None,
     threshold: float = 0.1,
     columns: int = 4,
+    titles: Sequence[str] = (),
 ) -> Figure:
     """Draw one panel per task.
 
@@ -28,11 +30,13 @@ def plot_paths(
         walls: wall segments, ``(W, 2, 2)`` as pairs of end points; None draws none.
         threshold: radius of the goal region, environment units.
         columns: panels per row.
+        titles: of the columns; none given says of every panel whether the goal was reached.
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.
     """
     rows = -(-len(executed) // columns)
+    ink = matplotlib.rcParams["text.color"]
     figure = Figure(figsize=(2.4 * columns, 2.4 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for index, axis in enumerate(axes.flat):
@@ -41,17 +45,20 @@ def plot_paths(
             axis.set_axis_off()
             continue
         for segment in walls if walls is not None else ():
-            axis.plot(segment[:, 0], segment[:, 1], color="black", linewidth=2)
+            axis.plot(segment[:, 0], segment[:, 1], color=ink, linewidth=2)
         path = executed[index]
         if imagined is not None:
             axis.plot(
                 imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2, label="imagined"
             )
         axis.plot(path[:, 0], path[:, 1], color=EXECUTED if success[index] else FAILED, linewidth=1.5, label="executed")
-        axis.plot(*path[0], "o", color="black", markersize=4)
+        axis.plot(*path[0], "o", color=ink, markersize=4)
         x, y = (float(coordinate) for coordinate in goals[index])
-        axis.add_patch(Circle((x, y), threshold, facecolor="none", edgecolor="black", linewidth=1))
-        axis.set_title("reached" if success[index] else "missed", fontsize=8)
+        axis.add_patch(Circle((x, y), threshold, facecolor="none", edgecolor=ink, linewidth=1))
+        if not titles:
+            axis.set_title("reached" if success[index] else "missed", fontsize=8)
+        elif index < columns:
+            axis.set_title(titles[index], fontsize=8)
     if len(executed):
         axes.flat[0].legend(fontsize=6, loc="upper left")
     return figure

@@ -181,7 +181,8 @@ def test_every_round_is_logged_with_a_figure(door_wall_fit, tmp_path):
     door_wall_fit(tmp_path, 2, rounds={"figure_tasks": 4}, logger=logger, log_every_n_steps=1)
     events = EventAccumulator(str(tmp_path)).Reload()
     expected = (
-        "success success/uniform/open_loop success/uniform/mpc success/detour/open_loop success/detour/mpc "
+        "success success_low success_high success/uniform/open_loop success/uniform/mpc "
+        "success/detour/open_loop success/detour/mpc "
         "believed_success final_distance model_error_planned model_error_expert gap round transitions "
         "buffer_transitions seconds_planning seconds_training"
     )

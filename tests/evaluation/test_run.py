@@ -1,6 +1,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -12,15 +13,6 @@ from gbplan.policies import StraightLinePolicy
 
 DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
 FEW = {"count": 4, "kinds": ["detour"], "split": "validation"}
-
-
-@pytest.fixture(scope="module")
-def evaluated(base_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("evaluate")
-    planner = GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1)
-    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), planner=planner, **FEW)
-    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), **FEW)
-    return folder
 
 
 def test_result_says_what_was_measured_and_how(evaluated):
@@ -45,20 +37,36 @@ def test_csv_has_one_row_per_task(evaluated):
     assert float(rows[0]["start_distance"]) > 1.0
 
 
+def test_arrays_to_draw_are_those_of_the_first_episodes(evaluated):
+    with np.load(evaluated / "base" / "detour.npz") as arrays:
+        executed, goals, imagined = arrays["executed"], arrays["goals"], arrays["imagined"]
+        assert arrays["walls"].shape == (6, 2, 2)  # two of the wall, four borders
+        assert arrays["loss of model"].shape == arrays["loss of truth"].shape == (21, 21)
+    assert executed.shape[::2] == imagined.shape[::2] == (len(goals), 2)
+    with (evaluated / "base" / "detour.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row, path, goal in zip(rows, executed, goals, strict=False):
+        path = path[~np.isnan(path[:, 0])]
+        assert len(path) == int(row["steps"]) + 1
+        assert np.linalg.norm(path[-1] - goal) == pytest.approx(float(row["final_distance"]), abs=1e-6)
+
+
 def test_tensorboard_shows_scalars_and_figures_of_paths_and_of_the_planning_loss(evaluated):
     events = EventAccumulator(str(evaluated / "base")).Reload()
     tags = events.Tags()
     assert {"detour/success/0.1/rate", "detour/believed_success/rate", "detour/final_distance/mean"} <= set(
         tags["scalars"]
     )
-    assert tags["images"] == ["detour/paths", "detour/landscape"]
+    assert tags["images"] == ["detour/paths", "detour/first_episode", "detour/landscape"]
 
 
 def test_metrics_of_a_model_that_diverges_are_null_not_lost(tmp_path):
     from gbplan.evaluation.results import write_result
 
-    write_result(tmp_path, {"name": "x", "tasks": {"detour": {"error": float("nan"), "count": 1}}}, {})
-    assert json.loads((tmp_path / RESULT_FILE).read_text())["tasks"]["detour"] == {"error": None, "count": 1}
+    write_result(
+        tmp_path, {"name": "x", "tasks": {"detour": {"error": float("nan"), "steps": [1.0, float("inf")]}}}, {}, {}
+    )
+    assert json.loads((tmp_path / RESULT_FILE).read_text())["tasks"]["detour"] == {"error": None, "steps": [1.0, None]}
 
 
 def test_commit_of_a_changed_checkout_is_marked(tmp_path, monkeypatch):

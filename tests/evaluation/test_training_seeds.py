@@ -21,7 +21,7 @@ def result(model, rate, *, name="online", planner="GradientPlanner", count=512, 
                 "wall_contacts": 0.0,
                 "model_error": {
                     "horizon": 25,
-                    "planned": {"one_step": 0.01, "open_loop": 0.3 * rate},
+                    "planned": {"one_step": 0.01, "open_loop": 0.3 * rate, "by_step": [rate, 2 * rate]},
                     "expert": {"one_step": 0.01, "open_loop": 0.1 * rate},
                 },
                 "planning": {"model_calls_per_plan": 100, "seconds_per_plan": distance},
@@ -38,6 +38,7 @@ def test_training_seeds_become_their_mean_with_the_lowest_and_highest_success():
     metrics = online["tasks"]["detour"]
     assert metrics["success"]["0.1"] == {"rate": pytest.approx(0.9), "low": 0.8, "high": 1.0}
     assert metrics["final_distance"]["mean"] == pytest.approx(0.4)
+    assert metrics["model_error"]["planned"]["by_step"] == [pytest.approx(0.9), pytest.approx(1.8)]
     assert (metrics["models"], metrics["count"]) == (3, 512)
     assert results[0]["tasks"]["detour"]["success"]["0.1"]["low"] == pytest.approx(0.89)  # is not changed
 

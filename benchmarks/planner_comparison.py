@@ -1,0 +1,138 @@
+"""All planners on a base and an online model: success of MPC on held-out detour tasks, at equal calls and equal time.
+
+Every planner is as in ``configs/planners``, where it spends 128 rollouts a plan (GradCEM 126, the paper's gradient
+planner 202), and has its number of samples halved, doubled and quadrupled besides. Each evaluation is a result of
+``gbplan evaluate``, and kept: the script goes on where it stopped. At equal time is the success where a plan takes as
+long as that of ``gradient.yaml``, on the line through the budgets to either side, by the logarithm of the time; a
+planner none of whose budgets is as long, or as short, has none. Times are per plan and task, all planned together.
+
+    python benchmarks/planner_comparison.py      # writes the table beside this file
+
+Needs ``make reproduce`` and ``gbplan fit --config configs/door_wall/init_network.yaml``.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from plan_time import read_planner
+
+from gbplan.evaluation import run_evaluation
+from gbplan.evaluation.results import RESULT_FILE, read_result
+
+PLANNERS = {
+    "gradient": "gradient",
+    "gradient, init network": "gradient_initialized",
+    "gradient, the paper's": "gradient_paper",
+    "GRASP": "grasp_equal_calls",
+    "GradCEM": "gradcem_equal_calls",
+    "CEM": "cem_equal_calls",
+    "iCEM": "icem_equal_calls",
+    "MPPI": "mppi_equal_calls",
+    "random shooting": "random_shooting_equal_calls",
+}
+FACTORS = (0.5, 1, 2, 4)
+MODELS = ("base", "online_adversarial")
+FOLDER = Path("runs/planners")
+
+
+def result_of(model: str, name: str, factor: float) -> Path:
+    return FOLDER / f"{model}-{name}-{factor:g}"
+
+
+def evaluate(model: str, name: str, factor: float, count: int) -> None:
+    """Evaluate one budget, unless its result is there."""
+    folder = result_of(model, name, factor)
+    if (folder / RESULT_FILE).exists():
+        return
+    planner = read_planner(name)
+    sampler = getattr(planner, "planner", planner)  # InitializedPlanner improves on what another finds
+    sampler.num_samples = max(round(factor * sampler.num_samples), getattr(sampler, "restarts", 1))
+    if hasattr(sampler, "num_elites"):
+        sampler.num_elites = max(2, round(factor * sampler.num_elites))
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_evaluation(
+            str(folder), ckpt_path=f"runs/{model}/best.ckpt", planner=planner, kinds=["detour"], count=count,
+            diagnostic_tasks=0, num_threads=1,
+        )  # fmt: skip
+
+
+def budgets(model: str, name: str) -> list[dict[str, Any]]:
+    """Metrics of the budgets of a planner, the quickest first."""
+    paths = [result_of(model, name, factor) / RESULT_FILE for factor in FACTORS if has_budget(name, factor)]
+    found = [read_result(path)["tasks"]["detour"] for path in paths]
+    return sorted(found, key=lambda metrics: metrics["planning"]["seconds_per_plan"])
+
+
+def has_budget(name: str, factor: float) -> bool:
+    """The paper's gradient planner has a single candidate: there is nothing to halve or double."""
+    return factor == 1 or name != "gradient_paper"
+
+
+def at_time(found: list[dict[str, Any]], seconds: float) -> str:
+    times = np.array([metrics["planning"]["seconds_per_plan"] for metrics in found])
+    rates = np.array([next(iter(metrics["success"].values()))["rate"] for metrics in found])
+    if not times[0] <= seconds <= times[-1]:
+        return "-"
+    return f"{100 * np.interp(np.log(seconds), np.log(times), rates):.1f}"
+
+
+def main() -> None:
+    """Evaluate what is missing and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=256, help="held-out tasks")
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        jobs = [
+            pool.submit(evaluate, model, name, factor, arguments.count)
+            for factor in sorted(FACTORS, key=lambda factor: abs(np.log2(factor)))
+            for name in PLANNERS.values()
+            for model in MODELS
+            if has_budget(name, factor)
+        ]
+        for job in jobs:
+            job.result()
+    lines = [
+        "| planner | "
+        + " | ".join(f"{model}, % | believed, % | cost | ms | at equal time, %" for model in MODELS)
+        + " |",
+        "|---|" + "---:|" * 5 * len(MODELS),
+    ]
+    for label, name in PLANNERS.items():
+        cells = []
+        for model in MODELS:
+            metrics = read_result(result_of(model, name, 1) / RESULT_FILE)["tasks"]["detour"]
+            reference = read_result(result_of(model, "gradient", 1) / RESULT_FILE)["tasks"]["detour"]
+            rate = next(iter(metrics["success"].values()))
+            cells += [
+                f"{100 * rate['rate']:.1f} [{100 * rate['low']:.1f}, {100 * rate['high']:.1f}]",
+                f"{100 * metrics['believed_success']['rate']:.1f}",
+                f"{metrics['planning']['first_cost']:.3f}",
+                f"{1000 * metrics['planning']['seconds_per_plan']:.2f}",
+                at_time(budgets(model, name), reference["planning"]["seconds_per_plan"]),
+            ]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    made = read_result(result_of(MODELS[0], "gradient", 1) / RESULT_FILE)["provenance"]
+    text = f"""# All planners
+
+Command: `python benchmarks/planner_comparison.py --count {arguments.count} --jobs {arguments.jobs}`, commit \
+{made["commit"]}, {made["machine"]}, torch {made["torch"]}, Python {made["python"]}.
+
+MPC on {arguments.count} held-out detour tasks, replanning every 5 steps; success with 95 % interval, belief and mean
+cost of the first plan under the model, and milliseconds per plan and task, at 128 rollouts a plan (GradCEM 126, the
+paper's 202); then success at the time that `gradient` takes.
+
+""" + "\n".join(lines)
+    Path(__file__).with_suffix(".md").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

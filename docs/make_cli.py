@@ -1,0 +1,59 @@
+"""Write docs/cli.md from the command line's own help: `python docs/make_cli.py`."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+from gbplan.cli import build_parser
+
+HEAD = """# Command line
+
+Made by `python docs/make_cli.py` from what `--help` says. `python cli.py` is the same command from a checkout.
+
+    gbplan collect    episodes of a policy, as a Minari dataset
+    gbplan fit        train: LightningCLI's fit, all of trainer, model and data on the command line or in yaml
+    gbplan validate   LightningCLI's validate
+    gbplan evaluate   success on held-out tasks
+    gbplan report     tables, figures and a page from results
+
+Exit status: 0; 2 and one line on bad input (`GBPLAN_DEBUG=1` shows the traceback); 130 when interrupted, 143 when
+terminated, and in both cases a training says how to resume.
+
+## fit
+
+    gbplan fit --config configs/door_wall/online.yaml --seed_everything 1 --trainer.default_root_dir runs/mine
+
+What stands after `--config` overrides it. Beside LightningCLI's `--trainer.*`, `--model.*` and `--data.*`:
+
+| argument | meaning |
+|---|---|
+| `--trainer.default_root_dir` | folder of the run: checkpoints, TensorBoard events, `config.yaml` |
+| `--model.init_from PATH` | begin with the weights of another run's checkpoint |
+| `--ckpt_path PATH` | resume a run exactly where it stopped; model and data arguments must be those it was begun with |
+| `--overwrite` | replace the run that is in the folder |
+| `--checkpoint.*` | ModelCheckpoint: what `best.ckpt` is chosen by |
+| `--num_threads` | CPU threads of torch |
+
+`gbplan fit --help` lists the rest, `gbplan fit --model.help CLASS` the arguments of a model, `gbplan fit
+--print_config` a complete configuration.
+"""
+
+
+def help_of(command: str) -> str:
+    """What the command says of itself."""
+    memory = io.StringIO()
+    with contextlib.redirect_stdout(memory), contextlib.suppress(SystemExit):
+        build_parser().parse_args([command, "--help"])
+    return memory.getvalue()
+
+
+def text() -> str:
+    """The whole page."""
+    os.environ["COLUMNS"] = "100"  # of the help's lines
+    commands = ("collect", "evaluate", "report")
+    return HEAD + "".join(f"\n## {name}\n\n```text\n{help_of(name).strip()}\n```\n" for name in commands)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("cli.md").write_text(text())

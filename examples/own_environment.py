@@ -1,0 +1,108 @@
+"""Your own environment, from nothing to a planner that solves it: the mountain car of Gymnasium.
+
+What gbplan asks of an environment is Gymnasium's goal-conditioned form (a dict of ``observation``, ``achieved_goal``
+and ``desired_goal``), a ``reset`` that sets a task, and a time limit. The wrapper below gives the car all three. Its
+engine is too weak to climb straight up: a plan has to back up first.
+
+    python examples/own_environment.py            # about a minute; writes runs/mountain_car
+"""
+
+import argparse
+from pathlib import Path
+
+import gymnasium as gym
+import lightning as L
+import numpy as np
+import torch
+
+from gbplan.data import TrajectoryDataModule, collect, make_vector_env
+from gbplan.evaluation import evaluate, sample_tasks
+from gbplan.modules import WorldModelModule
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.objectives import ReachGoal
+from gbplan.planners import GradientPlanner
+from gbplan.policies import PlannerPolicy, RandomPolicy
+
+TOP_SPEED = 0.07  # of the car, units of the track per step
+
+
+class MountainCarGoal(gym.Wrapper):
+    """``MountainCarContinuous-v0`` whose goal is a place on the slope, drawn anew in each episode.
+
+    Observations are the position, in units of the track, and the velocity as a share of the top speed. Success is to
+    be within ``goal_threshold`` of the goal.
+    """
+
+    def __init__(self, render_mode: str | None = None, goal_threshold: float = 0.05, anywhere: bool = False) -> None:
+        """Choose how near is near enough, and whether episodes begin anywhere on the track or at rest in the valley."""
+        super().__init__(gym.make("MountainCarContinuous-v0", render_mode=render_mode).unwrapped)
+        self.goal_threshold = goal_threshold
+        self.anywhere = anywhere
+        place = gym.spaces.Box(-1.2, 0.6, (1,), np.float32)
+        state = gym.spaces.Box(np.float32([-1.2, -1.0]), np.float32([0.6, 1.0]))
+        self.observation_space = gym.spaces.Dict(observation=state, achieved_goal=place, desired_goal=place)
+
+    def reset(self, *, seed=None, options=None):
+        """Begin at ``options["state"]`` (position, velocity) with ``options["goal"]``; what is not given is drawn."""
+        options = options or {}
+        super().reset(seed=seed)
+        valley = [self.np_random.uniform(-0.6, -0.4), 0.0]
+        drawn = self.np_random.uniform([-1.2, -1.0], [0.5, 1.0]) if self.anywhere else valley
+        position, velocity = options.get("state", drawn)
+        self.unwrapped.state = np.array([position, TOP_SPEED * velocity])
+        self.goal = np.asarray(options.get("goal", self.np_random.uniform(0.2, 0.4, 1)), np.float32)
+        return self._observe(), self._info()
+
+    def step(self, action):
+        """Push; the reward is 0 at the goal and -1 elsewhere."""
+        super().step(np.asarray(action))
+        info = self._info()
+        return self._observe(), float(info["is_success"]) - 1, info["is_success"], False, info
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        """Reward of having achieved one goal when another was desired."""
+        return (np.linalg.norm(achieved_goal - desired_goal, axis=-1) < self.goal_threshold) - 1.0
+
+    def _observe(self):
+        position, velocity = self.unwrapped.state
+        return {
+            "observation": np.float32([position, velocity / TOP_SPEED]),
+            "achieved_goal": np.float32([position]),
+            "desired_goal": self.goal,
+        }
+
+    def _info(self):
+        distance = float(abs(np.float32(self.unwrapped.state[0]) - self.goal[0]))
+        return {"is_success": distance < self.goal_threshold, "distance": distance}
+
+
+gym.register("MountainCarGoal-v0", entry_point=MountainCarGoal, max_episode_steps=150)
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/mountain_car"))
+    parser.add_argument("--episodes", type=int, default=300)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--tasks", type=int, default=32)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+
+    root, dataset = str(arguments.folder / "datasets"), "mountain-car/random-v0"
+    collect(
+        "MountainCarGoal-v0", dataset, RandomPolicy(), arguments.episodes,
+        env_kwargs={"anywhere": True}, root=root, overwrite=True,
+    )  # fmt: skip
+
+    L.seed_everything(0)
+    model = WorldModel(IdentityEncoder(dim=2, goal_indices=[0]), MLPPredictor(latent_dim=2, action_dim=1))
+    module = WorldModelModule(model, rollout_steps=5)
+    trainer = L.Trainer(
+        default_root_dir=arguments.folder, max_epochs=arguments.epochs, accelerator="cpu", enable_checkpointing=False
+    )
+    trainer.fit(module, TrajectoryDataModule([dataset], root=root, batch_size=256, steps=5))
+
+    tasks = sample_tasks("MountainCarGoal-v0", None, arguments.tasks, split="validation", min_distance=0.05)
+    envs = make_vector_env("MountainCarGoal-v0", arguments.tasks)
+    planner = GradientPlanner(horizon=100)
+    policy = PlannerPolicy(model.eval(), ReachGoal(tau=0.01), planner, replan_every=10)
+    print(f"planning through the model: {evaluate(policy, envs, tasks, thresholds=[0.05]).summary()}")
