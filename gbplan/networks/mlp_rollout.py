@@ -14,6 +14,7 @@ are adjacent, as matrix products like them.
 """
 
 import importlib
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,17 @@ class Perceptron:
     def sizes(self) -> NDArray[np.int64]:
         """Widths of the layers, from D + A to D."""
         return np.array([self.parameters[0].shape[1], *map(len, self.biases)])
+
+    @cached_property
+    def most_compiled_rows(self) -> float:
+        """Up to how many rows ``compiled`` is faster than torch."""
+        return _most_compiled_rows(self)
+
+    @cached_property
+    def compiled(self) -> "_Compiled | None":
+        """The rollout in compiled loops; None where they are not to be had."""
+        kernel = _kernel()
+        return None if kernel is None else _Compiled(kernel, self)
 
     @cached_property
     def hidden_units(self) -> int:
@@ -280,22 +292,22 @@ class _Compiled:
 
 
 def _choose(perceptron: Perceptron, rows: int) -> _Loops:
-    if perceptron.action_mean.is_cpu and _pays(perceptron, rows):
-        kernel = _kernel()
-        if kernel is not None:
-            return _Compiled(kernel, perceptron)
-    return _Products()
+    compiled = perceptron.compiled if rows <= perceptron.most_compiled_rows else None
+    return _Products() if compiled is None else compiled
 
 
-def _pays(perceptron: Perceptron, rows: int) -> bool:
+def _most_compiled_rows(perceptron: Perceptron) -> float:
+    """Up to how many rows the compiled loops are faster."""
     sizes = perceptron.sizes.tolist()
     layers = [m * n for m, n in pairwise(sizes)]
     work = sum(layers)
+    if not perceptron.action_mean.is_cpu:
+        return 0
     if perceptron.activation != "relu":
         work += sum(sizes[1:-1]) * TRANSCENDENTAL_WORK
     elif max(layers) <= KERNEL_LAYER:
-        return True
-    return rows * work <= KERNEL_WORK
+        return math.inf
+    return KERNEL_WORK // work
 
 
 @cache

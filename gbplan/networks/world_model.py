@@ -109,10 +109,9 @@ class WorldModel(nn.Module):
         """``achieved_goal``, detached, and the way back: from the gradient of what it returns to that of ``latent``."""
         if type(self).achieved_goal is not WorldModel.achieved_goal:
             return pullback_by_autograd(self.achieved_goal, latent)
-        with torch.no_grad():
-            raw = latent * self.latent_std + self.latent_mean
-        achieved, pullback = self.encoder.achieved_goal_with_pullback(raw)
-        return achieved, lambda gradient: pullback(gradient) * self.latent_std
+        mean, std = self.latent_mean, self.latent_std
+        achieved, pullback = self.encoder.achieved_goal_with_pullback(torch.addcmul(mean, latent.detach(), std))
+        return achieved, lambda gradient: pullback(gradient) * std
 
     def step(self, latent: Tensor, action: Tensor) -> Tensor:
         """Predict one step from latents ``(..., *D)`` and actions ``(..., A)`` (environment units), over any axes."""

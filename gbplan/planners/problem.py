@@ -93,21 +93,21 @@ class PlanningProblem:
         Raises:
             ValueError: the model or the objective returns another shape than it should.
         """
-        costs = [self._roll_out(rows, task)[0] for rows, task in self._chunks(actions)]
-        return torch.cat(costs).reshape(actions.shape[:2])
+        costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions)]
+        return _joined(costs).reshape(actions.shape[:2])
 
     def cost_and_latents(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and the latents ``(B, S, H, *D)`` they lead through."""
-        costs, latents = zip(*(self._roll_out(rows, task) for rows, task in self._chunks(actions)), strict=True)
-        return torch.cat(costs).reshape(actions.shape[:2]), torch.cat(latents).unflatten(0, actions.shape[:2])
+        costs, latents = zip(*(part._roll_out(rows) for rows, part in self._chunks(actions)), strict=True)
+        return _joined(costs).reshape(actions.shape[:2]), _joined(latents).unflatten(0, actions.shape[:2])
 
     def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached.
 
         One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
         """
-        costs, gradients = zip(*(self._cost_and_gradient(*chunk) for chunk in self._chunks(actions)), strict=True)
-        return torch.cat(costs).reshape(actions.shape[:2]), torch.cat(gradients).reshape(actions.shape)
+        costs, gradients = zip(*(part._cost_and_gradient(rows) for rows, part in self._chunks(actions)), strict=True)
+        return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
 
     def step(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
         """Predict one step from latents ``(N, *D)`` and actions ``(N, A)``.
@@ -123,34 +123,37 @@ class PlanningProblem:
         predicted, pullback = self._rollout_with_pullback(latents[:, None], one[:, :0], one)
         return predicted[:, 0], lambda gradient: pullback(gradient[:, None])[:, 0]
 
-    def _chunks(self, actions: Tensor) -> Iterator[tuple[Tensor, slice | Tensor]]:
-        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, with the tasks they are for."""
+    def _chunks(self, actions: Tensor) -> "Iterator[tuple[Tensor, PlanningProblem]]":
+        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, each with the problem of its tasks, ``B = R``."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)
-        # Candidates of a task share its context: gathered per chunk, and not at all where each task has a single one.
-        owner = None
-        if samples > 1:
-            owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
         size = self.chunk_rows or (512 if rows.is_cpu else 2**16)
+        if samples == 1 and batch <= size:
+            yield rows, self
+            return
+        # Candidates of a task share its context, which is gathered per chunk.
+        owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
-            yield rows[part], part if owner is None else owner[part]
+            yield rows[part], self.select(owner[part])
 
-    def _roll_out(self, rows: Tensor, task: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Cost ``(R,)`` and latents ``(R, H, *D)`` of the rows of a chunk."""
+    def _roll_out(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost ``(B,)`` and latents ``(B, H, *D)`` of one candidate per task, ``(B, H, A)``."""
         with constant_parameters():
-            latents = self.model.rollout(self.context[task], self.past_actions[task], rows)
+            latents = self.model.rollout(self.context, self.past_actions, rows)
         self._require_shape(latents, *rows.shape[:2])
-        return self._evaluate(latents, rows, task), latents
+        cost = self.objective(self.model.achieved_goal(latents), self.goal, rows)
+        self._require_one_cost_per_row(cost, rows)
+        return cost, latents
 
-    def _cost_and_gradient(self, rows: Tensor, task: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Cost ``(R,)`` of the rows of a chunk, and its gradient ``(R, H, A)``."""
-        latents, to_actions = self._rollout_with_pullback(self.context[task], self.past_actions[task], rows)
+    def _cost_and_gradient(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
+        latents, to_actions = self._rollout_with_pullback(self.context, self.past_actions, rows)
         if isinstance(self.model, WorldModel):
             achieved, to_latents = self.model.achieved_goal_with_pullback(latents)
         else:
             achieved, to_latents = pullback_by_autograd(self.model.achieved_goal, latents)
-        cost, of_achieved, of_rows = self.objective.with_gradients(achieved, self.goal[task], rows)
+        cost, of_achieved, of_rows = self.objective.with_gradients(achieved, self.goal, rows)
         self._require_one_cost_per_row(cost, rows)
         gradient = to_actions(to_latents(of_achieved))
         return cost, gradient if of_rows is None else gradient + of_rows
@@ -164,11 +167,6 @@ class PlanningProblem:
             )
         self._require_shape(latents, *rows.shape[:2])
         return latents, pullback
-
-    def _evaluate(self, latents: Tensor, rows: Tensor, task: slice | Tensor) -> Tensor:
-        cost = self.objective(self.model.achieved_goal(latents), self.goal[task], rows)
-        self._require_one_cost_per_row(cost, rows)
-        return cost
 
     def _require_one_cost_per_row(self, cost: Tensor, rows: Tensor) -> None:
         if cost.shape != rows.shape[:1]:
@@ -237,6 +235,11 @@ class PlanningProblem:
                 f"got {tuple(own.goal.shape)}"
             )
         return own
+
+
+def _joined(parts: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+    """The parts one after the other; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _devices(model: PlanningModel) -> Iterator[torch.device]:
