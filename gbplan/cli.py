@@ -103,6 +103,8 @@ class GBPlanCLI(LightningCLI):
                 ),
                 *differences(_deciding(checkpoint["datamodule_hyper_parameters"]), _deciding(config["data"]), "data"),
             ]
+            if "trainer_arguments" in checkpoint:
+                changed += differences(checkpoint["trainer_arguments"], _training_arguments(config), "trainer")
             if changed:
                 raise ValueError(
                     f"the run of {path} was begun with another configuration ({'; '.join(changed)}), so it cannot be "
@@ -194,6 +196,20 @@ def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
     return {name: plain(value) for name, value in named.items() if not name.startswith("_") and name not in _UNDECIDING}
 
 
+def _training_arguments(config: Namespace) -> dict[str, Any]:
+    """Return the arguments of the trainer that decide how weights change; for how long may change."""
+    names = (
+        "accumulate_grad_batches",
+        "gradient_clip_val",
+        "gradient_clip_algorithm",
+        "precision",
+        "limit_train_batches",
+        "overfit_batches",
+        "reload_dataloaders_every_n_epochs",
+    )
+    return {name: plain(config["trainer"][name]) for name in names}
+
+
 class LastCheckpoint(ModelCheckpoint):
     """Writes ``last.ckpt`` after every epoch.
 
@@ -236,6 +252,10 @@ class SaveStartedConfig(SaveConfigCallback):
             if isinstance(logger, TensorBoardLogger):
                 text = textwrap.indent(self.parser.dump(self.config, skip_none=False), "    ")  # markdown's code
                 logger.experiment.add_text("config", text, trainer.global_step)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep what a resumed run must have in common with this one, beside what Lightning keeps."""
+        checkpoint["trainer_arguments"] = _training_arguments(self.config)
 
 
 def add_overwrite(parser: ArgumentParser) -> None:

@@ -165,6 +165,7 @@ def test_refused_resume_leaves_the_runs_config_as_it_was(capsys, base_run, tmp_p
     [
         ("--model.optimizer.init_args.lr=0.5", "model.optimizer.init_args.lr: 0.001, now 0.5"),
         ("--data.batch_size=64", "data.batch_size: 256, now 64"),
+        ("--trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val: None, now 1.0"),
     ],
 )
 def test_resuming_with_another_configuration_is_refused(capsys, base_run, argument, change):

@@ -60,5 +60,5 @@ def plot_paths(
         elif index < columns:
             axis.set_title(titles[index], fontsize=8)
     if len(executed):
-        axes.flat[0].legend(fontsize=6, loc="upper left")
+        figure.legend(*axes.flat[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=2)
     return figure
