@@ -68,7 +68,7 @@ class MountainCarGoal(gym.Wrapper):
         return {
             "observation": np.float32([position, velocity / TOP_SPEED]),
             "achieved_goal": np.float32([position]),
-            "desired_goal": self.goal,
+            "desired_goal": self.goal.copy(),
         }
 
     def _info(self):
@@ -76,7 +76,9 @@ class MountainCarGoal(gym.Wrapper):
         return {"is_success": distance < self.goal_threshold, "distance": distance}
 
 
-gym.register("MountainCarGoal-v0", entry_point=MountainCarGoal, max_episode_steps=150)
+# By name, so that a dataset can say where its environment comes from. That imports this file once more: hence the `if`.
+if "MountainCarGoal-v0" not in gym.registry:
+    gym.register("MountainCarGoal-v0", entry_point="own_environment:MountainCarGoal", max_episode_steps=150)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

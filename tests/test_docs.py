@@ -42,6 +42,10 @@ def test_command_parses(command):
         build_parser().parse_args(arguments + output)
 
 
+def test_there_is_something_to_test():
+    assert {"collect", "fit", "evaluate", "report"} <= {command.split()[1] for command in COMMANDS}
+
+
 @pytest.mark.parametrize(("page", "link"), LINKS, ids=lambda part: str(part))
 def test_link_leads_somewhere(page, link):
     assert link.startswith("http") or (page.parent / link).exists()

@@ -10,3 +10,20 @@ def test_see_the_gap_draws_both_models(base_run, monkeypatch, tmp_path, capsys):
     assert figure.read_bytes().startswith(b"\x89PNG")
     first, second, _ = capsys.readouterr().out.splitlines()
     assert first.split(", ")[:3] == second.split(", ")[:3]  # all but the time
+
+
+def test_control_loop_says_how_it_went_and_how_fast(base_run, monkeypatch, capsys):
+    model = str(base_run / "best.ckpt")
+    monkeypatch.setattr("sys.argv", ["control_loop.py", "--model", model, "--replan_every", "10"])
+    runpy.run_path("examples/control_loop.py", run_name="__main__")
+    outcome, speed = capsys.readouterr().out.splitlines()
+    assert "reached after" in outcome
+    assert "plans a second" in speed
+
+
+def test_own_environment_is_collected_from_trained_on_and_planned_in(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend("examples")  # as for any script
+    small = ["--folder", str(tmp_path), "--episodes", "10", "--epochs", "1", "--tasks", "2"]
+    monkeypatch.setattr("sys.argv", ["own_environment.py", *small])
+    runpy.run_path("examples/own_environment.py", run_name="__main__")
+    assert "planning through the model: success@0.05" in capsys.readouterr().out
