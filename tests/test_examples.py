@@ -23,7 +23,7 @@ def test_control_loop_says_how_it_went_and_how_fast(base_run, monkeypatch, capsy
 
 def test_own_environment_is_collected_from_trained_on_and_planned_in(monkeypatch, tmp_path, capsys):
     monkeypatch.syspath_prepend("examples")  # as for any script
-    small = ["--folder", str(tmp_path), "--episodes", "10", "--epochs", "1", "--tasks", "2"]
+    small = ["--folder", str(tmp_path), "--episodes", "60", "--epochs", "1", "--tasks", "2"]
     monkeypatch.setattr("sys.argv", ["own_environment.py", *small])
     runpy.run_path("examples/own_environment.py", run_name="__main__")
     assert "planning through the model: success@0.05" in capsys.readouterr().out
