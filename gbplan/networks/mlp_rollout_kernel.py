@@ -40,7 +40,19 @@ def _product(x, weight, transposed, out):  # type: ignore[no-untyped-def]
                 for k in range(n):
                     total += x[r, k] * transposed[j, k]
                 out[r, j] = total
-    elif n < NARROW or rows < FEW_ROWS:
+    elif n < NARROW:
+        for r in range(rows):
+            if n >= 4:
+                a, b, c, d = x[r, 0], x[r, 1], x[r, 2], x[r, 3]
+                for j in range(m):
+                    out[r, j] = a * weight[0, j] + b * weight[1, j] + c * weight[2, j] + d * weight[3, j]
+            else:
+                for j in range(m):
+                    out[r, j] = x[r, 0] * weight[0, j]
+            for k in range(4 if n >= 4 else 1, n):
+                for j in range(m):
+                    out[r, j] += x[r, k] * weight[k, j]
+    elif rows < FEW_ROWS:
         for r in range(rows):
             for j in range(m):
                 out[r, j] = 0
