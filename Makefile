@@ -73,7 +73,7 @@ $(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wal
 $(eval $(call training,online_noise,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 $(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 endef
-$(foreach seed,$(SEEDS),$(call trainings,$(seed)))
+$(foreach seed,$(sort 0 $(SEEDS)),$(call trainings,$(seed)))
 
 # One evaluation per line: its place in the table, its name, what it evaluates, and what that needs. It is made again
 # when a configuration it names has changed.
@@ -151,7 +151,7 @@ STUDIED := base adversarial online online_adversarial
 STUDIES :=
 define study
 STUDIES += $(ELSEWHERE)/$(1)-$(2)-$(3)/result.json
-$(ELSEWHERE)/$(1)-$(2)-$(3)/result.json: configs/worlds/$(1).yaml $(filter %.yaml,$(4)) $(RUNS)/$(2)/.done | $(INSTALLED)
+$(ELSEWHERE)/$(1)-$(2)-$(3)/result.json: configs/door_wall/evaluate.yaml configs/worlds/$(1).yaml $(filter %.yaml,$(4)) $(RUNS)/$(2)/.done | $(INSTALLED)
 	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --config configs/worlds/$(1).yaml --kinds [detour] \
 		--diagnostic_tasks 0 --overwrite --output $$(@D) --name $(1)-$(2)-$(3) --ckpt_path $(RUNS)/$(2)/best.ckpt $(4)
 endef
@@ -171,9 +171,10 @@ COMPARED := base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc onlin
 comma_list = [$(subst $(space),$(comma),$(strip $(1)))]
 
 figures: $(INSTALLED)
-	$(GBPLAN) report $(RUNS) --names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc) --kinds [detour] \
-		--figures $(RUNS)/figures
-	$(GBPLAN) report $(RUNS) --html $(RUNS)/report.html
+	$(GBPLAN) report $(HELD_OUT) --trainings $(RUNS) --kinds [detour] --figures $(RUNS)/figures \
+		--names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc)
+	$(GBPLAN) report $(HELD_OUT) --trainings $(RUNS) --kinds [detour] --html $(RUNS)/report.html \
+		--names $(call comma_list,expert straight-line perfect-gradient-mpc $(METHODS:%=%-gradient-mpc))
 
 clean-runs:
 	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \

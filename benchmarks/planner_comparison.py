@@ -13,6 +13,7 @@ Needs ``make reproduce`` and ``gbplan fit --config configs/door_wall/init_networ
 
 import argparse
 import contextlib
+import hashlib
 import io
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,7 @@ from plan_time import read_planner
 
 from gbplan.evaluation import run_evaluation
 from gbplan.evaluation.results import RESULT_FILE, read_result
+from gbplan.evaluation.run import settings_of
 
 PLANNERS = {
     "gradient": "gradient",
@@ -46,19 +48,25 @@ def result_of(model: str, name: str, factor: float) -> Path:
 
 
 def evaluate(model: str, name: str, factor: float, count: int) -> None:
-    """Evaluate one budget, unless its result is there."""
+    """Evaluate one budget, unless its result is there and of the same model, planner and tasks."""
     folder = result_of(model, name, factor)
-    if (folder / RESULT_FILE).exists():
-        return
     planner = read_planner(name)
     sampler = getattr(planner, "planner", planner)  # InitializedPlanner improves on what another finds
     sampler.num_samples = max(round(factor * sampler.num_samples), getattr(sampler, "restarts", 1))
     if hasattr(sampler, "num_elites"):
         sampler.num_elites = max(2, round(factor * sampler.num_elites))
+    path = Path("runs", model, "best.ckpt")
+    if (folder / RESULT_FILE).exists():
+        there = read_result(folder / RESULT_FILE)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        described = {"class": type(planner).__name__, **settings_of(planner)}
+        made = [there["method"]["model_sha256"], there["method"]["planner"], there["tasks"]["detour"]["count"]]
+        if made == [digest, described, count]:
+            return
     with contextlib.redirect_stdout(io.StringIO()):
         run_evaluation(
-            str(folder), ckpt_path=f"runs/{model}/best.ckpt", planner=planner, kinds=["detour"], count=count,
-            diagnostic_tasks=0, num_threads=1,
+            str(folder), ckpt_path=str(path), planner=planner, kinds=["detour"], count=count,
+            diagnostic_tasks=0, num_threads=1, overwrite=True,
         )  # fmt: skip
 
 

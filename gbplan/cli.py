@@ -197,7 +197,7 @@ def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
 
 
 def _training_arguments(config: Namespace) -> dict[str, Any]:
-    """Return the arguments of the trainer that decide how weights change; for how long may change."""
+    """Return the arguments of the trainer that decide how weights change, but for devices."""
     names = (
         "accumulate_grad_batches",
         "gradient_clip_val",

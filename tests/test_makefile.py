@@ -34,14 +34,14 @@ class Checkout:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def make(self, *variables: str, dies: str = "") -> list[str]:
-        """Run ``make reproduce`` and return the calls of ``gbplan``, in order."""
+    def make(self, *variables: str, dies: str = "", goal: str = "reproduce") -> list[str]:
+        """Run ``make reproduce``, or another goal, and return the calls of ``gbplan``, in order."""
         # Not what a surrounding make was told.
         environment = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "MFLAGS"}
         calls = self.folder / "calls"
         calls.write_text("")
         done = subprocess.run(
-            ["make", "reproduce", "VENV=.venv", "SEEDS=0", "FULL=", "JOBS=2", *variables],
+            ["make", goal, "VENV=.venv", "SEEDS=0", "FULL=", "JOBS=2", *variables],
             cwd=self.folder,
             env=environment | {"DIES": dies},
             capture_output=True,
@@ -183,3 +183,32 @@ def test_results_of_a_planner_are_made_again_where_its_configuration_has_changed
     calls = done.make()
     assert trained(calls) == {}
     assert sorted(evaluated(calls)) == sorted(f"{model}-gradient-mpc" for model in [*METHODS, "perfect"])
+
+
+def test_robustness_evaluates_studied_models_in_every_world_and_makes_what_is_missing(fresh, done):
+    worlds = [path.stem for path in (fresh.folder / "configs" / "worlds").glob("*.yaml")]
+    expected = sorted(
+        f"{world}-{method}-{planner}-mpc"
+        for world in worlds
+        for method in ("base", "adversarial", "online", "online_adversarial")
+        for planner in ("gradient", "cem")
+    )
+    calls = done.make(goal="robustness")
+    assert trained(calls) == {}
+    assert sorted(re.search(r"--name (\S+)", call)[1] for call in calls if call.startswith("evaluate ")) == expected
+    assert calls[-1] == "report runs/robustness --output runs/robustness/results.md"
+    done.edit("configs/door_wall/evaluate.yaml")
+    assert sum(call.startswith("evaluate ") for call in done.make(goal="robustness")) == len(expected)
+    assert set(trained(fresh.make("SEEDS=1", goal="robustness"))) == {
+        "base",
+        "adversarial",
+        "online",
+        "online_adversarial",
+    }
+
+
+def test_figures_are_of_the_results_that_are_there(done):
+    calls = done.make(goal="figures")
+    assert [call.split()[0] for call in calls] == ["report", "report"]
+    assert "--figures runs/figures" in calls[0]
+    assert "--html runs/report.html" in calls[1]

@@ -18,16 +18,17 @@ def drawable(result: EvaluationResult, goals: NDArray, walls: ArrayLike | None, 
         shown: n, number of episodes, at most.
 
     Returns:
-        ``executed`` ``(n, T + 1, *G)``, filled up with NaN; ``goals`` ``(n, *G)``; ``success`` ``(n,)``; ``walls``; and
-        where there are any, ``imagined`` ``(n, H, *G)``, and of a landscape ``alpha``, ``beta`` and one
-        ``loss of <model>`` for each.
+        ``executed`` ``(n, T + 1, *G)``, filled up with NaN; ``goals`` ``(n, *G)``; ``success`` ``(n,)`` at the first
+        ``threshold``; ``walls``; and where there are any, ``imagined`` ``(n, H, *G)``, and of a landscape ``alpha``,
+        ``beta`` and one ``loss of <model>`` for each.
     """
     achieved = result.trajectories.observations["achieved_goal"]
-    first_hit = next(column for name, column in result.records.items() if name.startswith("first_hit@"))
+    threshold = next(iter(result.metrics["success"]))
     arrays = {
         "executed": _padded([achieved[episode] for episode in result.trajectories.episodes()][:shown]),
         "goals": goals[:shown],
-        "success": first_hit[:shown] >= 0,
+        "success": result.records[f"first_hit@{threshold}"][:shown] >= 0,
+        "threshold": np.array(float(threshold)),
         "walls": np.zeros((0, 2, 2)) if walls is None else np.asarray(walls),
     }
     if result.imagined is not None:

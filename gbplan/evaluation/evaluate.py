@@ -97,9 +97,10 @@ def evaluate(
         Metrics ``count``; ``success`` and ``believed_success`` (per threshold and at the first one: rate, Wilson
         bounds, count); ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``wall_contacts`` (steps in
         contact per episode); ``model_error`` (one step, open loop, and open loop by step, on the expert's and on the
-        executed trajectories of these tasks, goal space); ``planning`` (plans, seconds per plan and task, tasks planned
-        together, model calls per plan, mean cost of the first plans under the model); ``gradient_alignment`` and
-        ``input_smoothness``, see ``gbplan.evaluation.diagnostics.Diagnostics``.
+        executed trajectories of these tasks, goal space; by step, on the tasks in which both are so long);
+        ``planning`` (plans, seconds per plan and task, tasks planned together, model calls per plan, mean cost of the
+        first plans under the model); ``gradient_alignment`` and ``input_smoothness``, see
+        ``gbplan.evaluation.diagnostics.Diagnostics``.
 
     Raises:
         ValueError: thresholds are not ascending and positive or below the environment's own, a task starts within
@@ -291,16 +292,20 @@ def _errors(
     world_model: WorldModel, executed: Trajectories, expert: Trajectories | None, horizon: int
 ) -> dict[str, Any]:
     """Model error on the executed trajectories and, where there is an expert, on its."""
-    errors: dict[str, Any] = {"horizon": horizon}
-    for name, trajectories in (("planned", executed), ("expert", expert)):
-        if trajectories is not None:
-            error = model_error(world_model, trajectories, horizon)
-            errors[name] = {
-                "one_step": float(error.one_step.mean()),
-                "open_loop": float(error.open_loop.mean()),
-                "by_step": error.by_step.tolist(),
-            }
-    return errors
+    runs = {"planned": executed} | ({} if expert is None else {"expert": expert})
+    found = {name: model_error(world_model, trajectories, horizon) for name, trajectories in runs.items()}
+    # Episodes end at the goal, so the late steps are those of hard tasks: by step, only tasks in which all are so long.
+    steps = min(error.by_step.shape[1] for error in found.values())
+    missing = np.any([np.isnan(error.by_step[:, :steps]) for error in found.values()], axis=0)
+    steps = int((~missing).any(0).sum())
+    return {"horizon": horizon} | {
+        name: {
+            "one_step": float(error.one_step.mean()),
+            "open_loop": float(error.open_loop.mean()),
+            "by_step": np.ma.array(error.by_step[:, :steps], mask=missing[:, :steps]).mean(0).tolist(),
+        }
+        for name, error in found.items()
+    }
 
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:

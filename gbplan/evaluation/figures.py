@@ -1,6 +1,7 @@
 """The figures of ``gbplan report``, from result files alone."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,10 @@ from gbplan.plots import Curve, Theme, plot_curves, plot_landscape, plot_paths, 
 Drawing = Callable[[], Any]
 """Makes a matplotlib figure, in the theme of the moment."""
 
+Found = tuple[str, dict[str, Any], dict[str, Any]]
+"""A result's name, all of it, and its metrics of one task kind."""
+
+BUDGET = ("num_samples", "num_elites", "keep_elites", "iterations", "restarts")
 TASKS_SHOWN = 3
 RESULTS_SHOWN = 5
 
@@ -54,7 +59,7 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
         ):
             if curves:
                 found[f"{figure}-{kind}"] = partial(draw, curves)
-    training = dict(_trainings(runs))
+    training = _trainings(runs)
     if training:
         found["training"] = lambda: plot_curves(
             training, "epoch", "success on validation tasks", percent=True, markers=True
@@ -74,9 +79,9 @@ def write_figures(drawn: dict[str, Drawing], folder: Path) -> None:
                 bar.update()
 
 
-def _success(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]], kind: str) -> Any:
+def _success(of_kind: list[Found], kind: str) -> Any:
     rates = [next(iter(metrics["success"].values())) for _, _, metrics in of_kind]
-    threshold = next(iter(of_kind[0][2]["success"]))
+    thresholds = {next(iter(metrics["success"])) for _, _, metrics in of_kind}
     beliefs = [metrics["believed_success"] for _, _, metrics in of_kind]
     return plot_success(
         [name for name, _, _ in of_kind],
@@ -84,7 +89,7 @@ def _success(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]], kind: st
         [rate["low"] for rate in rates],
         [rate["high"] for rate in rates],
         [belief["rate"] if belief else None for belief in beliefs],
-        f"{kind} tasks, within {threshold} of the goal",
+        f"{kind} tasks, within {' or '.join(sorted(thresholds))} of the goal",
     )
 
 
@@ -115,6 +120,7 @@ def _paths(arrays: dict[str, dict[str, NDArray]]) -> Any:
         np.array([array["success"][task] for array, task in rows]),
         [array["imagined"][task] for array, task in rows],
         rows[0][0]["walls"],
+        float(rows[0][0]["threshold"]),
         columns=len(arrays),
         titles=list(arrays),
     )
@@ -134,7 +140,7 @@ def _landscapes(planes: dict[str, dict[str, NDArray]]) -> Any:
     return plot_landscape(first["alpha"], first["beta"], loss, columns=len(planes))
 
 
-def _errors(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> dict[str, Curve]:
+def _errors(of_kind: list[Found]) -> dict[str, Curve]:
     curves = {}
     for name, _, metrics in of_kind:
         for along in ("planned", "expert"):
@@ -149,7 +155,7 @@ def _draw_errors(curves: dict[str, Curve]) -> Any:
     return plot_curves(curves, "steps of the open-loop rollout", "model error, units of the world")
 
 
-def _alignments(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> dict[str, Curve]:
+def _alignments(of_kind: list[Found]) -> dict[str, Curve]:
     curves = {}
     for name, _, metrics in of_kind:
         found = {key: value for key, value in (metrics.get("gradient_alignment") or {}).items() if key != "tasks"}
@@ -164,20 +170,25 @@ def _draw_alignment(curves: dict[str, Curve]) -> Any:
     return plot_curves(curves, "steps", "cosine of the model's gradient and the true one", log_x=True, markers=True)
 
 
-def _efforts(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]], effort: str, unit: float) -> dict[str, Curve]:
-    """Success against effort: a line for each model, planner and mode with several budgets; one budget is no line."""
+def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]:
+    """Success against effort: a line for what differs by its budget only, if it has several."""
     points: dict[str, list[tuple[float, ...]]] = {}
-    for _, result, metrics in of_kind:
-        if metrics["planning"]:
-            method = result["method"]
-            model = Path(method["model"]).parent.name or method["model"]
-            rate = next(iter(metrics["success"].values()))
-            key = f"{method['planner']['class'].removesuffix('Planner')}, {model}, {method['mode']}"
-            points.setdefault(key, []).append(
-                (unit * metrics["planning"][effort], rate["rate"], rate["low"], rate["high"])
-            )
-    lines = {key: np.array(sorted(found)).T for key, found in points.items() if len(found) > 1}
-    return {key: Curve(*columns) for key, columns in lines.items()}
+    labels: dict[str, str] = {}
+    for name, result, metrics in of_kind:
+        if not metrics["planning"]:
+            continue
+        method = result["method"]
+        planner = {key: value for key, value in method["planner"].items() if key not in BUDGET}
+        same = [method | {"planner": planner}, result["environment"], metrics["count"]]
+        model = Path(method["model"]).parent.name or method["model"]
+        key = json.dumps(same, sort_keys=True)
+        label = f"{planner['class'].removesuffix('Planner')}, {model}, {method['mode']}"
+        labels.setdefault(key, label if label not in labels.values() else f"{label} ({name})")
+        rate = next(iter(metrics["success"].values()))
+        spent = (unit * metrics["planning"][effort], rate["rate"], rate["low"], rate["high"])
+        points.setdefault(key, []).append(spent)
+    lines = {labels[key]: np.array(sorted(found)).T for key, found in points.items()}
+    return {label: Curve(*columns) for label, columns in lines.items() if len(set(columns[0])) > 1}
 
 
 def _draw_calls(curves: dict[str, Curve]) -> Any:
@@ -188,18 +199,31 @@ def _draw_time(curves: dict[str, Curve]) -> Any:
     return plot_curves(curves, "ms per plan, all tasks together", "success", log_x=True, percent=True, markers=True)
 
 
-def _trainings(runs: list[Path]) -> Iterator[tuple[str, Curve]]:
-    """Success on validation tasks over the epochs of each training that measured it."""
+def _trainings(runs: list[Path]) -> dict[str, Curve]:
+    """Success on validation tasks over the epochs of each training that measured it.
+
+    Trainings of the same name in different folders are those of several seeds: their mean, and their range.
+    """
     # Here, because it takes a second to import, which every other command would wait for.
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    found: dict[str, list[dict[int, float]]] = {}
     for run in runs:
         points: dict[int, float] = {}
         for path in sorted(run.glob("events.out.tfevents*")):
-            events = EventAccumulator(str(path), size_guidance={"scalars": 0})
+            events = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
             events.Reload()
             if "val/success" in events.Tags()["scalars"]:
                 epoch = {event.step: event.value for event in events.Scalars("epoch")}
-                points |= {int(epoch[event.step]): event.value for event in events.Scalars("val/success")}
+                points |= {int(epoch[event.step]) + 1: event.value for event in events.Scalars("val/success")}
         if points:
-            yield run.name, Curve(np.array([*points]) + 1, np.array([*points.values()]))
+            found.setdefault(run.name, []).append(points)
+    curves = {}
+    for name, seeds in found.items():
+        epochs = sorted(set.intersection(*map(set, seeds)))  # one may not be finished yet
+        rates = np.array([[points[epoch] for epoch in epochs] for points in seeds])
+        if len(seeds) == 1:
+            curves[name] = Curve(epochs, rates[0])
+        elif epochs:
+            curves[f"{name}, {len(seeds)} seeds"] = Curve(epochs, rates.mean(0), rates.min(0), rates.max(0))
+    return curves

@@ -19,8 +19,8 @@ class ModelError:
         one_step: mean over the episode of the error of one step from the true state, ``(E,)``.
         open_loop: error of a rollout from the episode's first frame, mean over its first ``horizon`` steps or all the
             steps there are, ``(E,)``.
-        by_step: error of that rollout after 1, 2, ... steps, ``(H,)`` or as many as the longest episode has; each the
-            mean over the episodes that are so long.
+        by_step: error of that rollout after 1, 2, ... steps, ``(E, H)`` or as many as the longest episode has; NaN
+            after an episode's end.
         horizon: H, the most steps of the rollout.
     """
 
@@ -63,10 +63,10 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
         rolled = world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
         open_loop = distance(rolled, latents[:, 1 : steps + 1])
     rolled_taken = taken[:, :steps]
-    open_loop = open_loop * rolled_taken
+    open_loop = torch.where(rolled_taken, open_loop, 0.0)  # after an episode's end the rollout may overflow
     return ModelError(
         one_step=((one_step * taken).sum(1) / taken.sum(1)).cpu().numpy(),
         open_loop=(open_loop.sum(1) / rolled_taken.sum(1)).cpu().numpy(),
-        by_step=(open_loop.sum(0) / rolled_taken.sum(0)).cpu().numpy(),
+        by_step=torch.where(rolled_taken, open_loop, torch.nan).cpu().numpy(),
         horizon=horizon,
     )

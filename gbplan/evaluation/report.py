@@ -20,6 +20,7 @@ def report(
     kinds: Sequence[str] = (),
     figures: str | None = None,
     html: str | None = None,
+    trainings: str | None = None,
 ) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
@@ -32,9 +33,9 @@ def report(
         columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
         names: results to show, with ``*`` for any letters.
         kinds: task kinds to show; none given shows all.
-        figures: folder for figures of these results and of the trainings in ``folder``, each as PNG and SVG, light and
-            dark.
+        figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
         html: file for one page with table, figures and settings; it needs nothing else, no network either.
+        trainings: folder whose trainings are drawn, too; ``folder`` if not given.
 
     Raises:
         FileNotFoundError: there are no results.
@@ -47,6 +48,8 @@ def report(
     for file_path in (output, html):
         if file_path is not None:
             require_writable_folder(Path(file_path).parent)
+            if Path(file_path).is_dir():
+                raise IsADirectoryError(f"{file_path} is a folder; name a file in it")
     if figures is not None:
         require_writable_folder(Path(figures))
     found = [read_result(path) for path in paths]
@@ -72,7 +75,8 @@ def report(
             file.write(table + "\n")
     if figures is None and html is None:
         return
-    runs = sorted({path.parent for path in Path(folder).rglob("events.out.tfevents*")} - set(folders))
+    events = Path(trainings or folder).rglob("events.out.tfevents*")
+    runs = sorted({path.parent for path in events} - {path.parent for path in paths})
     drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
     if figures is not None:
         write_figures(drawn, Path(figures))

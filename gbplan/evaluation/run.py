@@ -224,25 +224,25 @@ def load_world_model(path: str) -> WorldModel:
 def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
     """Describe what was evaluated, in plain data."""
     if not isinstance(policy, PlannerPolicy):
-        return {"policy": type(policy).__name__, **_settings(policy)}
+        return {"policy": type(policy).__name__, **settings_of(policy)}
     return {
         "model": ckpt_path or type(policy.world_model).__name__,
         "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
-        "objective": {"class": type(policy.objective).__name__, **_settings(policy.objective)},
-        "planner": {"class": type(policy.planner).__name__, **_settings(policy.planner)},
+        "objective": {"class": type(policy.objective).__name__, **settings_of(policy.objective)},
+        "planner": {"class": type(policy.planner).__name__, **settings_of(policy.planner)},
         "mode": "open loop" if policy.replan_every >= policy.planner.horizon else "MPC",
-        **_settings(policy),
+        **settings_of(policy),
     }
 
 
-def _settings(thing: Any) -> dict[str, Any]:
+def settings_of(thing: Any) -> dict[str, Any]:
     """Its public attributes, as far as they are plain data or planners."""
     plain = (int, float, str, bool, list, type(None))
     public = {key: value for key, value in vars(thing).items() if not key.startswith("_") and key != "first_plan"}
     settings = {key: value for key, value in public.items() if isinstance(value, plain)}
     if isinstance(thing, Planner):  # one may improve on another
         inner = {key: value for key, value in public.items() if isinstance(value, Planner)}
-        settings |= {key: {"class": type(planner).__name__, **_settings(planner)} for key, planner in inner.items()}
+        settings |= {key: {"class": type(planner).__name__, **settings_of(planner)} for key, planner in inner.items()}
     return settings
 
 

@@ -4,13 +4,14 @@ Autograd spends its time on bookkeeping when layers are small: some twenty nodes
 matrix products of one. Here the whole horizon is one node. Forward keeps the activations; backward is the adjoint
 recursion, which carries the gradient of the latent from the last step to the first.
 
-For few rows even the calls into torch outweigh the arithmetic; there the same loops run compiled by numba
-(``mlp_rollout_kernel``), and matrix products only for many.
+The calls into torch outweigh the arithmetic of few rows, and its activations leave the cache for many. So the same
+recursion runs compiled by numba (``mlp_rollout_kernel``) where that is faster: with ReLU and layers of moderate size
+always, else for few rows.
 
 The parameters are constants: gradients exist for the start and for the actions.
 
-B rows, H steps, A action dimensions, D latent dimensions. Everything inside is time-major, so that the rows of one step
-are adjacent, as matrix products like them.
+B rows, H steps, A action dimensions, D latent dimensions. With torch everything inside is time-major, so that
+the rows of one step are adjacent, as matrix products like them.
 """
 
 import importlib
@@ -316,5 +317,5 @@ def _kernel() -> ModuleType | None:
     try:
         return importlib.import_module("gbplan.networks.mlp_rollout_kernel")
     except Exception as error:  # not installed, made for another numpy, nowhere to cache: torch does it as well
-        warnings.warn(f"numba is not available, so rollouts of few rows will be slow: {error}", stacklevel=2)
+        warnings.warn(f"numba is not available, so rollouts will be slower: {error}", stacklevel=2)
         return None

@@ -11,6 +11,7 @@ from functools import partial
 
 import numba
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix products; better missed here than while planning)
 
 RELU, TANH, SILU, GELU = range(4)
 KINDS = {"relu": RELU, "tanh": TANH, "silu": SILU, "gelu": GELU}

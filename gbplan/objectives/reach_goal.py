@@ -44,10 +44,10 @@ class ReachGoal(Objective):
         if type(self).__call__ is not ReachGoal.__call__:
             return super().with_gradients(predicted, goal, actions)
         away = predicted - goal[:, None]
-        batch, horizon = away.shape[:2]
-        flat = away.view(batch, horizon, -1)
+        horizon = away.shape[1]
+        flat = away.flatten(2)
         distance = flat.square().sum(2)  # (B, H)
         closeness = distance / -self.tau
         weights = closeness.softmax(1)
         cost = -self.tau * (closeness.logsumexp(1) - math.log(horizon))
-        return cost, flat.mul_(weights.mul_(2)[..., None]).view(away.shape), None
+        return cost, (flat * weights.mul_(2)[..., None]).view(away.shape), None

@@ -158,7 +158,7 @@ class GradientPlanner(Planner):
             cost, gradient = problem.cost_and_gradient(actions)
             best.offer(actions, cost, rows)
             trace.append(best.cost)
-            gradient *= half_range
+            gradient = gradient * half_range
             if self.bounds == "tanh":
                 gradient *= 1 - inside.square()
             descent.step(x, gradient)

@@ -49,7 +49,7 @@ def plot_curves(
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.
     """
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(6.4, max(3.6, 0.6 + 0.17 * len(curves))), layout="constrained")  # room for the legend
     axis = figure.subplots()
     colors = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     families: list[str] = []
@@ -59,7 +59,9 @@ def plot_curves(
             families.append(family)
         place = families.index(family)
         color = colors[place % len(colors)]
-        marker = _MARKERS[place % len(_MARKERS)] if markers else None
+        # Where colours repeat, markers tell the curves apart: there are as many of one as of the other, plus one.
+        marked = markers or len(curves) > len(colors)
+        marker = _MARKERS[place % len(_MARKERS)] if marked else None
         axis.plot(curve.x, curve.y, "--" if curve.dashed else "-", color=color, marker=marker, markersize=5, label=name)
         if curve.low is not None and curve.high is not None:
             axis.fill_between(np.asarray(curve.x), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
@@ -100,7 +102,7 @@ def plot_success(
     shown = [i for i, share in enumerate(believed) if share is not None]
     shares = [share for share in believed if share is not None]
     axis.plot(shares, shown, "D", color=colors[1], markerfacecolor="none", markersize=5, label="believed")
-    interval = [rate - low, high - rate]
+    interval = np.maximum([rate - low, high - rate], 0)  # a mean of rates may be a hair outside of its range
     axis.errorbar(rate, place, xerr=interval, fmt="o", color=colors[0], markersize=5, capsize=2, label="succeeded")
     axis.set_yticks(place, names)
     axis.set_ylim(len(names) - 0.5, -0.5)

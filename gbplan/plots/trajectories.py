@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
@@ -48,10 +49,8 @@ def plot_paths(
             axis.plot(segment[:, 0], segment[:, 1], color=ink, linewidth=2)
         path = executed[index]
         if imagined is not None:
-            axis.plot(
-                imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2, label="imagined"
-            )
-        axis.plot(path[:, 0], path[:, 1], color=EXECUTED if success[index] else FAILED, linewidth=1.5, label="executed")
+            axis.plot(imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2)
+        axis.plot(path[:, 0], path[:, 1], color=EXECUTED if success[index] else FAILED, linewidth=1.5)
         axis.plot(*path[0], "o", color=ink, markersize=4)
         x, y = (float(coordinate) for coordinate in goals[index])
         axis.add_patch(Circle((x, y), threshold, facecolor="none", edgecolor=ink, linewidth=1))
@@ -60,5 +59,11 @@ def plot_paths(
         elif index < columns:
             axis.set_title(titles[index], fontsize=8)
     if len(executed):
-        figure.legend(*axes.flat[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=2)
+        handles = [
+            Line2D([], [], color=EXECUTED, label="executed, reached"),
+            Line2D([], [], color=FAILED, label="executed, missed"),
+        ]
+        if imagined is not None:
+            handles.append(Line2D([], [], color=IMAGINED, linestyle="--", label="imagined"))
+        figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=3)
     return figure

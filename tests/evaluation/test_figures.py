@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from gbplan.evaluation import report
 from gbplan.evaluation.figures import drawings
+from gbplan.evaluation.metrics import wilson_interval
 from gbplan.evaluation.results import RESULT_FILE, read_result
 
 NAMES = {"success-detour", "paths-detour", "landscape-detour", "error-detour", "alignment-detour"}
@@ -65,21 +66,55 @@ def test_budgets_of_a_planner_make_a_line_and_one_budget_makes_none(tmp_path):
     np.testing.assert_allclose(lines(found["time-detour"]())["Gradient, online, MPC"][0], [6.4, 19.2])
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"environment": {"door_center": 0.5}},
+        {"planner": {"class": "GradientPlanner", "proposal": "white"}},
+        {"count": 64},
+    ],
+    ids=str,
+)
+def test_what_differs_by_more_than_its_budget_is_on_another_line(tmp_path, other):
+    more = result("other", calls=19200)
+    more["environment"] = other.get("environment", {})
+    more["method"]["planner"] = other.get("planner", more["method"]["planner"])
+    more["tasks"]["detour"]["count"] = other.get("count", 10)
+    assert "calls-detour" not in draw(tmp_path, result(), more)
+
+
+def test_success_of_all_tasks_is_drawn(tmp_path):
+    certain = result()
+    low, high = wilson_interval(512, 512)
+    certain["tasks"]["detour"]["success"]["0.1"] = {"rate": 1.0, "low": low, "high": high}
+    draw(tmp_path, certain)["success-detour"]()
+    certain["tasks"]["detour"]["success"]["0.1"]["high"] = 1 - 1e-16  # rounding, in a result made elsewhere
+    draw(tmp_path, certain)["success-detour"]()
+
+
 def test_training_seeds_are_drawn_as_their_mean(tmp_path):
     found = draw(tmp_path, result(rate=0.8), result(rate=0.6, digest="b"))
     expert = lines(found["error-detour"]())["online-gradient-mpc, expert"]
     np.testing.assert_allclose(expert, [[1, 2], [0, 0.7]])
 
 
-def test_success_on_validation_tasks_is_read_from_the_training_itself(tmp_path):
-    for run, values in {"online": (0.5, 0.75), "plain": ()}.items():
-        with SummaryWriter(tmp_path / run) as writer:
-            for i, value in enumerate(values):
-                writer.add_scalar("val/success", value, 100 * i)
-                writer.add_scalar("epoch", 5 * i + 4, 100 * i)
-    found = drawings([], [tmp_path / "online", tmp_path / "plain"])
+def write_training(folder, values):
+    with SummaryWriter(folder) as writer:
+        for i, value in enumerate(values):
+            writer.add_scalar("val/success", value, 100 * i)
+            writer.add_scalar("epoch", 5 * i + 4, 100 * i)
+
+
+def test_success_on_validation_tasks_is_read_from_the_trainings_themselves(tmp_path):
+    runs = {"online": (0.5, 0.75), "seed1/online": (0.7, 0.85, 0.9), "noise": (0.25,), "plain": ()}
+    for run, values in runs.items():
+        write_training(tmp_path / run, values)
+    found = drawings([], [tmp_path / run for run in runs])
     assert set(found) == {"training"}
-    np.testing.assert_allclose(lines(found["training"]())["online"], [[5, 10], [0.5, 0.75]])
+    drawn = lines(found["training"]())
+    np.testing.assert_allclose(drawn["online, 2 seeds"], [[5, 10], [0.6, 0.8]])
+    np.testing.assert_allclose(drawn["noise"], [[5], [0.25]])
+    assert len(drawn) == 2
 
 
 def test_report_writes_every_figure_light_and_dark_and_twice_the_same(evaluated, tmp_path, capsys):
@@ -131,7 +166,8 @@ def test_page_needs_nothing_but_itself(evaluated, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["figures", "html"])
-def test_what_cannot_be_written_is_named_before_anything_is_drawn(evaluated, tmp_path, option):
+def test_what_cannot_be_written_is_named_before_anything_is_drawn(evaluated, tmp_path, option, monkeypatch):
+    monkeypatch.setattr("gbplan.evaluation.report.drawings", lambda *_: pytest.fail("drew first"))
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         report(str(evaluated), **{option: str(tmp_path / "file" / "inside")})

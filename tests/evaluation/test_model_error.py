@@ -29,7 +29,7 @@ def test_errors_of_a_model_that_predicts_no_motion_are_the_motions():
     error = model_error(standing_still(), runs, horizon=2)
     np.testing.assert_allclose(error.one_step, [(1 + 2 + 3) / 3, 2])
     np.testing.assert_allclose(error.open_loop, [(1 + 3) / 2, 2])  # first 2 steps, or all there are
-    np.testing.assert_allclose(error.by_step, [(1 + 2) / 2, 3])  # only the first has two
+    np.testing.assert_allclose(error.by_step, [[1, 3], [2, np.nan]])  # the second has one
 
 
 def test_perfect_model_makes_no_error_on_the_environments_episodes():

@@ -26,10 +26,12 @@ def objective(request):
     return request.param
 
 
-@pytest.fixture(params=[(2,), (4, 3)], ids=["vector goal", "patch goal"])
+@pytest.fixture(params=[(2,), (4, 3), "transposed"], ids=["vector goal", "patch goal", "transposed patch goal"])
 def batch(request):
     generator = torch.Generator().manual_seed(0)
     draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    if request.param == "transposed":  # not contiguous in memory
+        return draw(B, H, 4, 3).transpose(2, 3), draw(B, 3, 4), draw(B, H, A)
     return draw(B, H, *request.param), draw(B, *request.param), draw(B, H, A)
 
 
