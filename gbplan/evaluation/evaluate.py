@@ -114,13 +114,17 @@ def evaluate(
     if world_model is None and planner_policy is not None:
         world_model = planner_policy.world_model
 
+    time_limit = None if envs.spec is None else envs.spec.max_episode_steps
+    longest = max_steps or time_limit
     parts: list[Trajectories] = []
     plans: list[NDArray] = []
     imagined: list[NDArray] = []
     costs: list[NDArray] = []
     efforts: list[PlanningEffort] = []
     for rows in batches(len(tasks), envs.num_envs):
-        with tqdm(desc=f"{progress}, {tasks.kind}", unit="step", disable=progress is None, leave=False) as bar:
+        label = f"{progress}, {tasks.kind}"
+        # At most; those who arrive sooner make it end sooner.
+        with tqdm(desc=label, total=longest, unit="step", disable=progress is None, leave=False) as bar:
 
             def show(step: int, active: NDArray[np.bool_], bar: Any = bar) -> None:
                 bar.update(1)
