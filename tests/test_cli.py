@@ -10,6 +10,7 @@ import gymnasium as gym
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gbplan.cli import GBPlanCLI, build_parser, main, run
 from gbplan.data import TrajectoryDataModule
@@ -351,3 +352,10 @@ def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, cap
     )
     run(["report", str(tmp_path / "evaluate")])
     assert "| base   | detour" in capsys.readouterr().out
+
+
+def test_tensorboard_shows_the_configuration_of_a_run(base_run):
+    events = EventAccumulator(str(base_run)).Reload()
+    (shown,) = events.Tensors("config/text_summary")
+    text = shown.tensor_proto.string_val[0].decode()
+    assert yaml.safe_load(text) == yaml.safe_load((base_run / "config.yaml").read_text().split("\n", 1)[1])

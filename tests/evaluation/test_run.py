@@ -58,6 +58,8 @@ def test_tensorboard_shows_scalars_and_figures_of_paths_and_of_the_planning_loss
         tags["scalars"]
     )
     assert tags["images"] == ["detour/paths", "detour/first_episode", "detour/landscape"]
+    assert "success/detour" in tags["scalars"]  # by which HPARAMS sorts
+    assert "_hparams_/session_start_info" in events.summary_metadata
 
 
 def test_metrics_of_a_model_that_diverges_are_null_not_lost(tmp_path):
