@@ -277,19 +277,21 @@ class _Compiled:
         self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
     ) -> tuple[Tensor, Sequence[Tensor]]:
         rows, horizon, _ = actions.shape
-        kept = latent.new_empty((horizon * rows if keep else self.kernel.TILE) * perceptron.hidden_units)
-        predicted = latent.new_empty(rows, horizon, latent.shape[1])
+        dtype = self.mean.dtype
+        # Made by numpy: of a tensor, taking its array would cost more than making it.
+        kept = np.empty((horizon * rows if keep else self.kernel.TILE) * perceptron.hidden_units, dtype)
+        predicted = np.empty((rows, horizon, latent.shape[1]), dtype)
         start, given = latent.contiguous().numpy(), actions.contiguous().numpy()
-        self.kernel.forward(start, given, self.mean, self.std, *self.layers, kept.numpy(), keep, predicted.numpy())
-        return predicted, [kept]
+        self.kernel.forward(start, given, self.mean, self.std, *self.layers, kept, keep, predicted)
+        return torch.from_numpy(predicted), [torch.from_numpy(kept)] if keep else []
 
     def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
         rows, horizon, dim = gradient.shape
-        of_latent = gradient.new_empty(rows, dim)
-        of_actions = gradient.new_empty(rows, horizon, len(self.mean))
+        of_latent = np.empty((rows, dim), self.mean.dtype)
+        of_actions = np.empty((rows, horizon, len(self.mean)), self.mean.dtype)
         given, activations = gradient.contiguous().numpy(), kept[0].numpy()
-        self.kernel.backward(given, self.std, *self.layers, activations, of_latent.numpy(), of_actions.numpy())
-        return of_latent, of_actions
+        self.kernel.backward(given, self.std, *self.layers, activations, of_latent, of_actions)
+        return torch.from_numpy(of_latent), torch.from_numpy(of_actions)
 
 
 def _choose(perceptron: Perceptron, rows: int) -> _Loops:

@@ -23,7 +23,8 @@ class GoalMSE(Objective):
         """Cost and gradients; see ``Objective``."""
         if type(self).__call__ is not GoalMSE.__call__:
             return super().with_gradients(predicted, goal, actions)
-        away = predicted[:, -1] - goal
         gradient = torch.zeros_like(predicted)
-        gradient[:, -1] = (2 / away[0].numel()) * away
-        return away.square().flatten(1).mean(1), gradient, None
+        away = torch.sub(predicted[:, -1], goal, out=gradient[:, -1])
+        cost = away.square().flatten(1).mean(1)
+        away *= 2 / away[0].numel()
+        return cost, gradient, None

@@ -106,6 +106,9 @@ class PlanningProblem:
 
         One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
         """
+        if actions.shape[1] == 1 and len(actions) <= self._most_rows(actions):
+            cost, gradient = self._cost_and_gradient(actions[:, 0])
+            return cost[:, None], gradient[:, None]
         costs, gradients = zip(*(part._cost_and_gradient(rows) for rows, part in self._chunks(actions)), strict=True)
         return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
 
@@ -127,7 +130,7 @@ class PlanningProblem:
         """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, each with the problem of its tasks, ``B = R``."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)
-        size = self.chunk_rows or (512 if rows.is_cpu else 2**16)
+        size = self._most_rows(actions)
         if samples == 1 and batch <= size:
             yield rows, self
             return
@@ -136,6 +139,9 @@ class PlanningProblem:
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
             yield rows[part], self.select(owner[part])
+
+    def _most_rows(self, actions: Tensor) -> int:
+        return self.chunk_rows or (512 if actions.is_cpu else 2**16)
 
     def _roll_out(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B,)`` and latents ``(B, H, *D)`` of one candidate per task, ``(B, H, A)``."""
