@@ -142,9 +142,11 @@ $(DATASET): configs/door_wall/collect.yaml | $(INSTALLED)
 
 # ---------------------------------------------------------------------------------------------------------- robustness
 # make robustness                         the models of seed 0 in worlds they were not trained on: configs/worlds/
+# make robustness TASKS=128               on fewer tasks than 512
 
 WORLDS := $(basename $(notdir $(wildcard configs/worlds/*.yaml)))
 ELSEWHERE := $(RUNS)/robustness
+TASKS ?= 512
 STUDIED := base adversarial online online_adversarial
 
 # World, method, the planner's name and its arguments.
@@ -153,7 +155,7 @@ define study
 STUDIES += $(ELSEWHERE)/$(1)-$(2)-$(3)/result.json
 $(ELSEWHERE)/$(1)-$(2)-$(3)/result.json: configs/door_wall/evaluate.yaml configs/worlds/$(1).yaml $(filter %.yaml,$(4)) $(RUNS)/$(2)/.done | $(INSTALLED)
 	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --config configs/worlds/$(1).yaml --kinds [detour] \
-		--diagnostic_tasks 0 --overwrite --output $$(@D) --name $(1)-$(2)-$(3) --ckpt_path $(RUNS)/$(2)/best.ckpt $(4)
+		--count $(TASKS) --diagnostic_tasks 0 --overwrite --output $$(@D) --name $(1)-$(2)-$(3) --ckpt_path $(RUNS)/$(2)/best.ckpt $(4)
 endef
 $(foreach w,$(WORLDS),$(foreach m,$(STUDIED),$(eval $(call study,$(w),$(m),gradient-mpc,$(GRADIENT_MPC)))))
 $(foreach w,$(WORLDS),$(foreach m,$(STUDIED),$(eval $(call study,$(w),$(m),cem-mpc,$(CEM_MPC)))))
