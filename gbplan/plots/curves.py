@@ -52,15 +52,12 @@ def plot_curves(
     figure = Figure(figsize=(6.4, max(3.6, 0.6 + 0.17 * len(curves))), layout="constrained")  # room for the legend
     axis = figure.subplots()
     colors = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-    families: list[str] = []
+    families = list(dict.fromkeys(curve.family or name for name, curve in curves.items()))
+    # Where colours repeat, markers tell the curves apart: there are as many of one as of the other, plus one.
+    marked = markers or len(families) > len(colors)
     for name, curve in curves.items():
-        family = curve.family or name
-        if family not in families:
-            families.append(family)
-        place = families.index(family)
+        place = families.index(curve.family or name)
         color = colors[place % len(colors)]
-        # Where colours repeat, markers tell the curves apart: there are as many of one as of the other, plus one.
-        marked = markers or len(curves) > len(colors)
         marker = _MARKERS[place % len(_MARKERS)] if marked else None
         axis.plot(curve.x, curve.y, "--" if curve.dashed else "-", color=color, marker=marker, markersize=5, label=name)
         if curve.low is not None and curve.high is not None:
