@@ -1,7 +1,7 @@
 """All planners on a base and an online model: success of MPC on held-out detour tasks, at equal calls and equal time.
 
 Every planner is as in ``configs/planners``, where it spends 128 rollouts a plan (GradCEM 126, the paper's gradient
-planner 202), and has its number of samples halved, doubled and quadrupled besides. Each evaluation is a result of
+planner 202), and has its number of samples halved and doubled besides. Each evaluation is a result of
 ``gbplan evaluate``, and kept: the script goes on where it stopped. At equal time is the success where a plan takes as
 long as that of ``gradient.yaml``, on the line through the budgets to either side, by the logarithm of the time; a
 planner none of whose budgets is as long, or as short, has none. Times are per plan and task, all planned together.
@@ -38,7 +38,7 @@ PLANNERS = {
     "MPPI": "mppi_equal_calls",
     "random shooting": "random_shooting_equal_calls",
 }
-FACTORS = (0.5, 1, 2, 4)
+FACTORS = (0.5, 1, 2)
 MODELS = ("base", "online_adversarial")
 FOLDER = Path("runs/planners")
 
