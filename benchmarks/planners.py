@@ -18,7 +18,6 @@ import importlib.util
 import io
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -450,7 +449,9 @@ def main() -> None:
         if arguments.only_memory:
             problem = make_problem(WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, (HIDDEN, HIDDEN))), 64)
             search(50).plan(problem)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        # Not getrusage, whose peak a child has from the process it was forked from.
+        status = Path("/proc/self/status").read_text()
+        print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
         return
     model = fit_model()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
