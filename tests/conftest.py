@@ -1,5 +1,7 @@
 """What tests of several rooms share: a small dataset, and a model trained on it for a moment."""
 
+import signal
+
 import pytest
 import torch
 
@@ -8,6 +10,10 @@ from gbplan.data import collect
 from gbplan.policies import ExpertPolicy
 
 TINY = "door-wall/tiny-v0"
+
+# A shell starts what it puts into the background with Ctrl-C ignored; the tests of interruption need it, here and in the
+# processes they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
