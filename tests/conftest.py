@@ -11,8 +11,8 @@ from gbplan.policies import ExpertPolicy
 
 TINY = "door-wall/tiny-v0"
 
-# A shell starts what it puts into the background with Ctrl-C ignored; the tests of interruption need it, here and in the
-# processes they start.
+# A shell starts what it puts into the background with Ctrl-C ignored; the tests of interruption need it, here and in
+# the processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
