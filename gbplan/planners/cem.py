@@ -1,10 +1,9 @@
 """Planning by the cross-entropy method."""
 
-from typing import get_args
-
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
@@ -50,17 +49,11 @@ class CEMPlanner(Planner):
             ValueError: a number is out of range, or there are more elites than samples.
         """
         super().__init__(horizon)
-        if min(iterations, num_samples, num_elites, num_knots) < 1:
-            raise ValueError(
-                "iterations, num_samples, num_elites and num_knots must be at least 1, "
-                f"got {iterations}, {num_samples}, {num_elites} and {num_knots}"
-            )
-        if num_elites > num_samples:
-            raise ValueError(f"num_elites must not exceed num_samples, got {num_elites} > {num_samples}")
-        if proposal not in get_args(Proposal):
-            raise ValueError(f"proposal must be one of {list(get_args(Proposal))}, got {proposal!r}")
-        if not 0 <= min_std <= init_std < float("inf"):
-            raise ValueError(f"0 <= min_std <= init_std must hold, got min_std {min_std} and init_std {init_std}")
+        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_elites=num_elites, num_knots=num_knots)
+        checks.not_negative(min_std=min_std, init_std=init_std)
+        checks.ascending(num_elites=num_elites, num_samples=num_samples)
+        checks.ascending(min_std=min_std, init_std=init_std)
+        checks.one_of(Proposal, proposal=proposal)
         self.iterations = iterations
         self.num_samples = num_samples
         self.num_elites = num_elites

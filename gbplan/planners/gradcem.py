@@ -1,11 +1,9 @@
 """Planning by the cross-entropy method whose samples descend."""
 
-import math
-from typing import get_args
-
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.descent import Descent
 from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
@@ -64,21 +62,13 @@ class GradCEMPlanner(Planner):
             ValueError: a number is out of range, a choice is unknown, or there are more elites than samples.
         """
         super().__init__(horizon)
-        if min(iterations, num_samples, num_elites, gradient_steps, num_knots) < 1:
-            raise ValueError(
-                "iterations, num_samples, num_elites, gradient_steps and num_knots must be at least 1, "
-                f"got {iterations}, {num_samples}, {num_elites}, {gradient_steps} and {num_knots}"
-            )
-        if num_elites > num_samples:
-            raise ValueError(f"num_elites must not exceed num_samples, got {num_elites} > {num_samples}")
-        if proposal not in get_args(Proposal):
-            raise ValueError(f"proposal must be one of {list(get_args(Proposal))}, got {proposal!r}")
-        if not (lr > 0 and math.isfinite(lr)):
-            raise ValueError(f"lr must be positive and finite, got {lr}")
-        if not (action_noise >= 0 and math.isfinite(action_noise)):
-            raise ValueError(f"action_noise must be finite and not negative, got {action_noise}")
-        if not 0 <= min_std <= init_std < math.inf:
-            raise ValueError(f"0 <= min_std <= init_std must hold, got min_std {min_std} and init_std {init_std}")
+        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_elites=num_elites)
+        checks.at_least_one(gradient_steps=gradient_steps, num_knots=num_knots)
+        checks.positive(lr=lr)
+        checks.not_negative(action_noise=action_noise, min_std=min_std, init_std=init_std)
+        checks.ascending(num_elites=num_elites, num_samples=num_samples)
+        checks.ascending(min_std=min_std, init_std=init_std)
+        checks.one_of(Proposal, proposal=proposal)
         self.iterations = iterations
         self.num_samples = num_samples
         self.num_elites = num_elites

@@ -1,11 +1,11 @@
 """Planning by gradient descent on the actions, through the world model."""
 
-import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.descent import Descent, Optimizer
 from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
@@ -80,36 +80,18 @@ class GradientPlanner(Planner):
             ValueError: a number is out of range, a choice is unknown, or restarts exceed candidates.
         """
         super().__init__(horizon)
-        if min(iterations, num_samples, restarts, num_knots) < 1:
-            raise ValueError(
-                "iterations, num_samples, restarts and num_knots must be at least 1, "
-                f"got {iterations}, {num_samples}, {restarts} and {num_knots}"
-            )
-        if restarts > num_samples:
-            raise ValueError(f"restarts must not exceed num_samples, got {restarts} > {num_samples}")
+        checks.at_least_one(iterations=iterations, num_samples=num_samples, restarts=restarts, num_knots=num_knots)
+        checks.positive(lr=lr)
+        checks.not_negative(init_std=init_std, action_noise=action_noise)
+        checks.not_negative(tolerance=tolerance, weight_decay=weight_decay)
+        checks.ascending(restarts=restarts, num_samples=num_samples)
+        checks.one_of(Optimizer, optimizer=optimizer)
+        checks.one_of(Bounds, bounds=bounds)
+        checks.one_of(Literal[Proposal, "zero"], proposal=proposal)
         if proposal == "zero" and num_samples > 1:
             raise ValueError(f'proposal="zero" is a single candidate: num_samples must be 1, got {num_samples}')
-        choices = {
-            "optimizer": (optimizer, get_args(Optimizer)),
-            "bounds": (bounds, get_args(Bounds)),
-            "proposal": (proposal, ("zero", *get_args(Proposal))),
-        }
-        for name, (given, allowed) in choices.items():
-            if given not in allowed:
-                raise ValueError(f"{name} must be one of {list(allowed)}, got {given!r}")
-        if not (lr > 0 and math.isfinite(lr)):
-            raise ValueError(f"lr must be positive and finite, got {lr}")
-        not_negative = {
-            "init_std": init_std,
-            "action_noise": action_noise,
-            "tolerance": tolerance,
-            "weight_decay": weight_decay,
-        }
-        for name, value in not_negative.items():
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be finite and not negative, got {value}")
-        if patience is not None and patience < 1:
-            raise ValueError(f"patience must be at least 1, or None, got {patience}")
+        if patience is not None:
+            checks.at_least_one(patience=patience)
         self.iterations = iterations
         self.lr = lr
         self.optimizer: Optimizer = optimizer

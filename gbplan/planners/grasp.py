@@ -1,11 +1,11 @@
 """Planning with the states as variables of their own, so that all steps are predicted at once."""
 
 import math
-from typing import get_args
 
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.descent import Descent
 from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
@@ -82,30 +82,14 @@ class GRASPPlanner(Planner):
             ValueError: a number is out of range, the proposal is unknown, or restarts exceed candidates.
         """
         super().__init__(horizon)
-        counts = {
-            "iterations": iterations,
-            "sync_every": sync_every,
-            "num_samples": num_samples,
-            "restarts": restarts,
-            "num_knots": num_knots,
-        }
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}")
-        if sync_steps < 0:
-            raise ValueError(f"sync_steps must not be negative, got {sync_steps}")
-        if restarts > num_samples:
-            raise ValueError(f"restarts must not exceed num_samples, got {restarts} > {num_samples}")
-        for name, value in {"lr": lr, "sync_lr": sync_lr}.items():
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
+        checks.at_least_one(iterations=iterations, sync_every=sync_every)
+        checks.at_least_one(num_samples=num_samples, restarts=restarts, num_knots=num_knots)
+        checks.positive(lr=lr, sync_lr=sync_lr)
+        checks.not_negative(sync_steps=sync_steps, state_noise=state_noise, goal_weight=goal_weight, init_std=init_std)
+        checks.ascending(restarts=restarts, num_samples=num_samples)
+        checks.one_of(Proposal, proposal=proposal)
         if not 0 <= state_lr <= 1:
             raise ValueError(f"state_lr must lie in 0..1, got {state_lr}")
-        for name, value in {"state_noise": state_noise, "goal_weight": goal_weight, "init_std": init_std}.items():
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be finite and not negative, got {value}")
-        if proposal not in get_args(Proposal):
-            raise ValueError(f"proposal must be one of {list(get_args(Proposal))}, got {proposal!r}")
         self.iterations = iterations
         self.lr = lr
         self.state_lr = state_lr

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.incumbent import Incumbent, lowest
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
@@ -63,23 +64,14 @@ class ICEMPlanner(Planner):
             ValueError: a number is out of range, there are more elites than samples, or more are kept than there are.
         """
         super().__init__(horizon)
-        if min(iterations, num_samples, num_elites) < 1 or keep_elites < 0:
-            raise ValueError(
-                "iterations, num_samples and num_elites must be at least 1, and keep_elites not negative, "
-                f"got {iterations}, {num_samples}, {num_elites} and {keep_elites}"
-            )
-        if num_elites > num_samples:
-            raise ValueError(f"num_elites must not exceed num_samples, got {num_elites} > {num_samples}")
-        if keep_elites > num_elites:
-            raise ValueError(f"keep_elites must not exceed num_elites, got {keep_elites} > {num_elites}")
+        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_elites=num_elites)
+        checks.not_negative(keep_elites=keep_elites, noise_exponent=noise_exponent, min_std=min_std, init_std=init_std)
+        checks.ascending(keep_elites=keep_elites, num_elites=num_elites, num_samples=num_samples)
+        checks.ascending(min_std=min_std, init_std=init_std)
         if not (decay >= 1 and math.isfinite(decay)):
             raise ValueError(f"decay must be finite and at least 1, got {decay}")
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must lie in 0..1, 1 excluded, got {momentum}")
-        if not (noise_exponent >= 0 and math.isfinite(noise_exponent)):
-            raise ValueError(f"noise_exponent must be finite and not negative, got {noise_exponent}")
-        if not 0 <= min_std <= init_std < math.inf:
-            raise ValueError(f"0 <= min_std <= init_std must hold, got min_std {min_std} and init_std {init_std}")
         self.iterations = iterations
         self.num_samples = num_samples
         self.num_elites = num_elites

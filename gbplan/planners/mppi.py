@@ -1,11 +1,9 @@
 """Planning by model predictive path integral control."""
 
-import math
-from typing import get_args
-
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.incumbent import Incumbent, comparable
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
@@ -53,16 +51,9 @@ class MPPIPlanner(Planner):
             ValueError: a number is out of range, or the proposal is unknown.
         """
         super().__init__(horizon)
-        if min(iterations, num_samples, num_knots) < 1:
-            raise ValueError(
-                "iterations, num_samples and num_knots must be at least 1, "
-                f"got {iterations}, {num_samples} and {num_knots}"
-            )
-        for name, value in {"temperature": temperature, "noise_std": noise_std}.items():
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
-        if proposal not in get_args(Proposal):
-            raise ValueError(f"proposal must be one of {list(get_args(Proposal))}, got {proposal!r}")
+        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_knots=num_knots)
+        checks.positive(temperature=temperature, noise_std=noise_std)
+        checks.one_of(Proposal, proposal=proposal)
         self.iterations = iterations
         self.num_samples = num_samples
         self.temperature = temperature

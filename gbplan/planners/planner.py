@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from gbplan.networks.constant_parameters import constant_parameters
+from gbplan.planners import checks
 from gbplan.planners.plan import Plan
 from gbplan.planners.problem import PlanningProblem
 
@@ -32,8 +33,7 @@ class Planner(ABC):
         Raises:
             ValueError: ``horizon`` < 1.
         """
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}")
+        checks.at_least_one(horizon=horizon)
         self.horizon = horizon
 
     def plan(
@@ -62,8 +62,7 @@ class Planner(ABC):
                 on another device or returns a wrong shape, or some task has no actions of finite cost.
         """
         horizon = self.horizon if horizon is None else horizon
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}")
+        checks.at_least_one(horizon=horizon)
         seed = 0
         if generator is not None:
             seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))

@@ -1,11 +1,9 @@
 """Planning by guessing."""
 
-import math
-from typing import get_args
-
 import torch
 from torch import Generator, Tensor
 
+from gbplan.planners import checks
 from gbplan.planners.incumbent import Incumbent
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
@@ -40,12 +38,9 @@ class RandomShooting(Planner):
             ValueError: a number is out of range, or the proposal is unknown.
         """
         super().__init__(horizon)
-        if min(num_samples, num_knots) < 1:
-            raise ValueError(f"num_samples and num_knots must be at least 1, got {num_samples} and {num_knots}")
-        if proposal not in get_args(Proposal):
-            raise ValueError(f"proposal must be one of {list(get_args(Proposal))}, got {proposal!r}")
-        if not (init_std >= 0 and math.isfinite(init_std)):
-            raise ValueError(f"init_std must be finite and not negative, got {init_std}")
+        checks.at_least_one(num_samples=num_samples, num_knots=num_knots)
+        checks.not_negative(init_std=init_std)
+        checks.one_of(Proposal, proposal=proposal)
         self.num_samples = num_samples
         self.proposal: Proposal = proposal
         self.num_knots = num_knots

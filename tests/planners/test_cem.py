@@ -56,10 +56,10 @@ def test_first_iteration_scores_the_mean_itself():
     ("arguments", "message"),
     [
         ({"num_elites": 301}, "num_elites must not exceed num_samples, got 301 > 300"),
-        ({"num_samples": 0}, "must be at least 1"),
-        ({"iterations": 0}, "must be at least 1"),
-        ({"init_std": 0.01}, "min_std <= init_std must hold"),
-        ({"min_std": -0.1}, "min_std <= init_std must hold"),
+        ({"num_samples": 0}, "num_samples must be at least 1"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"init_std": 0.01}, "min_std must not exceed init_std, got 0.05 > 0.01"),
+        ({"min_std": -0.1}, "min_std must be finite and not negative, got -0.1"),
         ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )

@@ -42,10 +42,10 @@ def test_model_calls_count_passes_both_ways_and_the_last_score():
     ("arguments", "message"),
     [
         ({"num_elites": 301}, "num_elites must not exceed num_samples, got 301 > 300"),
-        ({"gradient_steps": 0}, "must be at least 1"),
+        ({"gradient_steps": 0}, "gradient_steps must be at least 1"),
         ({"lr": 0.0}, "lr must be positive and finite"),
         ({"action_noise": -1.0}, "action_noise must be finite and not negative"),
-        ({"min_std": math.nan}, "min_std <= init_std must hold"),
+        ({"min_std": math.nan}, "min_std must be finite and not negative, got nan"),
         ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )

@@ -159,7 +159,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
     ("arguments", "message"),
     [
         ({"restarts": 257}, "restarts must not exceed num_samples, got 257 > 256"),
-        ({"iterations": 0}, "must be at least 1"),
+        ({"iterations": 0}, "iterations must be at least 1"),
         ({"lr": 0.0}, "lr must be positive"),
         ({"lr": math.nan}, "lr must be positive"),
         ({"init_std": -1.0}, "init_std must be finite and not negative, got -1"),

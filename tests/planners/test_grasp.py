@@ -125,7 +125,7 @@ def test_states_are_jittered_by_the_noise_asked_for():
     [
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"sync_every": 0}, "sync_every must be at least 1, got 0"),
-        ({"sync_steps": -1}, "sync_steps must not be negative, got -1"),
+        ({"sync_steps": -1}, "sync_steps must be finite and not negative, got -1"),
         ({"restarts": 257}, "restarts must not exceed num_samples, got 257 > 256"),
         ({"lr": 0.0}, "lr must be positive and finite"),
         ({"sync_lr": math.nan}, "sync_lr must be positive and finite"),

@@ -54,12 +54,12 @@ def test_smooth_noise_makes_smooth_samples():
     [
         ({"num_elites": 301}, "num_elites must not exceed num_samples, got 301 > 300"),
         ({"keep_elites": 31}, "keep_elites must not exceed num_elites, got 31 > 30"),
-        ({"keep_elites": -1}, "keep_elites not negative"),
+        ({"keep_elites": -1}, "keep_elites must be finite and not negative, got -1"),
         ({"decay": 0.9}, "decay must be finite and at least 1"),
         ({"momentum": 1.0}, "momentum must lie in 0..1"),
         ({"noise_exponent": math.inf}, "noise_exponent must be finite"),
-        ({"init_std": 0.01}, "min_std <= init_std must hold"),
-        ({"iterations": 0}, "must be at least 1"),
+        ({"init_std": 0.01}, "min_std must not exceed init_std, got 0.05 > 0.01"),
+        ({"iterations": 0}, "iterations must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

@@ -60,7 +60,7 @@ def test_mean_stays_where_it_is_when_no_sample_has_a_finite_cost(problem, init):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_samples": 0}, "must be at least 1"),
+        ({"num_samples": 0}, "num_samples must be at least 1"),
         ({"temperature": 0.0}, "temperature must be positive and finite, got 0"),
         ({"noise_std": math.nan}, "noise_std must be positive and finite"),
         ({"proposal": "zero"}, "proposal must be one of"),

@@ -20,7 +20,7 @@ def test_returns_the_best_of_its_only_draw():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_samples": 0}, "must be at least 1"),
+        ({"num_samples": 0}, "num_samples must be at least 1"),
         ({"init_std": math.inf}, "init_std must be finite and not negative"),
         ({"proposal": "zero"}, "proposal must be one of"),
     ],

@@ -1,0 +1,45 @@
+"""Checks of a planner's settings, which are passed by name: ``checks.positive(lr=lr)``.
+
+Each raises a ValueError that names the setting, what it must be, and what it is. NaN is refused by all, infinity by all
+that look at one number.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import get_args
+
+
+def at_least_one(**counts: int) -> None:
+    """Require counts of 1 or more."""
+    _require("at least 1", lambda count: count >= 1, counts)
+
+
+def positive(**values: float) -> None:
+    """Require values above 0."""
+    _require("positive and finite", lambda value: value > 0, values)
+
+
+def not_negative(**values: float) -> None:
+    """Require values of 0 or more."""
+    _require("finite and not negative", lambda value: value >= 0, values)
+
+
+def ascending(**values: float) -> None:
+    """Require that no value exceeds the next: ``ascending(num_elites=30, num_samples=300)``."""
+    for (name, value), (next_name, limit) in pairwise(values.items()):
+        if not value <= limit:
+            raise ValueError(f"{name} must not exceed {next_name}, got {value} > {limit}")
+
+
+def one_of(choices: object, **given: object) -> None:
+    """Require what a ``Literal`` allows: ``one_of(Proposal, proposal=proposal)``."""
+    for name, choice in given.items():
+        if choice not in get_args(choices):
+            raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {choice!r}")
+
+
+def _require(what: str, holds: Callable[[float], bool], values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        if not (holds(value) and math.isfinite(value)):
+            raise ValueError(f"{name} must be {what}, got {value}")
