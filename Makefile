@@ -141,7 +141,8 @@ $(DATASET): configs/door_wall/collect.yaml | $(INSTALLED)
 	$(GBPLAN) collect --config $< $(if $(wildcard $@),--overwrite)
 
 # ---------------------------------------------------------------------------------------------------------- robustness
-# make robustness                         the models of seed 0 in worlds they were not trained on: configs/worlds/
+# make robustness                         models of seed 0 in worlds they were not trained on: configs/worlds/
+#                                         and models trained anew in other worlds:             configs/trained_anew/
 # make robustness TASKS=128               on fewer tasks than 512
 
 WORLDS := $(basename $(notdir $(wildcard configs/worlds/*.yaml)))
@@ -149,16 +150,52 @@ ELSEWHERE := $(RUNS)/robustness
 TASKS ?= 512
 STUDIED := base adversarial online online_adversarial
 
-# World, method, the planner's name and its arguments.
+# A study: its name, its configurations, what it plans with, and what else it needs.
 STUDIES :=
 define study
-STUDIES += $(ELSEWHERE)/$(1)-$(2)-$(3)/result.json
-$(ELSEWHERE)/$(1)-$(2)-$(3)/result.json: configs/door_wall/evaluate.yaml configs/worlds/$(1).yaml $(filter %.yaml,$(4)) $(RUNS)/$(2)/.done | $(INSTALLED)
-	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --config configs/worlds/$(1).yaml --kinds [detour] \
-		--count $(TASKS) --diagnostic_tasks 0 --overwrite --output $$(@D) --name $(1)-$(2)-$(3) --ckpt_path $(RUNS)/$(2)/best.ckpt $(4)
+STUDIES += $(ELSEWHERE)/$(1)/result.json
+$(ELSEWHERE)/$(1)/result.json: configs/door_wall/evaluate.yaml $(2) $(filter %.yaml,$(3)) $(4) | $(INSTALLED)
+	$$(GBPLAN) evaluate $(addprefix --config ,configs/door_wall/evaluate.yaml $(2)) --diagnostic_tasks 0 --overwrite \
+		--output $$(@D) --name $(1) $(3)
 endef
-$(foreach w,$(WORLDS),$(foreach m,$(STUDIED),$(eval $(call study,$(w),$(m),gradient-mpc,$(GRADIENT_MPC)))))
-$(foreach w,$(WORLDS),$(foreach m,$(STUDIED),$(eval $(call study,$(w),$(m),cem-mpc,$(CEM_MPC)))))
+
+# The models of a folder in a world: the world, its configuration, and the folder.
+define studies
+$(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-gradient-mpc,$(2),--kinds [detour] --count $(TASKS) $(GRADIENT_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
+$(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-cem-mpc,$(2),--kinds [detour] --count $(TASKS) $(CEM_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
+endef
+
+# A method trained anew: its name, the world, what it is made from, its configurations, and more arguments.
+define anew
+$(RUNS)/$(2)/$(1)/.done: $(3) $(4) | $(INSTALLED)
+	$$(GBPLAN) fit $(addprefix --config ,$(4)) --trainer.default_root_dir $$(@D) $(5) --overwrite
+	touch $$@
+endef
+
+# All methods trained anew: the world, and the configuration that online training has besides.
+define trained_anew
+$(eval EXPERT := $(RUNS)/datasets/door-wall/$(subst _,-,$(1))-expert-v0/data/main_data.hdf5)
+$(eval OTHER := configs/trained_anew/$(1))
+$(eval FROM_BASE := --model.init_args.init_from $(RUNS)/$(1)/base/$(3).ckpt)
+$(eval $(EXPERT): configs/door_wall/collect.yaml $(OTHER)/collect.yaml | $(INSTALLED) ; \
+	$$(GBPLAN) collect $$(addprefix --config ,$$^) --overwrite)
+$(eval $(call anew,base,$(1),$(EXPERT),configs/door_wall/base.yaml $(OTHER)/fit.yaml))
+$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call anew,$(m),$(1),$(RUNS)/$(1)/base/.done,configs/door_wall/$(m).yaml $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
+endef
+
+$(call trained_anew,velocity,,best,--trainer.callbacks.write_to null)
+$(call trained_anew,small_steps,configs/trained_anew/small_steps/online.yaml,last)
+
+$(foreach w,$(WORLDS),$(call studies,$(w),configs/worlds/$(w).yaml,$(RUNS)))
+$(call studies,velocity,configs/trained_anew/velocity/evaluate.yaml,$(RUNS)/velocity)
+
+# A lenient protocol, in small steps: open loop, and within 1.0 of the goal at some step.
+LENIENT := configs/trained_anew/small_steps/evaluate.yaml
+LONG := --planner.init_args.horizon 200
+$(eval $(call study,small_steps-straight-line,$(LENIENT),--policy StraightLinePolicy))
+$(eval $(call study,small_steps-expert,$(LENIENT),--policy ExpertPolicy))
+$(foreach m,$(STUDIED),$(eval $(call study,small_steps-$(m)-gradient-open,$(LENIENT),$(GRADIENT_OPEN) $(LONG) --ckpt_path $(RUNS)/small_steps/$(m)/last.ckpt,$(RUNS)/small_steps/$(m)/.done)))
+$(foreach m,$(STUDIED),$(eval $(call study,small_steps-$(m)-cem-open,$(LENIENT),$(CEM_OPEN) $(LONG) --ckpt_path $(RUNS)/small_steps/$(m)/last.ckpt,$(RUNS)/small_steps/$(m)/.done)))
 
 robustness: $(INSTALLED)
 	$(MAKE) --no-print-directory --jobs $(JOBS) studies
@@ -180,4 +217,4 @@ figures: $(INSTALLED)
 
 clean-runs:
 	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \
-		$(ELSEWHERE) $(RUNS)/figures $(RUNS)/report.html
+		$(ELSEWHERE) $(RUNS)/velocity $(RUNS)/small_steps $(RUNS)/figures $(RUNS)/report.html

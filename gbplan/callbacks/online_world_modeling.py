@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from gbplan.callbacks.collected import pack, unpack
 from gbplan.callbacks.configuration import differences, plain
 from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
-from gbplan.callbacks.requirements import env_spec, require_time_limit, require_world_model
+from gbplan.callbacks.requirements import env_spec, environment_of, require_time_limit, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.evaluation import Tasks, paths_figure, probe_tasks, sample_tasks
@@ -63,7 +63,7 @@ class OnlineWorldModeling(L.Callback):
         self,
         planner: Planner,
         objective: Objective | None = None,
-        env_id: str = "DoorWall-v0",
+        env_id: str | None = None,
         env_kwargs: dict[str, Any] | None = None,
         kinds: Sequence[str] | None = ("uniform", "detour"),
         tasks_per_round: int = 100,
@@ -86,9 +86,10 @@ class OnlineWorldModeling(L.Callback):
         Args:
             planner: finds the actions.
             objective: what the planner minimises; ReachGoal if not given.
-            env_id: environment to execute in, that of the datasets: goal-conditioned, with a time limit, and with
-                ``reset(options={"state": ..., "goal": ...})``.
-            env_kwargs: passed to the environment.
+            env_id: environment to execute in: goal-conditioned, with a time limit, and with
+                ``reset(options={"state": ..., "goal": ...})``; null: the one the datasets were collected in, made with
+                the same arguments.
+            env_kwargs: arguments of the environment; with ``env_id`` null, those to change.
             kinds: kinds of tasks, as the environment's ``task`` argument names them, in equal numbers; null: the
                 environment has no such argument.
             tasks_per_round: tasks that are planned and executed in a round.
@@ -134,7 +135,7 @@ class OnlineWorldModeling(L.Callback):
         self.planner = planner
         self.objective = objective or ReachGoal()
         self.env_id = env_id
-        self.env_kwargs = dict(env_kwargs or {})
+        self.env_kwargs = env_kwargs
         self.kinds = None if kinds is None else list(kinds)
         self.tasks_per_round = tasks_per_round
         self.every_n_epochs = every_n_epochs
@@ -180,7 +181,8 @@ class OnlineWorldModeling(L.Callback):
                 "OnlineWorldModeling needs reload_dataloaders_every_n_epochs=1, or new transitions would not be "
                 f"trained on; the trainer has {reload}"
             )
-        self._time_limit = require_time_limit(self.env_id, self.env_kwargs, self.planner)
+        self._env_id, self._env_kwargs = environment_of(trainer, self.env_id, self.env_kwargs)
+        self._time_limit = require_time_limit(self._env_id, self._env_kwargs, self.planner)
         most = self._most_transitions(self.tasks_per_round)
         if most > data.buffer_capacity:
             raise ValueError(
@@ -194,7 +196,7 @@ class OnlineWorldModeling(L.Callback):
             )
         kinds: Sequence[str | None] = self.kinds or [None]
         for kind in kinds:
-            data.require_fitting(probe_tasks(self.env_id, kind, self.env_kwargs, self.threshold))
+            data.require_fitting(probe_tasks(self._env_id, kind, self._env_kwargs, self.threshold))
         if self.write_to is not None and not self._trial:
             require_writable(self.write_to, self._write_root(data), self.overwrite)
 
@@ -292,7 +294,7 @@ class OnlineWorldModeling(L.Callback):
 
     def _draw_tasks(self, kind: str | None, count: int) -> Tasks:
         tasks = sample_tasks(
-            self.env_id, kind, count, self.seed, "training", self.env_kwargs, self.threshold, self._next_seed
+            self._env_id, kind, count, self.seed, "training", self._env_kwargs, self.threshold, self._next_seed
         )
         self._next_seed = int(tasks.seeds[-1]) - episode_seeds(TRAINING_SEEDS, self.seed, 1)[0] + 1
         return tasks
@@ -337,11 +339,11 @@ class OnlineWorldModeling(L.Callback):
         write_dataset(
             Trajectories.concatenate(self._episodes),
             self.write_to,
-            env_spec(self.env_id, self.env_kwargs),
+            env_spec(self._env_id, self._env_kwargs),
             seeds=self._seeds,
             metadata={
                 "algorithm_name": f"OnlineWorldModeling({type(self.planner).__name__})",
-                "description": f"plans of a world model in training, executed in {self.env_id}, {self.rounds} rounds",
+                "description": f"plans of a world model in training, executed in {self._env_id}, {self.rounds} rounds",
                 "gbplan_version": version("gbplan"),
                 "seed": self.seed,
             },

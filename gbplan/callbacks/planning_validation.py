@@ -6,7 +6,7 @@ import lightning as L
 
 from gbplan.callbacks.configuration import differences, plain
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
-from gbplan.callbacks.requirements import require_time_limit, require_world_model
+from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
 from gbplan.evaluation import probe_tasks, sample_tasks
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.objectives import Objective, ReachGoal
@@ -35,7 +35,7 @@ class PlanningValidation(L.Callback):
         self,
         planner: Planner,
         objective: Objective | None = None,
-        env_id: str = "DoorWall-v0",
+        env_id: str | None = None,
         env_kwargs: dict[str, Any] | None = None,
         kind: str | None = "detour",
         count: int = 128,
@@ -51,9 +51,10 @@ class PlanningValidation(L.Callback):
         Args:
             planner: finds the actions; the one the model is meant for.
             objective: what the planner minimises; ReachGoal if not given.
-            env_id: environment to execute in, that of the datasets: goal-conditioned, with a time limit, and with
-                ``reset(options={"state": ..., "goal": ...})``.
-            env_kwargs: passed to the environment.
+            env_id: environment to execute in: goal-conditioned, with a time limit, and with
+                ``reset(options={"state": ..., "goal": ...})``; null: the one the datasets were collected in, made with
+                the same arguments.
+            env_kwargs: arguments of the environment; with ``env_id`` null, those to change.
             kind: kind of tasks, as the environment's ``task`` argument names it; null: it has no such argument.
             count: number of tasks.
             task_seed: which of the validation tasks.
@@ -79,7 +80,7 @@ class PlanningValidation(L.Callback):
         self.planner = planner
         self.objective = objective or ReachGoal()
         self.env_id = env_id
-        self.env_kwargs = dict(env_kwargs or {})
+        self.env_kwargs = env_kwargs
         self.kind = kind
         self.count = count
         self.task_seed = task_seed
@@ -101,10 +102,11 @@ class PlanningValidation(L.Callback):
         if stage != "fit":
             return
         require_world_model(self, pl_module)
-        require_time_limit(self.env_id, self.env_kwargs, self.planner)
-        probe_tasks(self.env_id, self.kind, self.env_kwargs, self.threshold)
+        self._env_id, self._env_kwargs = environment_of(trainer, self.env_id, self.env_kwargs)
+        require_time_limit(self._env_id, self._env_kwargs, self.planner)
+        probe_tasks(self._env_id, self.kind, self._env_kwargs, self.threshold)
         self._tasks = sample_tasks(
-            self.env_id, self.kind, self.count, self.task_seed, "validation", self.env_kwargs, self.threshold
+            self._env_id, self.kind, self.count, self.task_seed, "validation", self._env_kwargs, self.threshold
         )
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

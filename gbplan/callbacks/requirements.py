@@ -26,6 +26,39 @@ def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> W
     return model
 
 
+def environment_of(
+    trainer: L.Trainer, env_id: str | None, env_kwargs: dict[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the environment to execute in: the one that is named, or the one the training data come from.
+
+    Args:
+        trainer: whose data module has read its datasets.
+        env_id: its id; None: that of the datasets, made with the arguments they were collected with.
+        env_kwargs: the arguments of a named one; for the datasets', those that differ.
+
+    Returns:
+        Its id and arguments.
+
+    Raises:
+        ValueError: none is named, and the datasets do not say theirs, or it is not registered.
+    """
+    if env_id is not None:
+        return env_id, dict(env_kwargs or {})
+    spec = getattr(getattr(trainer, "datamodule", None), "env_spec", None)
+    if spec is None:
+        raise ValueError("the datasets do not say which environment they were collected in; name it with env_id")
+    registered = gym.registry.get(spec.id)
+    if registered is None:
+        raise ValueError(
+            f"the datasets were collected in {spec.id}, which is not registered here; name it with its module, "
+            f'env_id="my_module:{spec.id}"'
+        )
+    recorded = {name: value for name, value in spec.kwargs.items() if name != "task"}  # callbacks choose the kinds
+    if spec.max_episode_steps != registered.max_episode_steps:
+        recorded["max_episode_steps"] = spec.max_episode_steps
+    return spec.id, recorded | (env_kwargs or {})
+
+
 def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
     """Return what Gymnasium knows of an environment made with these arguments."""
     with closing(gym.make(env_id, **env_kwargs)) as env:

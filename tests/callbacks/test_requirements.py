@@ -1,0 +1,43 @@
+from types import SimpleNamespace
+
+import gymnasium as gym
+import pytest
+
+from gbplan.callbacks.requirements import environment_of
+
+
+def trainer(spec):
+    return SimpleNamespace(datamodule=SimpleNamespace(env_spec=spec))
+
+
+def spec_of(**kwargs):
+    env = gym.make("DoorWall-v0", **kwargs)
+    env.close()
+    return env.spec
+
+
+def test_environment_is_the_datasets_unless_named():
+    collected = trainer(spec_of(dynamics="velocity", max_episode_steps=200, task="detour"))
+    assert environment_of(collected, "TwoStates-v0", None) == ("TwoStates-v0", {})
+    assert environment_of(collected, "DoorWall-v0", {"step_size": 0.2}) == ("DoorWall-v0", {"step_size": 0.2})
+    # Without its kind of tasks, which the callback chooses.
+    assert environment_of(collected, None, None) == ("DoorWall-v0", {"dynamics": "velocity", "max_episode_steps": 200})
+    assert environment_of(trainer(spec_of()), None, None) == ("DoorWall-v0", {})
+
+
+def test_arguments_change_those_of_the_datasets():
+    collected = trainer(spec_of(dynamics="velocity", step_size=0.05))
+    assert environment_of(collected, None, {"step_size": 0.2})[1] == {"dynamics": "velocity", "step_size": 0.2}
+
+
+@pytest.mark.parametrize("nothing", [trainer(None), SimpleNamespace(datamodule=None), SimpleNamespace()])
+def test_datasets_that_say_nothing_are_refused(nothing):
+    with pytest.raises(ValueError, match=r"do not say which environment .* name it with env_id"):
+        environment_of(nothing, None, None)
+
+
+def test_environment_that_is_not_registered_is_refused():
+    spec = spec_of()
+    spec.id = "Elsewhere-v0"
+    with pytest.raises(ValueError, match=r'Elsewhere-v0, which is not registered here; .*env_id="my_module:Elsewhere'):
+        environment_of(trainer(spec), None, None)
