@@ -19,17 +19,19 @@ import json
 import os
 import platform
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are imported: see configs/door_wall/base.yaml
 
-import matplotlib.pyplot as plt
 from tqdm import tqdm
 
 from gbplan.cli import main as gbplan
+from gbplan.evaluation.figures import drawings
+from gbplan.evaluation.results import RESULT_FILE, read_result
+from gbplan.plots import save, theme
 
 HERE = Path(__file__).parent
 DATASETS = ("expert", "random-walk", "online")
@@ -57,6 +59,10 @@ class Cell:
         """Without the seed."""
         return f"{self.dataset}-{'none' if self.attack is None else f'{self.attack}-{self.factor:g}'}"
 
+    def folder(self, runs: Path) -> Path:
+        """Where its training and its result are."""
+        return runs / "attack_sweep" / f"{self.name}-seed{self.seed}"
+
 
 def cells(seeds: list[int]) -> list[Cell]:
     """All models; those with the radius of ``configs/`` come first, of all seeds."""
@@ -70,7 +76,7 @@ def cells(seeds: list[int]) -> list[Cell]:
 
 def run(cell: Cell, runs: Path, count: int) -> None:
     """Train and evaluate one model, unless that is done."""
-    folder = runs / "attack_sweep" / f"{cell.name}-seed{cell.seed}"
+    folder = cell.folder(runs)
     trainings = runs / f"seed{cell.seed}" if cell.seed else runs
     extra = {
         "expert": [],
@@ -79,7 +85,7 @@ def run(cell: Cell, runs: Path, count: int) -> None:
     }[cell.dataset]
     attack, arguments = ATTACKS[cell.attack] if cell.attack else ("NoAttack", {})
     start = trainings / ("online" if cell.dataset == "online" else "base") / "best.ckpt"
-    if is_done(folder / "result.json", start, count):
+    if is_done(folder / RESULT_FILE, start, count):
         return
     fit = ["fit", "--config", "configs/door_wall/adversarial.yaml", "--overwrite"]
     fit += ["--seed_everything", str(cell.seed), "--data.seed", str(cell.seed)]
@@ -108,8 +114,8 @@ def is_done(result: Path, start: Path, count: int) -> bool:
 
 def successes(runs: Path, cell: Cell, seeds: list[int]) -> list[float]:
     """Success of each seed's model that is there, in percent."""
-    folders = [runs / "attack_sweep" / f"{cell.name}-seed{seed}" for seed in seeds]
-    results = [json.loads(path.read_text()) for folder in folders if (path := folder / "result.json").exists()]
+    paths = [replace(cell, seed=seed).folder(runs) / RESULT_FILE for seed in seeds]
+    results = [read_result(path) for path in paths if path.exists()]
     return [100 * result["tasks"]["detour"]["success"]["0.1"]["rate"] for result in results]
 
 
@@ -124,27 +130,6 @@ def table(runs: Path, seeds: list[int]) -> str:
             row.append(f"{mean} ({min(rates):.1f} to {max(rates):.1f}) / {len(rates)}" if len(rates) > 1 else mean)
         lines.append(f"| {attack or 'none'} | {factor:g} | {' | '.join(row)} |")
     return "\n".join(lines)
-
-
-def figure(runs: Path, seeds: list[int], path: Path) -> None:
-    """Draw success against radius, a panel a dataset, a line an attack, a dot a seed."""
-    drawn, axes = plt.subplots(1, len(DATASETS), figsize=(9, 3), sharey=True, layout="constrained")
-    for axis, dataset in zip(axes, DATASETS, strict=True):
-        for rate in successes(runs, Cell(dataset, 0, None, 0.0), seeds):
-            axis.axhline(rate, color="0.4", linestyle="--", linewidth=1)
-        for index, attack in enumerate(ATTACKS):
-            rates = {factor: successes(runs, Cell(dataset, 0, attack, factor), seeds) for factor in FACTORS}
-            there = {factor: each for factor, each in rates.items() if each}
-            color = ("#0072b2", "#d55e00", "#009e73")[index]  # told apart by the colour-blind
-            axis.plot(there.keys(), [sum(each) / len(each) for each in there.values()], color=color, label=attack)
-            for factor, each in there.items():
-                axis.plot([factor] * len(each), each, "o", color=color, markersize=3)
-        axis.set(xscale="log", title=dataset, xlabel="radius, standard deviations", ylim=(0, 102))
-        axis.set_xticks(FACTORS, [f"{factor:g}" for factor in FACTORS])
-        axis.minorticks_off()
-    axes[0].set_ylabel("success, % of detour tasks")
-    axes[0].legend(fontsize=8)
-    drawn.savefig(path, dpi=150)
 
 
 def main() -> None:
@@ -166,10 +151,11 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         for _ in tqdm(pool.map(work, todo), total=len(todo), unit="model"):
             pass
-    found = sorted((arguments.runs / "attack_sweep").glob("*/result.json"))
-    provenance = [json.loads(path.read_text())["provenance"] for path in found]
+    folders = [cell.folder(arguments.runs) for cell in cells(arguments.seeds)]
+    results = [(folder, read_result(folder / RESULT_FILE)) for folder in folders if (folder / RESULT_FILE).exists()]
     commits, machines, torches = (
-        ", ".join(sorted({str(each[key]) for each in provenance})) for key in ("commit", "machine", "torch")
+        ", ".join(sorted({str(result["provenance"][key]) for _, result in results}))
+        for key in ("commit", "machine", "torch")
     )
     text = f"""# Attacks, their radius, and noise
 
@@ -184,7 +170,10 @@ at 97 %.
 {table(arguments.runs, arguments.seeds)}
 """
     (HERE / "attack_sweep.md").write_text(text)
-    figure(arguments.runs, arguments.seeds, HERE.parent / "docs/figures/attack_sweep.png")
+    drawn = drawings(results, [])
+    if "radius-detour" in drawn:  # else no attack has two radii yet, or the results are too old to say what was trained
+        with theme("light"):
+            save(drawn["radius-detour"](), HERE.parent / "docs/figures/attack_sweep.png")
     print(text)
 
 

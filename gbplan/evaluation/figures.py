@@ -10,8 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from gbplan.evaluation.radius_curves import radius_curves
+from gbplan.evaluation.training_curves import training_curves
 from gbplan.evaluation.training_seeds import over_training_seeds
-from gbplan.plots import Curve, Theme, plot_curves, plot_landscape, plot_paths, plot_success, save, theme
+from gbplan.plots import (
+    Curve,
+    Theme,
+    plot_curves,
+    plot_landscape,
+    plot_panels,
+    plot_paths,
+    plot_success,
+    save,
+    theme,
+)
 
 Drawing = Callable[[], Any]
 """Makes a matplotlib figure, in the theme of the moment."""
@@ -20,6 +32,11 @@ Found = tuple[str, dict[str, Any], dict[str, Any]]
 """A result's name, all of it, and its metrics of one task kind."""
 
 BUDGET = ("num_samples", "num_elites", "keep_elites", "iterations", "restarts")
+TRAINING_LABELS = {
+    "training": ("epoch", "success on validation tasks"),
+    "rounds": ("online round", "success on new training tasks"),
+    "transitions": ("online transitions to train on", "success on validation tasks"),
+}
 TASKS_SHOWN = 3
 RESULTS_SHOWN = 5
 
@@ -37,7 +54,9 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
         loss of the first task in the model and in truth, each result on the plane through the expert's actions and two
         of its own plans; ``error-<kind>``, the model's open-loop error along planned and the expert's trajectories;
         ``alignment-<kind>``, the cosine between the model's gradient and the true one; ``calls-<kind>`` and
-        ``time-<kind>``, success against the effort of a plan; and ``training``, success on validation tasks.
+        ``time-<kind>``, success against the effort of a plan; ``radius-<kind>``, success against the radius of the
+        attack a model was trained with; and of trainings, success on validation tasks by epoch (``training``), on the
+        tasks of online rounds (``rounds``), and by online transitions (``transitions``).
     """
     found: dict[str, Drawing] = {}
     kinds = list(dict.fromkeys(kind for _, result in results for kind in result["tasks"]))
@@ -59,11 +78,11 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
         ):
             if curves:
                 found[f"{figure}-{kind}"] = partial(draw, curves)
-    training = _trainings(runs)
-    if training:
-        found["training"] = lambda: plot_curves(
-            training, "epoch", "success on validation tasks", percent=True, markers=True
-        )
+        panels = radius_curves(of_kind)
+        if panels:
+            found[f"radius-{kind}"] = partial(_draw_radii, panels)
+    for name, curves in training_curves(runs).items():
+        found[name] = partial(plot_curves, curves, *TRAINING_LABELS[name], percent=True, markers=True)
     return found
 
 
@@ -167,7 +186,8 @@ def _alignments(of_kind: list[Found]) -> dict[str, Curve]:
 
 
 def _draw_alignment(curves: dict[str, Curve]) -> Any:
-    return plot_curves(curves, "steps", "cosine of the model's gradient and the true one", log_x=True, markers=True)
+    label = "cosine of the model's gradient and the true one"
+    return plot_curves(curves, "steps", label, log_x=True, ticks=_places(curves), markers=True)
 
 
 def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]:
@@ -199,31 +219,13 @@ def _draw_time(curves: dict[str, Curve]) -> Any:
     return plot_curves(curves, "ms per plan, all tasks together", "success", log_x=True, percent=True, markers=True)
 
 
-def _trainings(runs: list[Path]) -> dict[str, Curve]:
-    """Success on validation tasks over the epochs of each training that measured it.
+def _draw_radii(panels: dict[str, dict[str, Curve]]) -> Any:
+    ticks = set().union(*map(_places, panels.values()))
+    return plot_panels(
+        panels, "radius, standard deviations", "success", log_x=True, ticks=ticks, percent=True, markers=True
+    )
 
-    Trainings of the same name in different folders are those of several seeds: their mean, and their range.
-    """
-    # Here, because it takes a second to import, which every other command would wait for.
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found: dict[str, list[dict[int, float]]] = {}
-    for run in runs:
-        points: dict[int, float] = {}
-        for path in sorted(run.glob("events.out.tfevents*")):
-            events = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
-            events.Reload()
-            if "val/success" in events.Tags()["scalars"]:
-                epoch = {event.step: event.value for event in events.Scalars("epoch")}
-                points |= {int(epoch[event.step]) + 1: event.value for event in events.Scalars("val/success")}
-        if points:
-            found.setdefault(run.name, []).append(points)
-    curves = {}
-    for name, seeds in found.items():
-        epochs = sorted(set.intersection(*map(set, seeds)))  # one may not be finished yet
-        rates = np.array([[points[epoch] for epoch in epochs] for points in seeds])
-        if len(seeds) == 1:
-            curves[name] = Curve(epochs, rates[0])
-        elif epochs:
-            curves[f"{name}, {len(seeds)} seeds"] = Curve(epochs, rates.mean(0), rates.min(0), rates.max(0))
-    return curves
+def _places(curves: dict[str, Curve]) -> set[float]:
+    """Where the curves have points."""
+    return {x for curve in curves.values() if curve.x is not None for x in np.asarray(curve.x, float).tolist()}

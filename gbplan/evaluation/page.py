@@ -14,7 +14,7 @@ from gbplan.evaluation.figures import Drawing
 from gbplan.evaluation.results import replacing
 from gbplan.plots import Theme, theme
 
-SETTINGS = ("method", "environment", "provenance")
+SETTINGS = ("method", "training", "environment", "provenance")
 
 
 def write_page(

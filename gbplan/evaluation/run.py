@@ -188,6 +188,7 @@ def run_evaluation(
     summary = {
         "name": label,
         "method": method,
+        "training": None if ckpt_path is None else _training(ckpt_path),
         "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
         "tasks": {kind: result.metrics for kind, result in results.items()},
         "provenance": provenance(),
@@ -233,6 +234,19 @@ def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
         "mode": "open loop" if policy.replan_every >= policy.planner.horizon else "MPC",
         **settings_of(policy),
     }
+
+
+def _training(ckpt_path: str) -> dict[str, Any]:
+    """Settings of the module that trained a checkpoint, but for its network's, and of its data."""
+    checkpoint = read_checkpoint(ckpt_path)
+    module = checkpoint["hyper_parameters"]
+    settings = {"class": module.get("_class_path", "").rsplit(".", 1)[-1], **module}
+    settings["data"] = _public(checkpoint.get("datamodule_hyper_parameters", {}))
+    return {key: value for key, value in _public(settings).items() if key != "world_model"}
+
+
+def _public(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if not key.startswith("_")}
 
 
 def settings_of(thing: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Figures from arrays and result files. Needs numpy and matplotlib only."""
 
-from gbplan.plots.curves import Curve, plot_curves, plot_success
+from gbplan.plots.curves import Curve, plot_curves, plot_panels, plot_success
 from gbplan.plots.filmstrip import plot_filmstrip
 from gbplan.plots.landscape import plot_landscape
 from gbplan.plots.theme import COLORS, Theme, save, theme
@@ -13,6 +13,7 @@ __all__ = [
     "plot_curves",
     "plot_filmstrip",
     "plot_landscape",
+    "plot_panels",
     "plot_paths",
     "plot_success",
     "save",

@@ -1,12 +1,22 @@
 """Lines with bands, and points with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import XAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 from numpy.typing import ArrayLike
 
 _MARKERS = "os^Dv<>P"
@@ -17,7 +27,7 @@ class Curve:
     """A line.
 
     Attributes:
-        x: ``(n,)``.
+        x: ``(n,)``; None: ``y`` is one number, a level to compare with, drawn from side to side.
         y: ``(n,)``; NaN leaves a gap.
         low: lower ends of the intervals, ``(n,)``; None draws none.
         high: upper ends.
@@ -25,7 +35,7 @@ class Curve:
         dashed: whether the line is dashed.
     """
 
-    x: ArrayLike
+    x: ArrayLike | None
     y: ArrayLike
     low: ArrayLike | None = None
     high: ArrayLike | None = None
@@ -34,42 +44,105 @@ class Curve:
 
 
 def plot_curves(
-    curves: Mapping[str, Curve], x: str, y: str, *, log_x: bool = False, percent: bool = False, markers: bool = False
+    curves: Mapping[str, Curve],
+    x: str,
+    y: str,
+    *,
+    log_x: bool = False,
+    ticks: Collection[float] | None = None,
+    percent: bool = False,
+    markers: bool = False,
 ) -> Figure:
-    """Draw curves into one panel.
+    """Draw curves into one panel: ``plot_panels`` of one that has no title."""
+    return plot_panels({"": curves}, x, y, log_x=log_x, ticks=ticks, percent=percent, markers=markers)
+
+
+def plot_panels(
+    panels: Mapping[str, Mapping[str, Curve]],
+    x: str,
+    y: str,
+    *,
+    log_x: bool = False,
+    ticks: Collection[float] | None = None,
+    percent: bool = False,
+    markers: bool = False,
+    columns: int = 3,
+) -> Figure:
+    """Draw curves into panels side by side; what has the same name in several looks the same in all.
 
     Args:
-        curves: by their names in the legend.
-        x: label of the horizontal axis.
-        y: label of the vertical axis.
+        panels: by their titles, curves by their names in the legend.
+        x: label of the horizontal axes.
+        y: label of the vertical axes.
         log_x: whether the horizontal axis is logarithmic.
+        ticks: where the horizontal axis has ticks; None: at round numbers.
         percent: whether ``y`` is a share, to be shown in percent.
         markers: whether the points are marked; few points should be.
+        columns: panels per row.
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.
     """
-    figure = Figure(figsize=(6.4, max(3.6, 0.6 + 0.17 * len(curves))), layout="constrained")  # room for the legend
-    axis = figure.subplots()
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    height = max(3.6 * rows, 0.6 + 0.17 * len(names))  # room for the legend
+    figure = Figure(figsize=(4.0 + 2.4 * columns, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     colors = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-    families = list(dict.fromkeys(curve.family or name for name, curve in curves.items()))
+    drawn = [(name, curve) for curves in panels.values() for name, curve in curves.items() if curve.x is not None]
+    families = list(dict.fromkeys(curve.family or name for name, curve in drawn))
     # Where colours repeat, markers tell the curves apart: there are as many of one as of the other, plus one.
     marked = markers or len(families) > len(colors)
-    for name, curve in curves.items():
-        place = families.index(curve.family or name)
-        color = colors[place % len(colors)]
-        marker = _MARKERS[place % len(_MARKERS)] if marked else None
-        axis.plot(curve.x, curve.y, "--" if curve.dashed else "-", color=color, marker=marker, markersize=5, label=name)
-        if curve.low is not None and curve.high is not None:
-            axis.fill_between(np.asarray(curve.x), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
-    axis.set(xlabel=x, ylabel=y)
-    axis.grid(True)
-    if log_x:
-        axis.set_xscale("log")
+    handles = {}
+    for index, (title, curves) in enumerate(panels.items()):
+        axis = axes.flat[index]
+        for name, curve in curves.items():
+            if curve.x is None:
+                handles[name] = _draw_level(axis, curve, name)
+                continue
+            place = families.index(curve.family or name)
+            color = colors[place % len(colors)]
+            marker = _MARKERS[place % len(_MARKERS)] if marked else None
+            style = "--" if curve.dashed else "-"
+            (handles[name],) = axis.plot(curve.x, curve.y, style, color=color, marker=marker, markersize=5, label=name)
+            if curve.low is not None and curve.high is not None:
+                axis.fill_between(np.asarray(curve.x), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
+        axis.set_title(title, fontsize=9)
+        axis.grid(True)
+        if index + columns >= len(panels):  # nothing below it
+            axis.set_xlabel(x)
+            axis.tick_params(labelbottom=True)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis in axes[:, 0]:
+        axis.set_ylabel(y)
+    _set_ticks(axes[0, 0].xaxis, log_x, ticks)
     if percent:
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[0, -1].legend(handles=handles.values(), fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def _draw_level(axis: Axes, curve: Curve, name: str) -> Line2D:
+    ink = matplotlib.rcParams["text.color"]
+    if curve.low is not None and curve.high is not None:
+        axis.axhspan(np.asarray(curve.low).item(), np.asarray(curve.high).item(), color=ink, alpha=0.1, linewidth=0)
+    return axis.axhline(np.asarray(curve.y).item(), color=ink, linestyle=":", linewidth=1.2, label=name)
+
+
+def _set_ticks(axis: XAxis, log: bool, ticks: Collection[float] | None) -> None:
+    """Few enough to be read in a narrow panel, and not at fractions of a step."""
+    if log:
+        axis.axes.set_xscale("log")
+        axis.set_minor_locator(NullLocator())
+    if ticks is not None:
+        axis.set_major_locator(FixedLocator(sorted(ticks)))
+    elif log:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # less than a decade may hold no power of ten
+    else:
+        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
 
 
 def plot_success(

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from gbplan.evaluation import report
 from gbplan.evaluation.figures import drawings
@@ -97,25 +96,6 @@ def test_training_seeds_are_drawn_as_their_mean(tmp_path):
     found = draw(tmp_path, result(rate=0.8), result(rate=0.6, digest="b"))
     expert = lines(found["error-detour"]())["online-gradient-mpc, expert"]
     np.testing.assert_allclose(expert, [[1, 2], [0, 0.7]])
-
-
-def write_training(folder, values):
-    with SummaryWriter(folder) as writer:
-        for i, value in enumerate(values):
-            writer.add_scalar("val/success", value, 100 * i)
-            writer.add_scalar("epoch", 5 * i + 4, 100 * i)
-
-
-def test_success_on_validation_tasks_is_read_from_the_trainings_themselves(tmp_path):
-    runs = {"online": (0.5, 0.75), "seed1/online": (0.7, 0.85, 0.9), "noise": (0.25,), "plain": ()}
-    for run, values in runs.items():
-        write_training(tmp_path / run, values)
-    found = drawings([], [tmp_path / run for run in runs])
-    assert set(found) == {"training"}
-    drawn = lines(found["training"]())
-    np.testing.assert_allclose(drawn["online, 2 seeds"], [[5, 10], [0.6, 0.8]])
-    np.testing.assert_allclose(drawn["noise"], [[5], [0.25]])
-    assert len(drawn) == 2
 
 
 def test_report_writes_every_figure_light_and_dark_and_twice_the_same(evaluated, tmp_path, capsys):

@@ -22,6 +22,11 @@ def test_result_says_what_was_measured_and_how(evaluated):
     assert result["method"]["planner"]["iterations"] == 2
     assert result["method"]["mode"] == "MPC"
     assert result["environment"]["split"] == "validation"
+    training = result["training"]
+    assert training["class"] == "WorldModelModule"
+    assert training["data"]["datasets"] == ["door-wall/tiny-v0"]
+    assert training["validation_horizons"] == [1, 5, 10]
+    assert read_result(evaluated / "straight" / RESULT_FILE)["training"] is None
     metrics = result["tasks"]["detour"]
     assert metrics["count"] == 4
     assert list(metrics["success"]) == ["0.1", "0.25", "0.5", "1"]

@@ -1,0 +1,68 @@
+"""Success against the radius of the attack a model was trained with, from result files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbplan.plots import Curve
+
+ATTACK = ("class", "attack", "latent_factor", "action_factor", "radii", "clean_fraction", "attack_seed")
+"""Settings of a training that may differ within a panel: those of ``AdversarialWorldModelModule`` alone."""
+
+
+def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> dict[str, dict[str, Curve]]:
+    """Compare what differs by its attack only.
+
+    Args:
+        of_kind: each result's name, all of it, and its metrics of one task kind. Results of an older version do not say
+            how their model was trained, and are left out.
+
+    Returns:
+        By the data and the model that trainings started from, the lines of their attacks, with the success without one
+        as a level; only where an attack was tried with several radii.
+    """
+    panels: dict[str, dict[str, dict[float, tuple[float, ...]]]] = {}
+    titles: dict[str, str] = {}
+    for name, result, metrics in of_kind:
+        training = result.get("training")
+        if not training:
+            continue
+        attack, radius = _attack(training)
+        method = {key: value for key, value in result["method"].items() if key not in ("model", "model_sha256")}
+        others = {key: value for key, value in training.items() if key not in ATTACK}
+        key = json.dumps([method, others, result["environment"], metrics["count"]], sort_keys=True)
+        title = _title(training)
+        titles.setdefault(key, title if title not in titles.values() else f"{title}\n{name}")
+        lines = panels.setdefault(titles[key], {})
+        if radius in lines.get(attack, {}):  # they differ by more: in the radius of the actions, say
+            attack = f"{attack} ({name})"
+        rate = next(iter(metrics["success"].values()))
+        lines.setdefault(attack, {})[radius] = (rate["rate"], rate["low"], rate["high"])
+    return {
+        title: {attack: _curve(points) for attack, points in lines.items()}
+        for title, lines in panels.items()
+        if any(len(points) > 1 for points in lines.values())
+    }
+
+
+def _attack(training: dict[str, Any]) -> tuple[str, float]:
+    """Its name, and its radius in standard deviations of the latent; 0 for none."""
+    attack, radius = training.get("attack") or {}, training.get("latent_factor") or 0.0
+    kind = attack.get("class_path", "NoAttack").rsplit(".", 1)[-1]
+    if kind == "NoAttack" or not radius:
+        return "no attack", 0.0
+    return ", ".join([kind, *(f"{key} {value}" for key, value in attack.get("init_args", {}).items())]), radius
+
+
+def _title(training: dict[str, Any]) -> str:
+    data = " + ".join(Path(dataset).name for dataset in training["data"].get("datasets", ()))
+    start = training.get("init_from")
+    return f"{data}\nfrom {Path(start).parent.name}" if start else data
+
+
+def _curve(points: dict[float, tuple[float, ...]]) -> Curve:
+    radii = sorted(points)
+    columns = np.array([points[radius] for radius in radii]).T
+    return Curve(None if radii == [0] else radii, *columns)

@@ -1,0 +1,95 @@
+"""Curves of trainings, from what they logged for TensorBoard."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gbplan.plots import Curve
+
+Logged = dict[str, dict[int, float]]
+"""By name, a training's values by step."""
+
+Points = dict[int, tuple[float, ...]]
+"""Points of a curve as (x, y, low, high), by what those of several training seeds are matched by."""
+
+
+def training_curves(runs: list[Path]) -> dict[str, dict[str, Curve]]:
+    """Read how success grew.
+
+    Trainings of the same name in different folders are those of several seeds: their mean, and their range. Of a single
+    one, the intervals are those it logged.
+
+    Args:
+        runs: folders of trainings.
+
+    Returns:
+        By figure, a curve of each training that logged it: ``training``, success on validation tasks by epoch;
+        ``rounds``, success on the new tasks of each online round; and ``transitions``, success on validation tasks by
+        the number of online transitions the model could be trained on.
+    """
+    found: dict[str, dict[str, list[Points]]] = {}
+    for run in runs:
+        logged = _read(run)
+        for figure, points in (
+            ("training", _by_epoch(logged)),
+            ("rounds", _by_round(logged)),
+            ("transitions", _by_transitions(logged)),
+        ):
+            if points:
+                found.setdefault(figure, {}).setdefault(run.name, []).append(points)
+    return {
+        figure: {
+            name if len(seeds) == 1 else f"{name}, {len(seeds)} seeds": _curve(seeds)
+            for name, seeds in trainings.items()
+            if set.intersection(*map(set, seeds))
+        }
+        for figure, trainings in found.items()
+    }
+
+
+def _read(run: Path) -> Logged:
+    # Here, because it takes a second to import, which every other command would wait for.
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logged: Logged = {}
+    for path in sorted(run.glob("events.out.tfevents*")):
+        events = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
+        events.Reload()
+        for name in events.Tags()["scalars"]:
+            logged.setdefault(name, {}).update({event.step: event.value for event in events.Scalars(name)})
+    return logged
+
+
+def _by_epoch(logged: Logged) -> Points:
+    return {(epoch := int(logged["epoch"][step]) + 1): (epoch, *rate) for step, rate in _success(logged, "val")}
+
+
+def _by_round(logged: Logged) -> Points:
+    return {(held := int(logged["online/round"][step])): (held, *rate) for step, rate in _success(logged, "online")}
+
+
+def _by_transitions(logged: Logged) -> Points:
+    """Of several validations between two rounds the last."""
+    collected = sorted(logged.get("online/transitions", {}).items())
+    points: Points = {}
+    for step, rate in _success(logged, "val") if collected else ():
+        # What the round of the same epoch collected is trained on from the next epoch on.
+        before = [transitions for at, transitions in collected if at < step]
+        points[len(before)] = (before[-1] if before else 0.0, *rate)
+    return points
+
+
+def _success(logged: Logged, whose: str) -> Iterator[tuple[int, tuple[float, float, float]]]:
+    """Step, and success with its interval, NaN where that was not logged."""
+    low, high = (logged.get(f"{whose}/success_{end}", {}) for end in ("low", "high"))
+    for step, rate in sorted(logged.get(f"{whose}/success", {}).items()):
+        yield step, (rate, low.get(step, np.nan), high.get(step, np.nan))
+
+
+def _curve(seeds: list[Points]) -> Curve:
+    common = sorted(set.intersection(*map(set, seeds)))  # one may not be finished yet
+    x, rate, low, high = np.array([[points[key] for key in common] for points in seeds]).transpose(2, 0, 1)
+    if len(seeds) == 1:
+        return Curve(x[0], rate[0], low[0], high[0])
+    return Curve(x.mean(0), rate.mean(0), rate.min(0), rate.max(0))
