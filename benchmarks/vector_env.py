@@ -6,6 +6,7 @@ does meets both alike. Resets are not timed. Writes its table next to itself:
     python benchmarks/vector_env.py
 """
 
+import argparse
 import os
 import platform
 import statistics
@@ -48,6 +49,7 @@ def measure(**world) -> tuple[list[float], list[float]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
     )

@@ -6,6 +6,7 @@ Success is judged on held-out tasks of both kinds, stepped all at once in the na
     python examples/sb3_sac_her.py            # writes docs/figures/sb3_sac_her.csv and .png, about 10 minutes
 """
 
+import argparse
 import csv
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def draw(rows: list[dict[str, float]]) -> plt.Figure:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = learning_curve(TOTAL_STEPS, EVALUATE_EVERY)
     FIGURES.mkdir(parents=True, exist_ok=True)
     with (FIGURES / "sb3_sac_her.csv").open("w", newline="") as file:

@@ -1,5 +1,6 @@
 """The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
 
+import errno
 import inspect
 import logging
 import os
@@ -153,13 +154,15 @@ class GBPlanCLI(LightningCLI):
     def fit(self, **arguments: Any) -> None:
         """Train; if stopped, say how to go on."""
         try:
-            self.trainer.fit(**arguments)
+            interruptible(self.trainer.fit, arguments)
         except SIGTERMException:
             raise SIGTERMException(self._how_to_go_on()) from None
-        except SystemExit as stop:
-            if not isinstance(stop.__context__, KeyboardInterrupt):
-                raise
-            raise KeyboardInterrupt(self._how_to_go_on()) from None  # which Lightning made an exit with 1 of
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._how_to_go_on()) from None
+
+    def validate(self, **arguments: Any) -> None:
+        """Validate a model."""
+        interruptible(self.trainer.validate, arguments)
 
     def _how_to_go_on(self) -> str:
         config = self.config["fit"]
@@ -184,6 +187,16 @@ class GBPlanCLI(LightningCLI):
                     f"that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
                     f"{', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
                 )
+
+
+def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Call a method of the Trainer, and raise the KeyboardInterrupt of which it makes an exit with 1."""
+    try:
+        function(**arguments)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
@@ -304,7 +317,11 @@ def run(args: Sequence[str]) -> None:
     config = parser.parse_args(list(args))
     arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
-    COMMANDS[config.subcommand](**arguments)
+    made = COMMANDS[config.subcommand](**arguments)
+    if config.subcommand == "collect":
+        root = f" --data.root {arguments['root']}" if arguments["root"] else ""
+        named = f"--data.datasets [{arguments['dataset_id']}]{root}"
+        print(f"the dataset is in {made}; train on it with `gbplan fit --config ... {named}`")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -313,8 +330,8 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: command line without the program's name; None takes it from ``sys.argv``.
 
-    Exits with 2 and one line on bad input, with 130 when interrupted, and with 143 when terminated. ``GBPLAN_DEBUG=1``
-    shows the traceback.
+    Exits with 2 and one line on bad input, with 1 and one line where memory or disk is full, with 130 when interrupted,
+    and with 143 when terminated. ``GBPLAN_DEBUG=1`` shows the traceback.
     """
     # In-memory data needs no loader workers, and there is nothing a user could do about the others.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -325,12 +342,14 @@ def main(args: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if args is None else args
     try:
         run(given)
-    except ERRORS as error:
-        if os.environ.get("GBPLAN_DEBUG"):
+    except Exception as error:
+        full = is_full(error)
+        if os.environ.get("GBPLAN_DEBUG") or not (full or isinstance(error, ERRORS)):
             raise
+        message = str(error) or type(error).__name__  # Python's MemoryError says nothing
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
-        print(f"gbplan: error: {reason or one_line(str(error)) + _known_classes(str(error))}", file=sys.stderr)
-        raise SystemExit(2) from None
+        print(f"gbplan: error: {reason or one_line(message) + _known_classes(message)}", file=sys.stderr)
+        raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:
         print(f"gbplan: interrupted; {interrupt}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(130) from None
@@ -342,6 +361,14 @@ def main(args: Sequence[str] | None = None) -> None:
 def is_about_this_run(record: logging.LogRecord) -> bool:
     """Tell Lightning's messages from its advertising, and from its list of devices that are not there."""
     return not record.getMessage().startswith(("💡 Tip", "GPU available", "TPU available"))
+
+
+def is_full(error: Exception) -> bool:
+    """Tell a machine at the end of its memory or disk from bad input."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # On the CPU torch raises a plain RuntimeError.
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def missing_file(args: Sequence[str]) -> str | None:

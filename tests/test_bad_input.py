@@ -7,8 +7,12 @@ go wrong within one command is with that command, in ``test_cli.py``, ``data/tes
 ``evaluation/test_run.py``.
 """
 
+import errno
 import re
 import shutil
+import signal
+import sys
+from unittest.mock import Mock
 
 import gymnasium as gym
 import h5py
@@ -20,6 +24,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gbplan.cli import main
 from gbplan.data import Trajectories, write_dataset
 from gbplan.evaluation import run_evaluation
+from gbplan.modules import WorldModelModule
 from gbplan.policies import ExpertPolicy, RandomPolicy
 
 TINY = "door-wall/tiny-v0"
@@ -216,3 +221,50 @@ def test_interrupted_collection_leaves_the_old_dataset(shelf, monkeypatch, capsy
     assert exit_info.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1] == "gbplan: interrupted"
     assert contents(shelf) == before
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:Be aware that when using `ckpt_path`")
+def test_interrupted_command_says_so_and_exits_with_130(shelf, tmp_path, monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RandomPolicy, "act", interrupt)
+    monkeypatch.setattr(sys.modules["gbplan.evaluation.report"], "results_table", interrupt)
+    monkeypatch.setattr(WorldModelModule, "validation_step", interrupt)
+    before = signal.getsignal(signal.SIGINT)
+    good = f"--data.datasets=[{TINY}] --data.validation_steps=10 --ckpt_path={{shelf}}/good.ckpt"
+    validate = f"{FIT.replace('fit', 'validate', 1)} {good}"
+    try:
+        for command in (WALK, "report {shelf}/results", validate):
+            with pytest.raises(SystemExit) as exit_info:
+                main([part.format(shelf=shelf, out=tmp_path / "out") for part in command.split()])
+            assert exit_info.value.code == 130, command
+            assert capsys.readouterr().err.splitlines()[-1] == "gbplan: interrupted"
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning ignores it from then on
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_full_machine_is_one_line_and_no_bad_input(error, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(RandomPolicy, "act", Mock(side_effect=error))
+    with pytest.raises(SystemExit) as exit_info:
+        main(WALK.format(out=tmp_path).split())
+    assert exit_info.value.code == 1
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    assert re.fullmatch(r"gbplan: error: .*(space|[Mm]emory).*", shown.splitlines()[-1])
+
+
+def test_bug_keeps_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(RandomPolicy, "act", Mock(side_effect=KeyError("a bug")))
+    with pytest.raises(KeyError, match="a bug"):
+        main(WALK.format(out=tmp_path).split())

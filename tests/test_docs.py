@@ -1,46 +1,150 @@
-"""The documents say what the code does."""
+"""The documents say what the code does, and the commands they give are run."""
 
+import contextlib
+import os
 import re
+import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from gbplan.cli import GBPlanCLI, build_parser
-from gbplan.data import TrajectoryDataModule
-from gbplan.modules import WorldModelModule
+from gbplan.cli import main
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
 LINKS = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#]+)\)", page.read_text())]
-# In blocks (four spaces) and in running text; those with an ellipsis are described, not given.
-COMMANDS = sorted(
-    {
-        command
-        for page in PAGES
-        for text in [re.sub(r"\\\n\s*", "", page.read_text())]
-        for command in re.findall(r"(?m)^    (gbplan [a-z]+ {1,2}\S.*)$", text)  # more spaces: an explanation
-        + [" ".join(found.split()) for found in re.findall(r"`(gbplan [a-z]+ [^`]*)`", text)]
-        if "..." not in command and "CLASS" not in command and "PATH" not in command
-    }
-)
-NOT_RUN = ("--help", "--print_config", "--ckpt_path runs/base/last.ckpt")  # --ckpt_path resumes: tests/test_cli.py does
+CONFIGS = sorted(Path("configs").rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command_parses(command):
-    arguments = shlex.split(command, comments=True)[1:]
-    if not any(argument.startswith("-") or argument.startswith("runs") for argument in arguments[1:]):
-        pytest.skip("names a command, and gives no arguments")
-    if any(text in command for text in NOT_RUN):
-        pytest.skip("prints, or resumes a run")
-    if arguments[0] in GBPlanCLI.subcommands():
-        changed = {"subclass_mode_model": True, "run": False, "save_config_callback": None}
-        GBPlanCLI(WorldModelModule, TrajectoryDataModule, args=arguments[1:], **changed)
+def commands(*files: Path) -> set[str]:
+    """Commands with arguments, in blocks and running text of pages, and in comments of configurations."""
+    found = []
+    for file in files:
+        text = re.sub(r"\\\n#?\s*", "", file.read_text())
+        found += re.findall(r"(?m)^(?:    |# )(gbplan [a-z]+ +(?:-|runs).*)$", text)  # else: an explanation
+        found += re.findall(r"`(gbplan [a-z]+\s[^`]*|python examples/[^`]*)`", text)
+    # Those with an ellipsis are described, not given.
+    return {" ".join(command.split()) for command in found if "..." not in command}
+
+
+ON_PAGES = commands(*PAGES)
+COMMANDS = sorted(ON_PAGES | commands(*CONFIGS))
+
+# Numbers in configurations that decide how long a command takes.
+SMALL = {
+    "episodes": 60,
+    "max_epochs": 1,
+    "check_val_every_n_epoch": 1,
+    "every_n_epochs": 1,
+    "count": 2,
+    "tasks_per_round": 2,
+    "iterations": 1,
+}
+# What is added to a command, because its configuration does not have it.
+ADDED = {
+    "collect": ["--overwrite"],
+    "fit": ["--overwrite", "--trainer.enable_progress_bar=false"],
+    "evaluate": ["--count=2", "--diagnostic_tasks=1", "--overwrite"],
+}
+PROMISED = {
+    "collect": {"main_data.hdf5"},
+    "fit": {"best.ckpt", "last.ckpt", "config.yaml"},
+    "evaluate": {"result.json"},
+    "--figures": {"paths-detour-light.png", "error-uniform-dark.svg"},
+    "--html": {"report.html"},
+}
+
+
+def prints(command: str) -> bool:
+    """Tell a command that only says something from one that does something."""
+    return any(option in command for option in ("--help", "--print_config", ".help"))
+
+
+def execute(command: str) -> None:
+    """Run a command in the current folder, in this process, for a short time."""
+    program, *arguments = shlex.split(command.replace("CLASS", "WorldModelModule"), comments=True)
+    if program == "gbplan":
+        one_more = ["--trainer.max_epochs=2"] if arguments[0] == "fit" and "--ckpt_path" in arguments else []
+        small = [] if prints(command) else [*ADDED.get(arguments[0], []), *one_more]
+        main([*arguments, *small])
     else:
-        output = ["--output=x"] if arguments[0] == "evaluate" and "--output" not in arguments else []
-        build_parser().parse_args(arguments + output)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", arguments)
+            runpy.run_path(arguments[0], run_name="__main__")
+
+
+@pytest.fixture(scope="module")
+def after_base(tmp_path_factory):
+    """A checkout with small configurations, in which what comes first has been done: data, base models, one result.
+
+    All of it is as old as can be, so that what a command writes can be told from it.
+    """
+    checkout = tmp_path_factory.mktemp("checkout")
+    for path in CONFIGS:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        pattern = rf"(?m)^( *)({'|'.join(SMALL)}): \d+"
+        (checkout / path).write_text(re.sub(pattern, lambda m: f"{m[1]}{m[2]}: {SMALL[m[2]]}", path.read_text()))
+    shutil.copytree("examples", checkout / "examples")
+    (checkout / "docs" / "figures").mkdir(parents=True)
+    with contextlib.chdir(checkout):
+        for command in COMMANDS:
+            if command.startswith("gbplan collect --config"):
+                execute(command)
+        for command in COMMANDS:
+            if command.startswith("gbplan fit --config configs/door_wall/base.yaml"):
+                execute(command)
+        # Any model will do for what is made from one, and any result for a report.
+        for folder in set(re.findall(r"(runs/\S+)/(?:best|last)\.ckpt", "\n".join(COMMANDS))):
+            if not Path(folder).exists():
+                beside = Path(folder).with_name("base")
+                shutil.copytree(beside if beside.exists() else "runs/base", folder)
+        execute(
+            "gbplan evaluate --config configs/door_wall/evaluate.yaml --planner configs/planners/gradient.yaml "
+            "--ckpt_path runs/base/best.ckpt --output runs/evaluate/base-gradient-mpc"
+        )
+        shutil.copytree("runs/evaluate", "runs/mine")
+    for path in checkout.rglob("*"):
+        os.utime(path, (0, 0))
+    return checkout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [command if command in ON_PAGES else pytest.param(command, marks=pytest.mark.slow) for command in COMMANDS],
+)
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # from that of the checkout this one is a copy of
+def test_command_does_what_it_promises_and_says_where(command, after_base, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(shutil.copytree(after_base, tmp_path / "checkout"))
+    with pytest.raises(SystemExit, match=r"^0$") if prints(command) else contextlib.nullcontext():
+        execute(command)
+    *_, last = shown = capsys.readouterr().out.splitlines()
+    if prints(command):
+        assert len(shown) > 10
+        return
+    asked = shlex.split(command)
+    promised = set().union(*(names for word, names in PROMISED.items() if word in asked))
+    if asked[1] == "report" and not promised:
+        assert shown[0].startswith("| result")
+        return
+    if asked[0] == "python":
+        promised = {Path(asked[-1]).name}
+    place = Path(re.search(r"\b(?:runs|docs)/[^\s;:,()]+", last)[0])
+    new = {path.name for path in (place, *place.rglob("*")) if path.stat().st_mtime}
+    assert promised <= new
+
+
+@pytest.mark.parametrize("script", [*Path("examples").glob("*.py"), *Path("benchmarks").glob("*.py")], ids=str)
+def test_script_says_what_it_does(script, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [str(script), "--help"])
+    monkeypatch.syspath_prepend(str(script.parent))  # as for any script
+    with pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_path(str(script), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert script.name in shown
+    assert len(shown.splitlines()) > 5
 
 
 def test_there_is_something_to_test():

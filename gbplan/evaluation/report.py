@@ -73,6 +73,7 @@ def report(
     if output is not None:
         with replacing(Path(output)) as file:
             file.write(table + "\n")
+        print(f"\nthe table is in {output}")
     if figures is None and html is None:
         return
     events = Path(trainings or folder).rglob("events.out.tfevents*")
