@@ -121,7 +121,7 @@ def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str) -> dict[str, 
             continue
         with np.load(path) as file:
             arrays = dict(file)
-        if "imagined" not in arrays or arrays["executed"].shape[2:] != (2,):
+        if not {"imagined", "threshold"} <= arrays.keys() or arrays["executed"].shape[2:] != (2,):
             continue
         shown = next(iter(found.values()), arrays)
         count = min(len(shown["goals"]), len(arrays["goals"]), TASKS_SHOWN)

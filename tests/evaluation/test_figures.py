@@ -98,6 +98,15 @@ def test_training_seeds_are_drawn_as_their_mean(tmp_path):
     np.testing.assert_allclose(expert, [[1, 2], [0, 0.7]])
 
 
+def test_paths_that_do_not_say_what_success_was_are_left_out(tmp_path):
+    arrays = {"executed": np.zeros((1, 3, 2)), "goals": np.ones((1, 2)), "success": np.array([False])}
+    arrays |= {"imagined": np.zeros((1, 2, 2)), "walls": np.zeros((0, 2, 2))}
+    np.savez(tmp_path / "detour.npz", **arrays)  # of an older version
+    assert "paths-detour" not in draw(tmp_path, result())
+    np.savez(tmp_path / "detour.npz", **arrays, threshold=0.1)
+    assert "paths-detour" in draw(tmp_path, result())
+
+
 def test_report_writes_every_figure_light_and_dark_and_twice_the_same(evaluated, tmp_path, capsys):
     report(str(evaluated), figures=str(tmp_path / "one"))
     report(str(evaluated), figures=str(tmp_path / "two"))
