@@ -153,7 +153,7 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
     Returns:
         Latents after each action, ``(B, H, D)``.
     """
-    loops = _choose(perceptron, len(actions))
+    loops = _choose(perceptron, actions.shape[0])
     if torch.is_grad_enabled() and (latent.requires_grad or actions.requires_grad):
         predicted: Tensor = _MLPRollout.apply(latent, actions, perceptron, loops)
         return predicted
@@ -162,7 +162,7 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
 
 def mlp_rollout_with_pullback(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
     """Predict steps 1..H as ``mlp_rollout``, and return the way back to the actions; autograd has no part in it."""
-    loops = _choose(perceptron, len(actions))
+    loops = _choose(perceptron, actions.shape[0])
     predicted, kept = loops.forward(perceptron, latent.detach(), actions.detach(), keep=True)
     return predicted, lambda gradient: loops.backward(perceptron, kept, gradient)[1]
 

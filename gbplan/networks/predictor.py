@@ -120,16 +120,22 @@ class MLPPredictor(Predictor):
         self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor
     ) -> tuple[Tensor, Pullback]:
         """Predict steps 1..H as ``rollout``, detached, and return the way back: without autograd where it is fused."""
-        with torch.no_grad():
-            perceptron = self._take_apart(latent, actions, action_mean, action_std)
+        perceptron = self._take_apart(latent, actions, action_mean, action_std, for_parameters=False)
         if perceptron is None or type(self).rollout is not MLPPredictor.rollout:
             return super().rollout_with_pullback(latent, actions, action_mean, action_std)
         return mlp_rollout_with_pullback(perceptron, latent, actions)
 
     def _take_apart(
-        self, latent: Tensor, actions: Tensor, action_mean: Tensor, action_std: Tensor
+        self,
+        latent: Tensor,
+        actions: Tensor,
+        action_mean: Tensor,
+        action_std: Tensor,
+        for_parameters: bool = True,
     ) -> Perceptron | None:
         """Return what the fused rollout needs, or None where it would not be the same as calling the modules.
+
+        ``for_parameters`` tells whether somebody might ask for gradients of the parameters.
 
         Remembered inside ``constant_parameters`` only: elsewhere new weights, layers or hooks count from the next call.
         """
@@ -143,14 +149,14 @@ class MLPPredictor(Predictor):
             if not perceptron.of_one_kind:
                 return None
             remembered[self] = perceptron
-        may_want_gradients = torch.is_grad_enabled() and not parameters_are_constant()
+        may_want_gradients = for_parameters and torch.is_grad_enabled() and not parameters_are_constant()
         if (
             (may_want_gradients and perceptron.requires_gradients)
             or latent.dtype != action_mean.dtype
             or actions.dtype != action_mean.dtype
             or latent.device != action_mean.device
             or actions.device != action_mean.device
-            or latent.shape != (len(actions), *self.latent_shape)
+            or latent.shape != (actions.shape[0], *self.latent_shape)
             or actions.shape[2:] != (self.action_dim,)
             or not actions.numel()
             or torch.is_autocast_enabled(latent.device.type)

@@ -1,5 +1,7 @@
 """The terminal cost."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -26,5 +28,5 @@ class GoalMSE(Objective):
         gradient = torch.zeros_like(predicted)
         away = torch.sub(predicted[:, -1], goal, out=gradient[:, -1])
         cost = away.square().flatten(1).mean(1)
-        away *= 2 / away[0].numel()
+        away *= 2 / math.prod(away.shape[1:])
         return cost, gradient, None

@@ -62,7 +62,6 @@ class CEMPlanner(Planner):
         self.init_std = init_std
         self.min_std = min_std
 
-    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
         mean = problem.center.expand(shape) if init is None else init

@@ -1,6 +1,5 @@
 """Update rules of gradient descent."""
 
-import math
 from typing import Literal
 
 import torch
@@ -16,7 +15,7 @@ class Descent:
     """Moves a tensor downhill, in place; entries do not influence each other.
 
     The same rules as those of ``torch.optim`` (SGD, SGD with momentum 0.9, Adam, AdamW), without what they spend on
-    parameter groups: for a single plan that takes longer than the arithmetic.
+    parameter groups: for a single plan that takes longer than the arithmetic. Adam is torch's own fused kernel.
     """
 
     def __init__(self, optimizer: Optimizer, lr: float, like: Tensor, weight_decay: float = 0.0) -> None:
@@ -31,27 +30,34 @@ class Descent:
         self.optimizer: Optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
-        self.steps = 0
         self._m, self._v = torch.zeros_like(like), torch.zeros_like(like)
+        self._steps = torch.zeros((), device=like.device)
 
-    @torch.no_grad()
     def step(self, x: Tensor, gradient: Tensor) -> None:
-        """Move ``x`` by one step; where the gradient is NaN or infinite it is taken for zero."""
+        """Move ``x`` by one step, without autograd; where the gradient is NaN or infinite it is taken for zero."""
         g = gradient.nan_to_num(0.0, 0.0, 0.0)  # a rollout that overflows stays where it is
-        self.steps += 1
         if self.optimizer == "gd":
             x.sub_(g, alpha=self.lr)
         elif self.optimizer == "momentum":
             x.sub_(self._m.mul_(_MOMENTUM).add_(g), alpha=self.lr)
         else:
-            if self.optimizer == "adamw":
-                x.mul_(1 - self.lr * self.weight_decay)
-            self._m.lerp_(g, 1 - _BETA1)
-            self._v.mul_(_BETA2).addcmul_(g, g, value=1 - _BETA2)
-            # Both bias corrections in the step size: an operation less than dividing the moments by them.
-            correction = math.sqrt(1 - _BETA2**self.steps)
-            scale = self._v.sqrt().add_(_EPSILON * correction)
-            x.addcdiv_(self._m, scale, value=-self.lr * correction / (1 - _BETA1**self.steps))
+            self._steps += 1
+            rule = torch._fused_adam_ if self.optimizer == "adam" else torch._fused_adamw_
+            rule(
+                [x],
+                [g],
+                [self._m],
+                [self._v],
+                [],
+                [self._steps],
+                lr=self.lr,
+                beta1=_BETA1,
+                beta2=_BETA2,
+                weight_decay=self.weight_decay if self.optimizer == "adamw" else 0.0,
+                eps=_EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows only: indices, or a mask."""

@@ -80,7 +80,6 @@ class GradCEMPlanner(Planner):
         self.init_std = init_std
         self.min_std = min_std
 
-    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
         center, half_range = problem.center, problem.half_range

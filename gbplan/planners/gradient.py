@@ -106,7 +106,6 @@ class GradientPlanner(Planner):
         self.tolerance = tolerance
         self.weight_decay = weight_decay
 
-    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         candidates = draw_candidates(
             problem, init, self.proposal, self.num_samples, horizon, self.num_knots, self.init_std, generator

@@ -87,7 +87,6 @@ class ICEMPlanner(Planner):
         decayed = math.ceil(self.num_samples * self.decay**-iteration)
         return min(self.num_samples, max(decayed, 2 * self.num_elites))
 
-    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
         mean = problem.center.expand(shape) if init is None else init

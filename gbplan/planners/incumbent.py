@@ -32,7 +32,6 @@ class Incumbent:
         self.actions = like.new_zeros(batch, horizon, dim)
         self.cost = like.new_full((batch,), torch.inf)
 
-    @torch.no_grad()
     def offer(self, actions: Tensor, cost: Tensor, rows: Tensor | None = None) -> None:
         """Keep what is better; of equals the earlier. A cost that is NaN is never better.
 
@@ -43,11 +42,11 @@ class Incumbent:
             cost: their costs, ``(N, S)``.
             rows: indices of the N tasks they are for, ``(N,)``; None: all B.
         """
-        cost, found = comparable(cost), actions
-        if actions.shape[1] > 1:
-            cost, index = cost.min(dim=1, keepdim=True)
-            found = actions[torch.arange(len(index), device=index.device), index[:, 0]][:, None]
-        cost, found = cost[:, 0], found[:, 0]
+        if actions.shape[1] == 1:
+            cost, found = comparable(cost.squeeze(1)), actions.squeeze(1)
+        else:
+            cost, index = comparable(cost).min(dim=1)
+            found = actions[torch.arange(len(index), device=index.device), index]
         if rows is not None:
             cost = self.cost.index_copy(0, rows, cost)
             found = self.actions.index_copy(0, rows, found)

@@ -52,7 +52,6 @@ class InitializedPlanner(Planner):
         plan = self.planner._plan(problem, start, horizon, generator)
         return plan if init is None else replace(plan, model_calls=plan.model_calls + 2 * horizon)
 
-    @torch.no_grad()
     def _guess(self, problem: PlanningProblem, horizon: int) -> Tensor:
         latent, model, network = problem.context[:, -1], problem.model, self.network
         if isinstance(model, WorldModel):  # the network takes what the encoder makes, unnormalised

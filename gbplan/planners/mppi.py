@@ -61,7 +61,6 @@ class MPPIPlanner(Planner):
         self.proposal: Proposal = proposal
         self.num_knots = num_knots
 
-    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
         mean = problem.center.expand(shape) if init is None else init

@@ -69,7 +69,7 @@ class Planner(ABC):
         # Trainer.test and friends run in inference mode, where no gradient exists; autocast would round the actions.
         with (
             torch.inference_mode(False),
-            torch.enable_grad(),
+            torch.no_grad(),
             torch.autocast(problem.context.device.type, enabled=False),
             constant_parameters(),
         ):
@@ -82,7 +82,7 @@ class Planner(ABC):
 
     @abstractmethod
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
-        """Plan; gradients are enabled, inputs are checked, owned and within bounds.
+        """Plan, with autograd off, from inputs that are checked, owned and within bounds.
 
         Args:
             problem: B tasks.

@@ -13,6 +13,7 @@ from gbplan.networks.constant_parameters import constant_parameters
 from gbplan.networks.pullback import Pullback, pullback_by_autograd
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
+from gbplan.planners.replay import Replay, recorder_for
 
 
 class PlanningModel(Protocol):
@@ -93,24 +94,20 @@ class PlanningProblem:
         Raises:
             ValueError: the model or the objective returns another shape than it should.
         """
-        costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions)]
-        return _joined(costs).reshape(actions.shape[:2])
+        return self._replay(self._cost, actions)[0]
 
     def cost_and_latents(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and the latents ``(B, S, H, *D)`` they lead through."""
-        costs, latents = zip(*(part._roll_out(rows) for rows, part in self._chunks(actions)), strict=True)
-        return _joined(costs).reshape(actions.shape[:2]), _joined(latents).unflatten(0, actions.shape[:2])
+        cost, latents = self._replay(self._cost_and_latents, actions)
+        return cost, latents
 
     def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached.
 
         One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
         """
-        if actions.shape[1] == 1 and len(actions) <= self._most_rows(actions):
-            cost, gradient = self._cost_and_gradient(actions[:, 0])
-            return cost[:, None], gradient[:, None]
-        costs, gradients = zip(*(part._cost_and_gradient(rows) for rows, part in self._chunks(actions)), strict=True)
-        return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
+        cost, gradient = self._replay(self._cost_and_gradient, actions)
+        return cost, gradient
 
     def step(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
         """Predict one step from latents ``(N, *D)`` and actions ``(N, A)``.
@@ -125,6 +122,25 @@ class PlanningProblem:
         # A rollout of one step is a step, and where rollouts are fused it is the faster one.
         predicted, pullback = self._rollout_with_pullback(latents[:, None], one[:, :0], one)
         return predicted[:, 0], lambda gradient: pullback(gradient[:, None])[:, 0]
+
+    @cached_property
+    def _replay(self) -> Replay:
+        return Replay(recorder_for(self.context.device))
+
+    def _cost(self, actions: Tensor) -> tuple[Tensor, ...]:
+        costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions)]
+        return (_joined(costs).reshape(actions.shape[:2]),)
+
+    def _cost_and_latents(self, actions: Tensor) -> tuple[Tensor, ...]:
+        costs, latents = zip(*(part._roll_out(rows) for rows, part in self._chunks(actions)), strict=True)
+        return _joined(costs).reshape(actions.shape[:2]), _joined(latents).unflatten(0, actions.shape[:2])
+
+    def _cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, ...]:
+        if actions.shape[1] == 1 and actions.shape[0] <= self._most_rows(actions):
+            cost, gradient = self._roll_out_and_back(actions.squeeze(1))
+            return cost.unsqueeze(1), gradient.unsqueeze(1)
+        costs, gradients = zip(*(part._roll_out_and_back(rows) for rows, part in self._chunks(actions)), strict=True)
+        return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
 
     def _chunks(self, actions: Tensor) -> "Iterator[tuple[Tensor, PlanningProblem]]":
         """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, each with the problem of its tasks, ``B = R``."""
@@ -152,7 +168,7 @@ class PlanningProblem:
         self._require_one_cost_per_row(cost, rows)
         return cost, latents
 
-    def _cost_and_gradient(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _roll_out_and_back(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
         latents, to_actions = self._rollout_with_pullback(self.context, self.past_actions, rows)
         if isinstance(self.model, WorldModel):

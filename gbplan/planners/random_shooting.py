@@ -46,7 +46,6 @@ class RandomShooting(Planner):
         self.num_knots = num_knots
         self.init_std = init_std
 
-    @torch.no_grad()
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         candidates = draw_candidates(
             problem, init, self.proposal, self.num_samples, horizon, self.num_knots, self.init_std, generator
