@@ -16,7 +16,7 @@ def paths_figure(
     success: NDArray[np.bool_],
     walls: ArrayLike | None,
     threshold: float,
-    shown: int = 16,
+    shown: int = 8,
 ) -> Any:
     """Draw the first episodes of a goal space that is a plane.
 
