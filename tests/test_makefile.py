@@ -13,11 +13,11 @@ GBPLAN = """#!/bin/sh
 echo "$*" >> calls
 stage=$1 config=$3
 while test $# -gt 0; do
-    case $1 in --trainer.default_root_dir | --output) out=$2 ;; esac
+    case $1 in --trainer.default_root_dir | --output) out=$2 ;; --config) last=$2 ;; esac
     shift
 done
 case $stage in
-    collect) out=runs/datasets/door-wall/expert-v0/data made=main_data.hdf5 ;;
+    collect) out=runs/datasets/$(sed -n 's/^dataset_id: //p' "$last")/data made=main_data.hdf5 ;;
     fit) made="last.ckpt best.ckpt" ;;
     evaluate) made=result.json ;;
     report) exit ;;
@@ -185,26 +185,48 @@ def test_results_of_a_planner_are_made_again_where_its_configuration_has_changed
     assert sorted(evaluated(calls)) == sorted(f"{model}-gradient-mpc" for model in [*METHODS, "perfect"])
 
 
-def test_robustness_evaluates_studied_models_in_every_world_and_makes_what_is_missing(fresh, done):
-    worlds = [path.stem for path in (fresh.folder / "configs" / "worlds").glob("*.yaml")]
-    expected = sorted(
-        f"{world}-{method}-{planner}-mpc"
-        for world in worlds
-        for method in ("base", "adversarial", "online", "online_adversarial")
-        for planner in ("gradient", "cem")
-    )
+STUDIED = ("base", "adversarial", "online", "online_adversarial")
+
+
+def studied(calls):
+    """Names of the results of ``make robustness``."""
+    return [re.search(r"--output runs/robustness/(\S+)", call)[1] for call in calls if call.startswith("evaluate ")]
+
+
+def test_robustness_evaluates_studied_models_in_every_world(done):
+    worlds = [path.stem for path in (done.folder / "configs" / "worlds").glob("*.yaml")]
     calls = done.make(goal="robustness")
-    assert trained(calls) == {}
-    assert sorted(re.search(r"--name (\S+)", call)[1] for call in calls if call.startswith("evaluate ")) == expected
+    assert sorted(studied(calls)) == sorted(
+        [f"{world}-{m}-{p}-mpc" for world in [*worlds, "velocity"] for m in STUDIED for p in ("gradient", "cem")]
+        + [f"small_steps-{m}-{p}-open" for m in STUDIED for p in ("gradient", "cem")]
+        + ["small_steps-expert", "small_steps-straight-line"]
+    )
     assert calls[-1] == "report runs/robustness --output runs/robustness/results.md"
     done.edit("configs/door_wall/evaluate.yaml")
-    assert sum(call.startswith("evaluate ") for call in done.make(goal="robustness")) == len(expected)
-    assert set(trained(fresh.make("SEEDS=1", goal="robustness"))) == {
-        "base",
-        "adversarial",
-        "online",
-        "online_adversarial",
-    }
+    again = done.make(goal="robustness")
+    assert trained(again) == {}
+    assert sorted(studied(again)) == sorted(studied(calls))
+
+
+def test_robustness_trains_anew_on_data_of_the_other_world(done):
+    calls = done.make(goal="robustness")
+    fits = trained(calls)
+    assert sorted(fits) == sorted(f"{world}/{m}" for world in ("velocity", "small_steps") for m in STUDIED)
+    for run, call in fits.items():
+        world, method = run.split("/")
+        assert f"--config configs/door_wall/{method}.yaml --config configs/trained_anew/{world}/fit.yaml" in call
+        assert (f"--model.init_args.init_from runs/{world}/base/" in call) == (method != "base")
+        collecting = f"collect --config configs/door_wall/collect.yaml --config configs/trained_anew/{world}/collect"
+        assert [other.startswith(collecting) for other in calls[: calls.index(call)]].count(True) == 1
+    done.edit("configs/trained_anew/velocity/fit.yaml")
+    again = done.make(goal="robustness")
+    assert sorted(trained(again)) == sorted(f"velocity/{m}" for m in STUDIED)
+    assert not any(call.startswith("collect") for call in again)
+
+
+def test_robustness_makes_what_is_missing(fresh):
+    fits = trained(fresh.make("SEEDS=1", goal="robustness"))
+    assert set(fits) == {*STUDIED, *(f"{world}/{m}" for world in ("velocity", "small_steps") for m in STUDIED)}
 
 
 def test_figures_are_of_the_results_that_are_there(done):
