@@ -1,4 +1,4 @@
-# make install | test | test-all | lint | reproduce | robustness | figures | clean-runs
+# make install | test | test-all | lint | reproduce | robustness | figures | documents | clean-runs
 # Every stage is a file: what is there is not made again, and an interrupted run goes on where it stopped.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 GBPLAN := $(BIN)/gbplan
 
-.PHONY: install test test-all lint reproduce results robustness studies figures clean-runs
+.PHONY: install test test-all lint reproduce results robustness studies figures documents clean-runs
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -205,6 +205,7 @@ studies: $(STUDIES)
 
 # ------------------------------------------------------------------------------------------------------------- figures
 # make figures                            of all results there are, and a page with table, figures and settings
+# make documents                          tables and figures of README.md and docs/, from what is in runs/ and benchmarks/
 
 COMPARED := base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_adversarial-gradient-mpc
 comma_list = [$(subst $(space),$(comma),$(strip $(1)))]
@@ -214,6 +215,11 @@ figures: $(INSTALLED)
 		--names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc)
 	$(GBPLAN) report $(HELD_OUT) --trainings $(RUNS) --kinds [detour] --html $(RUNS)/report.html \
 		--names $(call comma_list,expert straight-line perfect-gradient-mpc $(METHODS:%=%-gradient-mpc))
+
+documents: figures
+	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_tables.py
+	for figure in docs/figures/*.png; do test ! -e $(RUNS)/figures/$${figure##*/} || cp $(RUNS)/figures/$${figure##*/} $$figure; done
 
 clean-runs:
 	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \
