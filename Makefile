@@ -34,8 +34,8 @@ lint: $(INSTALLED)
 
 # ---------------------------------------------------------------------------------------------------------- reproduce
 # make reproduce                          one training seed
-# make reproduce SEEDS="0 1 2" FULL=1     more seeds, three times the model calls, and the field's CEM (300 samples x 30
-#                                         iterations) on every model
+# make reproduce SEEDS="0 1 2"            three of them, as in README.md
+# make reproduce FULL=1                   and three times the model calls, and the field's CEM (300 samples x 30 iterations)
 # What is done already is kept, so the second goes on from the first.
 
 SEEDS ?= 0
@@ -112,7 +112,7 @@ $(eval $(call evaluation,$(3)1,$(1)-gradient-mpc,$(MODEL) $(GRADIENT_MPC),$(RUN)
 $(eval $(call evaluation,$(3)2,$(1)-cem-open,$(MODEL) $(CEM_OPEN),$(RUN)/.done,$(SUFFIX)))
 $(eval $(call evaluation,$(3)3,$(1)-cem-mpc,$(MODEL) $(CEM_MPC),$(RUN)/.done,$(SUFFIX)))
 $(if $(FULL),$(if $(filter base online%,$(1)),$(call larger_evaluations,$(1),$(2),$(3))))
-$(if $(FULL)$(filter base,$(1)),$(call field_evaluations,$(1),$(2),$(3),$(if $(filter online%,$(1)),64,16)))
+$(if $(FULL),$(call field_evaluations,$(1),$(2),$(3),$(if $(filter online%,$(1)),64,16)))
 endef
 
 # Three times the model calls.
