@@ -3,9 +3,11 @@
 Both plan the same tasks with the same model, objective and horizon (50), as ``configs/planners`` has them:
 ``gradient`` (128 rollouts), ``gradient_384_rollouts``, ``gradient_open_loop`` (500) and ``cem`` (300 samples x 30
 iterations, 9,000).
-Plans are interleaved, in one thread, on the process's own CPU time; the share is taken within a round.
+Plans are interleaved, in one thread, on the process's own CPU time; the share is taken within a round. On a GPU it is
+wall time, and the gradient plan is timed without replayed CUDA graphs, too.
 
     python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt    # writes the table beside this file
+    python benchmarks/plan_time.py --device cuda                                    # writes plan_time_cuda.md
 """
 
 import argparse
@@ -14,14 +16,16 @@ import platform
 import statistics
 import subprocess
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
+from unittest import mock
 
 import torch
 from jsonargparse import ArgumentParser
 
 from gbplan.evaluation import load_world_model, sample_tasks
 from gbplan.objectives import ReachGoal
-from gbplan.planners import Planner, PlanningProblem
+from gbplan.planners import Plan, Planner, PlanningProblem
+from gbplan.planners import problem as planning
 
 HERE = Path(__file__).parent
 CEM = "cem"
@@ -38,49 +42,75 @@ def read_planner(name: str) -> Planner:
     return planner
 
 
+class WithoutReplay:
+    """A planner whose every iteration is launched kernel by kernel."""
+
+    def __init__(self, planner: Planner) -> None:
+        self.planner = planner
+
+    def plan(self, problem: PlanningProblem, generator: torch.Generator) -> Plan:
+        """Plan."""
+        with mock.patch.object(planning, "recorder_for", return_value=None):
+            return self.planner.plan(problem, generator=generator)
+
+
+def now(device: str) -> float:
+    """Seconds: of the process's CPU time, or, once the GPU has done what it was given, of the clock."""
+    if device == "cpu":
+        return process_time()
+    torch.cuda.synchronize()
+    return perf_counter()
+
+
 def main() -> None:
     """Time the plans and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ckpt_path", default="runs/online_adversarial/best.ckpt")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_world_model(arguments.ckpt_path)
-    planners = {name: read_planner(name) for name in NAMES}
-    lines = ["| batch | planner | CPU ms per batch | share of CEM's | mean cost |", "|---:|---|---:|---:|---:|"]
+    device = arguments.device
+    model = load_world_model(arguments.ckpt_path).to(device)
+    planners: dict[str, Planner | WithoutReplay] = {name: read_planner(name) for name in NAMES}
+    if device != "cpu":
+        planners["gradient, not replayed"] = WithoutReplay(read_planner("gradient"))
+    time = "CPU ms" if device == "cpu" else "ms"
+    lines = [f"| batch | planner | {time} per batch | share of CEM's | mean cost |", "|---:|---|---:|---:|---:|"]
     for batch in (1, 64):
         tasks = sample_tasks("DoorWall-v0", "detour", batch, split="validation")
         with torch.no_grad():
-            context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None]})
+            context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None].to(device)})
         problem = PlanningProblem(
             model, ReachGoal(), context, context.new_zeros(batch, 0, 2), torch.from_numpy(tasks.goals),
             torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]),
         )  # fmt: skip
-        times: dict[str, list[float]] = {name: [] for name in NAMES}
+        times: dict[str, list[float]] = {name: [] for name in planners}
         cost = {}
         for turn in range(arguments.rounds + 1):  # the first warms up
             for name, planner in planners.items():
-                began = process_time()
+                began = now(device)
                 plan = planner.plan(problem, generator=torch.Generator().manual_seed(turn))
                 if turn:
-                    times[name].append(process_time() - began)
+                    times[name].append(now(device) - began)
                 cost[name] = float(plan.cost.mean())
-        for name in NAMES:
+        for name in planners:
             share = statistics.median(mine / cem for mine, cem in zip(times[name], times[CEM], strict=True))
             milliseconds = 1000 * statistics.median(times[name])
             lines.append(f"| {batch} | {name} | {milliseconds:.1f} | {100 * share:.1f} % | {cost[name]:.3f} |")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    gpu = "" if device == "cpu" else f"{torch.cuda.get_device_name()}, "
     made_at = (
-        f"commit {commit.stdout.strip()}, one thread of {os.cpu_count()} {platform.machine()} cores, load average "
+        f"commit {commit.stdout.strip()}, {gpu}one thread of {os.cpu_count()} {platform.machine()} cores, load average "
         f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, Python {platform.python_version()}"
     )
     text = f"""# Time of a plan
 
-Command: `python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt`, {made_at}.
+Command: `python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt --device {device}`, {made_at}.
 Horizon 50; medians over {arguments.rounds} rounds, each with a draw of the planners' noise.
 
 """ + "\n".join(lines)
-    (HERE / "plan_time.md").write_text(text + "\n")
+    (HERE / f"plan_time{'' if device == 'cpu' else '_' + device}.md").write_text(text + "\n")
     print(text)
 
 
