@@ -51,12 +51,13 @@ folder = $(RUNS)$(if $(filter-out 0,$(1)),/seed$(1))
 
 # A training of a method with a seed: its name, seed, what it is made from, and more arguments.
 # An interrupted training goes on from its last checkpoint, unless that is older than what it is made from.
+GO_ON = if test -e $(@D)/last.ckpt && test -z "$$(find $^ -newer $(@D)/last.ckpt)"; \
+	then how="--ckpt_path $(@D)/last.ckpt"; else how=--overwrite; fi
+
 define training
 $(call folder,$(2))/$(1)/.done: configs/door_wall/$(1).yaml $(3) | $(INSTALLED)
 	rm -f $$@
-	if test -e $$(@D)/last.ckpt && test -z "$$$$(find $$^ -newer $$(@D)/last.ckpt)"; \
-		then how="--ckpt_path $$(@D)/last.ckpt"; else how=--overwrite; fi; \
-	$(GBPLAN) fit --config configs/door_wall/$(1).yaml --seed_everything $(2) --data.seed $(2) \
+	$$(GO_ON); $(GBPLAN) fit --config configs/door_wall/$(1).yaml --seed_everything $(2) --data.seed $(2) \
 		--trainer.default_root_dir $$(@D) $(4) $$$$how
 	touch $$@
 endef
@@ -168,7 +169,8 @@ endef
 # A method trained anew: its name, the world, what it is made from, its configurations, and more arguments.
 define anew
 $(RUNS)/$(2)/$(1)/.done: $(3) $(4) | $(INSTALLED)
-	$$(GBPLAN) fit $(addprefix --config ,$(4)) --trainer.default_root_dir $$(@D) $(5) --overwrite
+	rm -f $$@
+	$$(GO_ON); $$(GBPLAN) fit $(addprefix --config ,$(4)) --trainer.default_root_dir $$(@D) $(5) $$$$how
 	touch $$@
 endef
 

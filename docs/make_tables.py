@@ -31,9 +31,11 @@ MODELS = {
 
 def report(*arguments: str) -> str:
     """The table that ``gbplan report`` prints."""
+    if arguments[0] != "report":
+        raise ValueError(f"tables are made by gbplan report, got gbplan {arguments[0]}")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        gbplan(["report", *arguments])
+        gbplan(list(arguments))
     return "".join(line for line in printed.getvalue().splitlines(keepends=True) if line.startswith("|"))
 
 
@@ -45,11 +47,13 @@ def grid(folder: str, planner: str) -> str:
     for world in worlds:
         cells = []
         for model in MODELS:
+            if f"{world}-{model}-{planner}" not in results:
+                raise ValueError(f"{folder} lacks {world}-{model}-{planner}; make it with `make robustness`")
             (tasks,) = results[f"{world}-{model}-{planner}"]["tasks"].values()
             rate, low, high = (100 * tasks["success"]["0.1"][key] for key in ("rate", "low", "high"))
             cells.append(f"{rate:.1f} [{low:.1f}, {high:.1f}]")
         lines.append(f"| {world.replace('_', ' ')} | {' | '.join(cells)} |")
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines) if worlds else ""
 
 
 def copy(page: str, place: str) -> str:
@@ -60,9 +64,10 @@ def copy(page: str, place: str) -> str:
 def make(how: str) -> str:
     """The table that a comment asks for."""
     kind, *arguments = shlex.split(how)
-    if kind == "gbplan":
-        return report(*arguments[1:])
-    return {"grid": grid, "copy": copy}[kind](*arguments)
+    table = {"gbplan": report, "grid": grid, "copy": copy}[kind](*arguments)
+    if not table:
+        raise ValueError(f"there is nothing for the table: {how}")
+    return table
 
 
 def text(page: str) -> str:

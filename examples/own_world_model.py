@@ -34,6 +34,8 @@ class GatedPredictor(Predictor):
         super().__init__()
         self.latent_shape, self.action_dim = (latent_dim,), action_dim
         self.open = nn.Linear(action_dim, latent_dim)
+        for parameter in self.open.parameters():
+            nn.init.zeros_(parameter)  # or the gate would learn to close before what it lets through has a direction
         self.gate = nn.Sequential(
             nn.Linear(latent_dim + action_dim, width),
             nn.ReLU(),

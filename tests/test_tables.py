@@ -54,3 +54,11 @@ def test_grid_has_a_row_a_world_and_a_column_a_model(tmp_path):
         "| door moved | 1.0 [0.0, 3.0] | 11.0 [10.0, 13.0] | 21.0 [20.0, 23.0] | 31.0 [30.0, 33.0] |",
         "| velocity | 51.0 [50.0, 53.0] | 61.0 [60.0, 63.0] | 71.0 [70.0, 73.0] | 81.0 [80.0, 83.0] |",
     ]
+
+
+def test_table_that_would_be_empty_or_of_another_command_is_refused(tmp_path):
+    page = "<!-- table: {} -->\n| old |\n"
+    with pytest.raises(ValueError, match="nothing for the table"):
+        MAKER["text"](page.format(f"grid {tmp_path} gradient-mpc"))
+    with pytest.raises(ValueError, match="made by gbplan report, got gbplan evaluate"):
+        MAKER["text"](page.format("gbplan evaluate runs/x"))

@@ -135,7 +135,7 @@ class OnlineWorldModeling(L.Callback):
         self.planner = planner
         self.objective = objective or ReachGoal()
         self.env_id = env_id
-        self.env_kwargs = env_kwargs
+        self.env_kwargs = dict(env_kwargs or {})
         self.kinds = None if kinds is None else list(kinds)
         self.tasks_per_round = tasks_per_round
         self.every_n_epochs = every_n_epochs

@@ -80,7 +80,7 @@ class PlanningValidation(L.Callback):
         self.planner = planner
         self.objective = objective or ReachGoal()
         self.env_id = env_id
-        self.env_kwargs = env_kwargs
+        self.env_kwargs = dict(env_kwargs or {})
         self.kind = kind
         self.count = count
         self.task_seed = task_seed

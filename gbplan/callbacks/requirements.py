@@ -40,7 +40,7 @@ def environment_of(
         Its id and arguments.
 
     Raises:
-        ValueError: none is named, and the datasets do not say theirs, or it is not registered.
+        ValueError: none is named, and the datasets do not say theirs, it is not registered, or was wrapped.
     """
     if env_id is not None:
         return env_id, dict(env_kwargs or {})
@@ -53,9 +53,15 @@ def environment_of(
             f"the datasets were collected in {spec.id}, which is not registered here; name it with its module, "
             f'env_id="my_module:{spec.id}"'
         )
-    recorded = {name: value for name, value in spec.kwargs.items() if name != "task"}  # callbacks choose the kinds
+    if spec.additional_wrappers:
+        raise ValueError(
+            f"the datasets were collected in {spec.id} with wrappers around it, which cannot be repeated here; "
+            "register the wrapped environment, or name one with env_id"
+        )
+    # Callbacks choose the kinds of tasks.
+    recorded = {name: value for name, value in spec.kwargs.items() if name not in ("task", "render_mode")}
     if spec.max_episode_steps != registered.max_episode_steps:
-        recorded["max_episode_steps"] = spec.max_episode_steps
+        recorded["max_episode_steps"] = -1 if spec.max_episode_steps is None else spec.max_episode_steps
     return spec.id, recorded | (env_kwargs or {})
 
 

@@ -29,7 +29,10 @@ def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> 
         training = result.get("training")
         if not training:
             continue
-        attack, radius = _attack(training)
+        found = _attack(training)
+        if found is None:
+            continue
+        attack, radius = found
         method = {key: value for key, value in result["method"].items() if key not in ("model", "model_sha256")}
         others = {key: value for key, value in training.items() if key not in ATTACK}
         key = json.dumps([method, others, result["environment"], metrics["count"]], sort_keys=True)
@@ -47,13 +50,21 @@ def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> 
     }
 
 
-def _attack(training: dict[str, Any]) -> tuple[str, float]:
-    """Its name, and its radius in standard deviations of the latent; 0 for none."""
-    attack, radius = training.get("attack") or {}, training.get("latent_factor") or 0.0
-    kind = attack.get("class_path", "NoAttack").rsplit(".", 1)[-1]
-    if kind == "NoAttack" or not radius:
+def _attack(training: dict[str, Any]) -> tuple[str, float] | None:
+    """Its name, and its radius in standard deviations of the latent; 0 for none, None if it is not known.
+
+    A radius of the latent may be zero: then it is that of the action.
+    """
+    if training.get("class") == "WorldModelModule":
         return "no attack", 0.0
-    return ", ".join([kind, *(f"{key} {value}" for key, value in attack.get("init_args", {}).items())]), radius
+    attack = training.get("attack") or {}
+    kind = attack.get("class_path", "").rsplit(".", 1)[-1]
+    if kind in ("", "NoAttack"):
+        return ("no attack", 0.0) if kind else None
+    latent, action = training.get("latent_factor") or 0.0, training.get("action_factor") or 0.0
+    where = {(True, False): ["latents only"], (False, True): ["actions only"]}.get((latent > 0, action > 0), [])
+    parts = [kind, *(f"{key} {value}" for key, value in attack.get("init_args", {}).items()), *where]
+    return ", ".join(parts), latent or action
 
 
 def _title(training: dict[str, Any]) -> str:

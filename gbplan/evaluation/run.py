@@ -145,6 +145,8 @@ def run_evaluation(
     require_writable_folder(folder)
 
     label = name or folder.name
+    # Now, while the checkpoint is the one that was loaded.
+    method, training = _method(policy, ckpt_path), None if ckpt_path is None else _training(ckpt_path)
     results: dict[str, EvaluationResult] = {}
     drawn: dict[str, dict[str, NDArray]] = {}
     overwritten = list(folder.glob("events.out.tfevents*"))
@@ -181,14 +183,13 @@ def run_evaluation(
         if result.landscape is not None:
             around = result.landscape
             logger.experiment.add_figure(f"{kind}/landscape", plot_landscape(around.alpha, around.beta, around.loss))
-    method = _method(policy, ckpt_path)
     rates = {kind: next(iter(result.metrics["success"].values()))["rate"] for kind, result in results.items()}
     logger.log_hyperparams(method, {f"success/{kind}": rate for kind, rate in rates.items()})
     logger.finalize("success")
     summary = {
         "name": label,
         "method": method,
-        "training": None if ckpt_path is None else _training(ckpt_path),
+        "training": training,
         "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
         "tasks": {kind: result.metrics for kind, result in results.items()},
         "provenance": provenance(),
@@ -237,11 +238,12 @@ def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
 
 
 def _training(ckpt_path: str) -> dict[str, Any]:
-    """Settings of the module that trained a checkpoint, but for its network's, and of its data."""
+    """Settings of the training behind a checkpoint: of module, data and trainer, but for the network."""
     checkpoint = read_checkpoint(ckpt_path)
     module = checkpoint["hyper_parameters"]
     settings = {"class": module.get("_class_path", "").rsplit(".", 1)[-1], **module}
     settings["data"] = _public(checkpoint.get("datamodule_hyper_parameters", {}))
+    settings["trainer"] = checkpoint.get("trainer_arguments", {})
     return {key: value for key, value in _public(settings).items() if key != "world_model"}
 
 

@@ -1,5 +1,7 @@
 """Curves of trainings, from what they logged for TensorBoard."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +19,8 @@ Points = dict[int, tuple[float, ...]]
 def training_curves(runs: list[Path]) -> dict[str, dict[str, Curve]]:
     """Read how success grew.
 
-    Trainings of the same name in different folders are those of several seeds: their mean, and their range. Of a single
-    one, the intervals are those it logged.
+    Trainings whose folders differ by a part such as ``seed1`` only are those of several seeds: their mean, and their
+    range. Of a single one, the intervals are those it logged.
 
     Args:
         runs: folders of trainings.
@@ -30,14 +32,14 @@ def training_curves(runs: list[Path]) -> dict[str, dict[str, Curve]]:
     """
     found: dict[str, dict[str, list[Points]]] = {}
     for run in runs:
-        logged = _read(run)
+        name, logged = _name(run, runs), _read(run)
         for figure, points in (
             ("training", _by_epoch(logged)),
             ("rounds", _by_round(logged)),
             ("transitions", _by_transitions(logged)),
         ):
             if points:
-                found.setdefault(figure, {}).setdefault(run.name, []).append(points)
+                found.setdefault(figure, {}).setdefault(name, []).append(points)
     return {
         figure: {
             name if len(seeds) == 1 else f"{name}, {len(seeds)} seeds": _curve(seeds)
@@ -46,6 +48,12 @@ def training_curves(runs: list[Path]) -> dict[str, dict[str, Curve]]:
         }
         for figure, trainings in found.items()
     }
+
+
+def _name(run: Path, runs: list[Path]) -> str:
+    """Its folder, from where all are, without the seed."""
+    parts = run.relative_to(os.path.commonpath(runs)).parts
+    return "/".join(part for part in parts if not re.fullmatch(r"seed\d+", part)) or run.name
 
 
 def _read(run: Path) -> Logged:

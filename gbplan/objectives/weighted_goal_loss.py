@@ -53,9 +53,9 @@ class WeightedGoalLoss(Objective):
         later._step = step
         return later
 
-    def weights(self, horizon: int) -> Tensor:
+    def weights(self, horizon: int, device: torch.device | None = None) -> Tensor:
         """Weights of steps 1..H, ``(H,)``, float64, summing to 1."""
-        index = torch.arange(1, horizon + 1, dtype=torch.float64)
+        index = torch.arange(1, horizon + 1, dtype=torch.float64, device=device)
         if self.weighting == "staged" and self._step < horizon:
             return (index == horizon).double()
         sign = 1.0 if self.weighting == "increasing" else -1.0
@@ -65,12 +65,12 @@ class WeightedGoalLoss(Objective):
     def __call__(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Cost of each row, ``(B,)``; see ``Objective``."""
         error = (predicted - goal[:, None]).square().flatten(2).mean(2)  # (B, H)
-        return (error * self.weights(error.shape[1]).to(error)).sum(1)
+        return (error * self.weights(error.shape[1], error.device).to(error)).sum(1)
 
     def with_gradients(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Cost and gradients; see ``Objective``."""
         if type(self).__call__ is not WeightedGoalLoss.__call__:
             return super().with_gradients(predicted, goal, actions)
         away = (predicted - goal[:, None]).flatten(2)  # (B, H, everything)
-        weighted = away * (self.weights(away.shape[1]).to(away) / away.shape[2])[:, None]
+        weighted = away * (self.weights(away.shape[1], away.device).to(away) / away.shape[2])[:, None]
         return (weighted * away).sum((1, 2)), (2 * weighted).view(predicted.shape), None

@@ -30,12 +30,17 @@ class Descent:
         self.optimizer: Optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
-        self._m, self._v = torch.zeros_like(like), torch.zeros_like(like)
-        self._steps = torch.zeros((), device=like.device)
+        self._m, self._v = (torch.zeros_like(like, memory_format=torch.contiguous_format) for _ in range(2))
+        self._steps = torch.zeros((), dtype=torch.float32, device=like.device)
 
     def step(self, x: Tensor, gradient: Tensor) -> None:
-        """Move ``x`` by one step, without autograd; where the gradient is NaN or infinite it is taken for zero."""
-        g = gradient.nan_to_num(0.0, 0.0, 0.0)  # a rollout that overflows stays where it is
+        """Move ``x`` by one step, without autograd; where the gradient is NaN or infinite it is taken for zero.
+
+        ``x`` must be contiguous: torch's fused kernel goes through memory, whatever the strides say.
+        """
+        assert x.is_contiguous()
+        # A rollout that overflows stays where it is.
+        g = gradient.nan_to_num(0.0, 0.0, 0.0).contiguous()
         if self.optimizer == "gd":
             x.sub_(g, alpha=self.lr)
         elif self.optimizer == "momentum":

@@ -151,6 +151,8 @@ class GradientPlanner(Planner):
             if self.patience is not None and k >= self.patience:
                 fall = trace[k - self.patience] - trace[k]
                 falling = (fall if rows is None else fall[rows]) > self.tolerance
+                if falling.all():
+                    continue
                 if rows is None:
                     rows = torch.arange(len(x), device=x.device)
                 calls[rows[~falling]] += 2 * (k + 1) * rollout_calls  # forth and back

@@ -125,7 +125,7 @@ class PlanningProblem:
 
     @cached_property
     def _replay(self) -> Replay:
-        return Replay(recorder_for(self.context.device))
+        return Replay(recorder_for(self.context.device), self.model)
 
     def _cost(self, actions: Tensor) -> tuple[Tensor, ...]:
         costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions)]

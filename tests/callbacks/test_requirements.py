@@ -1,7 +1,9 @@
+from contextlib import closing
 from types import SimpleNamespace
 
 import gymnasium as gym
 import pytest
+from gymnasium.wrappers import RescaleAction
 
 from gbplan.callbacks.requirements import environment_of
 
@@ -23,6 +25,21 @@ def test_environment_is_the_datasets_unless_named():
     # Without its kind of tasks, which the callback chooses.
     assert environment_of(collected, None, None) == ("DoorWall-v0", {"dynamics": "velocity", "max_episode_steps": 200})
     assert environment_of(trainer(spec_of()), None, None) == ("DoorWall-v0", {})
+
+
+def test_missing_time_limit_stays_missing_and_rendering_is_not_for_planning():
+    endless = environment_of(trainer(spec_of(max_episode_steps=-1, render_mode="rgb_array")), None, None)
+    assert endless == ("DoorWall-v0", {"max_episode_steps": -1})
+    with closing(gym.make(endless[0], **endless[1])) as env:
+        assert env.spec.max_episode_steps is None
+
+
+def test_wrapped_environment_is_refused():
+    with closing(RescaleAction(gym.make("DoorWall-v0"), -2.0, 2.0)) as env:
+        spec = env.spec
+    with pytest.raises(ValueError, match="with wrappers around it"):
+        environment_of(trainer(spec), None, None)
+    assert environment_of(trainer(spec), "DoorWall-v0", None) == ("DoorWall-v0", {})
 
 
 def test_arguments_change_those_of_the_datasets():

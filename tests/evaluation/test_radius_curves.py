@@ -11,7 +11,8 @@ NONE = {"class_path": "gbplan.attacks.NoAttack"}
 
 def result(name, rate, attack=FGSM, radius=0.05, extra=None, **settings):
     """What a result file holds, as far as these curves need it."""
-    training = {"class": "AdversarialWorldModelModule", "attack": attack, "latent_factor": radius}
+    radii = {"latent_factor": radius, "action_factor": 2 / 3 * radius}
+    training = {"class": "AdversarialWorldModelModule", "attack": attack} | radii
     data = {"datasets": ["door-wall/expert-v0", *([extra] if extra else [])]}
     success = {"0.1": {"rate": rate, "low": rate - 0.1, "high": rate + 0.05}}
     return {
@@ -63,8 +64,10 @@ def test_what_differs_by_more_than_attack_and_data_is_told_apart_by_its_name():
     two = [result("large", 0.4, radius=0.15), result("small", 0.9)]
     long = [result("large-long", 0.4, radius=0.15, rollout_steps=10), result("small-long", 0.9, rollout_steps=10)]
     assert list(curves(*two, *long)) == ["expert-v0\nfrom base", "expert-v0\nfrom base\nlarge-long"]
+    (lines,) = curves(*two, result("wide", 0.8, action_factor=0.2)).values()
+    assert set(lines) == {"FGSM, step_size 1.25", "FGSM, step_size 1.25 (wide)"}
     (lines,) = curves(*two, result("states-only", 0.8, action_factor=0.0)).values()
-    assert set(lines) == {"FGSM, step_size 1.25", "FGSM, step_size 1.25 (states-only)"}
+    assert set(lines) == {"FGSM, step_size 1.25", "FGSM, step_size 1.25, latents only"}
 
 
 def test_results_that_do_not_say_how_they_were_trained_are_left_out():
@@ -89,3 +92,21 @@ def test_figure_has_the_mean_of_training_seeds_and_ticks_at_the_radii(tmp_path):
     assert set(level.get_ydata()) == {0.75}
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0.05", "0.15"]
     assert axis.get_title() == "expert-v0\nfrom base"
+
+
+def test_attack_on_actions_alone_is_not_none():
+    actions = [result(f"{factor}", 0.5, radius=0.0, action_factor=factor) for factor in (0.02, 0.05)]
+    (lines,) = curves(*actions, result("plain", 0.75, NONE)).values()
+    assert lines["FGSM, step_size 1.25, actions only"][0] == [0.02, 0.05]
+    assert lines["no attack"][1] == [0.75]
+
+
+def test_attack_that_is_not_known_is_left_out():
+    made_in_python = result("python", 0.1, attack=None)
+    (lines,) = curves(result("large", 0.4, radius=0.15), result("small", 0.9), made_in_python).values()
+    assert list(lines) == ["FGSM, step_size 1.25"]
+
+
+def test_trainings_with_another_trainer_are_not_compared():
+    online = {"trainer": {"reload_dataloaders_every_n_epochs": 1}}
+    assert curves(result("large", 0.4, radius=0.15), result("small", 0.9, **online)) == {}

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from gbplan.evaluation.figures import drawings
@@ -38,6 +39,16 @@ def test_success_on_validation_tasks_is_read_from_the_trainings_themselves(tmp_p
     assert set(found["training"]) == {"online, 2 seeds", "noise"}
     np.testing.assert_allclose(points(found["training"]["online, 2 seeds"]), [[5, 10], [0.6, 0.8]])
     np.testing.assert_allclose(points(found["training"]["noise"]), [[5], [0.25]])
+
+
+def test_trainings_of_another_world_are_no_seeds(tmp_path):
+    runs = {"online": (0.9,), "seed1/online": (0.7,), "velocity/online": (0.1,), "velocity/seed1/online": (0.3,)}
+    for run, values in runs.items():
+        write_training(tmp_path / run, values)
+    found = training_curves([tmp_path / run for run in runs])["training"]
+    assert {name: float(curve.y[0]) for name, curve in found.items()} == pytest.approx(
+        {"online, 2 seeds": 0.8, "velocity/online, 2 seeds": 0.2}
+    )
 
 
 def test_success_over_rounds_has_the_interval_of_one_seed_and_the_range_of_several(tmp_path):

@@ -1,5 +1,6 @@
 """What every planner promises, checked for all of them."""
 
+import importlib
 import inspect
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from planning_problems import LinearDynamics, make_problem, random_mlp
 from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, Predictor, WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
+
+mlp_rollout = importlib.import_module("gbplan.networks.mlp_rollout")  # the module, not the function of that name
 
 SMALL = {
     "horizon": 5,
@@ -68,6 +71,13 @@ def iterations(planner):
     return getattr(planner, "iterations", 1)  # a planner without any draws once
 
 
+@pytest.fixture(params=["compiled", "products"])
+def loops(request, monkeypatch):
+    """Rollouts in compiled loops, and by torch's operations: as on a GPU, or where numba is missing."""
+    if request.param == "products":
+        monkeypatch.setattr(mlp_rollout, "_kernel", lambda: None)
+
+
 @pytest.fixture(params=all_planners(), ids=name)
 def planner(request):
     return request.param
@@ -88,6 +98,7 @@ def test_plan_has_the_stated_shapes_and_is_detached(planner):
     assert not plan.cost.requires_grad
 
 
+@pytest.mark.usefixtures("loops")
 def test_reported_cost_is_the_cost_of_the_returned_actions(planner):
     problem = make_problem(3)
     plan = planner.plan(problem, generator=generator())
@@ -121,6 +132,7 @@ def test_actions_lie_within_any_bounds_for_any_shape_and_init(planner_type, batc
     assert ((problem.low <= plan.actions) & (plan.actions <= problem.high)).all()
 
 
+@pytest.mark.usefixtures("loops")
 def test_plan_is_never_costlier_than_its_initial_actions(planner):
     problem = make_problem(8)
     good = build(type(planner), iterations=30).plan(problem, generator=generator(1)).actions
@@ -149,6 +161,7 @@ def test_exactly_one_number_is_drawn_from_the_generator(planner):
     assert torch.equal(used.get_state(), reference.get_state())
 
 
+@pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 def test_a_row_does_not_depend_on_the_other_rows(planner, warm):
     problem = make_problem(5, chunk_rows=7)  # a chunk size that splits tasks
@@ -198,6 +211,7 @@ def test_latents_may_have_several_axes(planner):
     torch.testing.assert_close(plan.actions, expected.actions)
 
 
+@pytest.mark.usefixtures("loops")
 def test_half_ranges_are_the_unit_of_every_length(planner):
     """A problem with actions ten times as large and ten times weaker has the same plan, ten times as large."""
     if isinstance(planner, InitializedPlanner):
@@ -227,6 +241,7 @@ def test_planning_needs_no_model_parameter_to_require_gradients(planner):
     torch.testing.assert_close(planner.plan(make_problem(2, model=model.requires_grad_(False))).actions, expected)
 
 
+@pytest.mark.usefixtures("loops")
 def test_inputs_are_left_alone(planner):
     problem = make_problem(2)
     init = torch.full((2, 5, 2), 0.3, dtype=torch.float64)

@@ -1,3 +1,5 @@
+import contextlib
+import importlib
 import warnings
 from dataclasses import replace
 
@@ -5,26 +7,34 @@ import pytest
 import torch
 from planning_problems import make_problem, random_mlp
 from test_planner import PLANNERS, build
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from gbplan.objectives import GoalMSE, ReachGoal, WeightedGoalLoss
 from gbplan.planners import RandomShooting
 from gbplan.planners import problem as problem_module
 from gbplan.planners.replay import Replay, record_cuda_graph, recorder_for
 
+mlp_rollout = importlib.import_module("gbplan.networks.mlp_rollout")  # the module, not the function of that name
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def record_on_cpu(function, x):
-    """Like a CUDA graph: works in memory of its own, which the next replay overwrites."""
-    given = x.clone()
-    results = function(given)
+@pytest.fixture(autouse=True)
+def without_autograd():
+    with torch.no_grad():  # as in a planner
+        yield
 
-    def replay(x):
-        given.copy_(x)
-        for result, new in zip(results, function(given), strict=True):
-            result.copy_(new)
-        return tuple(result.clone() for result in results)
 
-    return replay
+@pytest.fixture
+def without_kernel(monkeypatch):
+    """Rollouts as on a GPU: by torch's operations."""
+    monkeypatch.setattr(mlp_rollout, "_kernel", lambda: None)
+
+
+def record_operations(function, x):
+    """Like a CUDA graph: the operations of one call, without any of its Python."""
+    return make_fx(lambda x: function(x))(x)
 
 
 class Doubling:
@@ -79,7 +89,7 @@ def test_what_cannot_be_recorded_is_called_plainly_with_one_warning():
 
     replay, double = Replay(record), Doubling()
     replay(double, torch.ones(1))
-    with pytest.warns(UserWarning, match="cannot be captured in a CUDA graph: operation not permitted .* capturing$"):
+    with pytest.warns(UserWarning, match="capturing it in a CUDA graph failed: operation not permitted .* capturing$"):
         assert replay(double, torch.ones(1))[0] == 2
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -102,20 +112,58 @@ def test_nothing_is_recorded_on_a_cpu():
     assert recorder_for(torch.device("cuda")) is record_cuda_graph
 
 
+def test_model_that_failed_is_not_recorded_again():
+    def record(function, x):
+        raise RuntimeError("no")
+
+    model = torch.nn.Linear(1, 1)
+    for attempt in range(2):
+        replay, double = Replay(record, model), Doubling()
+        replay(double, torch.ones(1))
+        with contextlib.nullcontext() if attempt else pytest.warns(UserWarning, match="failed: no"):
+            replay(double, torch.ones(1))
+        assert double.calls == 2
+
+
+def test_what_autograd_should_see_is_called_plainly():
+    replay, double = Replay(lambda function, x: pytest.fail("recorded")), Doubling()
+    x = torch.ones(1, requires_grad=True)
+    with torch.enable_grad():
+        for _ in range(3):
+            (doubled,) = replay(double, x)
+            assert torch.autograd.grad(doubled, x)[0] == 2
+
+
 @pytest.mark.parametrize("planner", PLANNERS)
-def test_replayed_plans_are_the_same(planner, monkeypatch):
-    plain = build(planner).plan(make_problem())
+@pytest.mark.parametrize("chunk_rows", [None, 2])
+def test_replayed_plans_are_the_same(planner, chunk_rows, without_kernel, monkeypatch):
+    plain = build(planner).plan(make_problem(chunk_rows=chunk_rows))
     replays = []
 
     def record(function, x):
         replays.append(function.__name__)
-        return record_on_cpu(function, x)
+        return record_operations(function, x)
 
     monkeypatch.setattr(problem_module, "recorder_for", lambda device: record)
-    replayed = build(planner).plan(make_problem())
-    torch.testing.assert_close(replayed.actions, plain.actions, rtol=0, atol=0)
-    torch.testing.assert_close(replayed.trace, plain.trace, rtol=0, atol=0)
+    replayed = build(planner).plan(make_problem(chunk_rows=chunk_rows))
+    torch.testing.assert_close(replayed.actions, plain.actions)
+    torch.testing.assert_close(replayed.trace, plain.trace)
     assert bool(replays) == (planner is not RandomShooting)  # which asks once and has nothing to replay
+
+
+@pytest.mark.parametrize("objective", [ReachGoal(), GoalMSE(), WeightedGoalLoss("increasing"), WeightedGoalLoss()])
+def test_objectives_make_nothing_on_the_cpu(objective):
+    # Copying from there is what a CUDA graph cannot capture.
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            assert all(tensor.is_meta for tensor in tree_leaves(result) if isinstance(tensor, torch.Tensor)), func
+            return result
+
+    predicted, goal, actions = (torch.zeros(shape, device="meta") for shape in ((3, 5, 2), (3, 2), (3, 5, 2)))
+    with Watch():
+        objective(predicted, goal, actions)
+        objective.with_gradients(predicted, goal, actions)
 
 
 @on_gpu
@@ -164,6 +212,12 @@ def test_model_that_waits_for_the_gpu_is_planned_through_plainly():
         return (model(x),)
 
     replay(apply, x)
-    with pytest.warns(UserWarning, match="cannot be captured"):
+    with pytest.warns(UserWarning, match="capturing it in a CUDA graph failed"):
         torch.testing.assert_close(replay(apply, x)[0], 2 * x)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    torch.randn(2, device="cuda")
+    torch.cuda.empty_cache()
     torch.testing.assert_close(replay(apply, x)[0], 2 * x)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    torch.randn(2, device="cuda")
+    torch.cuda.empty_cache()
