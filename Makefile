@@ -207,6 +207,7 @@ studies: $(STUDIES)
 
 # ------------------------------------------------------------------------------------------------------------- figures
 # make figures                            of all results there are, and a page with table, figures and settings
+#                                         and of the planners, where benchmarks/planner_comparison.py has been run
 # make documents                          tables and figures of README.md and docs/, from what is in runs/ and benchmarks/
 
 COMPARED := base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_adversarial-gradient-mpc
@@ -217,11 +218,13 @@ figures: $(INSTALLED)
 		--names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc)
 	$(GBPLAN) report $(HELD_OUT) --trainings $(RUNS) --kinds [detour] --html $(RUNS)/report.html \
 		--names $(call comma_list,expert straight-line perfect-gradient-mpc $(METHODS:%=%-gradient-mpc))
+	test ! -d $(RUNS)/planners || $(GBPLAN) report $(RUNS)/planners --names '["*-0.5","*-1","*-2"]' --figures $(RUNS)/figures/planners
 
 documents: figures
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_tables.py
-	for figure in docs/figures/*.png; do test ! -e $(RUNS)/figures/$${figure##*/} || cp $(RUNS)/figures/$${figure##*/} $$figure; done
+	for figure in docs/figures/*.png; do name=$${figure##*/}; made=$(RUNS)/figures/$$(echo $$name | sed s:^planners-:planners/:); \
+		test ! -e $$made || cp $$made $$figure; done
 
 clean-runs:
 	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \

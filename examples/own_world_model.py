@@ -1,4 +1,4 @@
-"""Your own world model, trained online and planned through: one whose network says how much of an action gets through.
+"""Your own world model, trained online and planned through: a network that sees its inputs as waves.
 
 What gbplan asks of a predictor is one step, from latents and actions to the next latents, in standardised units. It is
 planned through by autograd, step by step; give it a ``rollout`` of its own where it knows a faster way.
@@ -23,38 +23,40 @@ from gbplan.planners import GradientPlanner
 from gbplan.policies import ExpertPolicy, PlannerPolicy
 
 
-class GatedPredictor(Predictor):
-    """Moves a latent by what the action would do in the open, as far as a gate between 0 and 1 lets it.
+class FourierPredictor(Predictor):
+    """Moves a latent by a perceptron of its Fourier features, which is quick to learn what changes abruptly: a wall.
 
-    A wall is a gate that closes: it depends on where the agent stands and where it wants to go.
+    Source of the features: Tancik et al., Fourier features let networks learn high frequency functions, 2020.
     """
 
-    def __init__(self, latent_dim: int, action_dim: int, width: int = 128) -> None:
-        """Build the gate, a perceptron of two hidden layers, and what an action does in the open, a linear map."""
+    frequencies: Tensor
+
+    def __init__(self, latent_dim: int, action_dim: int, width: int = 128, features: int = 32, scale: float = 1.0) -> None:
+        """Draw the frequencies, N(0, scale), and build the perceptron, two hidden layers."""
         super().__init__()
         self.latent_shape, self.action_dim = (latent_dim,), action_dim
-        self.open = nn.Linear(action_dim, latent_dim)
-        for parameter in self.open.parameters():
-            nn.init.zeros_(parameter)  # or the gate would learn to close before what it lets through has a direction
-        self.gate = nn.Sequential(
-            nn.Linear(latent_dim + action_dim, width),
+        self.register_buffer("frequencies", scale * torch.randn(latent_dim + action_dim, features))
+        self.net = nn.Sequential(
+            nn.Linear(2 * features + latent_dim + action_dim, width),
             nn.ReLU(),
             nn.Linear(width, width),
             nn.ReLU(),
             nn.Linear(width, latent_dim),
-            nn.Sigmoid(),
         )
 
     def forward(self, latent: Tensor, action: Tensor) -> Tensor:
         """Predict the next latents, ``(..., latent_dim)``."""
-        return latent + self.gate(torch.cat([latent, action], dim=-1)) * self.open(action)
+        inputs = torch.cat([latent, action], dim=-1)
+        phase = inputs @ self.frequencies
+        return latent + self.net(torch.cat([inputs, phase.sin(), phase.cos()], dim=-1))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/own_world_model"))
     parser.add_argument("--episodes", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--tasks_per_round", type=int, default=200)
     parser.add_argument("--tasks", type=int, default=64)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -63,13 +65,21 @@ if __name__ == "__main__":
     collect("DoorWall-v0", dataset, ExpertPolicy(action_noise=0.3), arguments.episodes, root=root, overwrite=True)
 
     L.seed_everything(0)
-    model = WorldModel(IdentityEncoder(dim=2), GatedPredictor(latent_dim=2, action_dim=2))
-    module = WorldModelModule(model, rollout_steps=5)
+    epochs = 3 + 3 * arguments.rounds
+    model = WorldModel(IdentityEncoder(dim=2), FourierPredictor(latent_dim=2, action_dim=2))
+    module = WorldModelModule(
+        model,
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=3e-3),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
+        rollout_steps=10,
+    )
     planner = GradientPlanner(horizon=50, num_samples=64, restarts=2, iterations=10)
-    online = OnlineWorldModeling(planner, tasks_per_round=100, every_n_epochs=5, first_round_after=10)
+    online = OnlineWorldModeling(
+        planner, tasks_per_round=arguments.tasks_per_round, every_n_epochs=3, first_round_after=3
+    )
     trainer = L.Trainer(
         default_root_dir=arguments.folder,
-        max_epochs=10 + 5 * arguments.rounds,
+        max_epochs=epochs,
         callbacks=[online],
         reload_dataloaders_every_n_epochs=1,  # or new transitions would not be trained on
         accelerator="cpu",
@@ -77,8 +87,8 @@ if __name__ == "__main__":
     )
     tasks = sample_tasks("DoorWall-v0", "detour", arguments.tasks, split="validation")
     policy = PlannerPolicy(model, ReachGoal(), planner, replan_every=5)
-    trainer.fit(module, TrajectoryDataModule([dataset], root=root, batch_size=256, steps=5))
+    trainer.fit(module, TrajectoryDataModule([dataset], root=root, batch_size=512, steps=10))
 
     envs = make_vector_env("DoorWall-v0", arguments.tasks)
     model.eval()
-    print(f"after {online.rounds} rounds of planning: {evaluate(policy, envs, tasks).summary()}")
+    print(f"after {online.rounds} rounds: {evaluate(policy, envs, tasks).summary()}")

@@ -194,21 +194,26 @@ def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]
     """Success against effort: a line for what differs by its budget only, if it has several."""
     points: dict[str, list[tuple[float, ...]]] = {}
     labels: dict[str, str] = {}
-    for name, result, metrics in of_kind:
-        if not metrics["planning"]:
-            continue
+    planned = [found for found in of_kind if found[2]["planning"]]
+    parts = [_parts(result["method"]) for _, result, _ in planned]
+    telling = [len(set(column)) > 1 for column in zip(*parts, strict=True)]  # what all have in common says nothing
+    for (name, result, metrics), described in zip(planned, parts, strict=True):
         method = result["method"]
         planner = {key: value for key, value in method["planner"].items() if key not in BUDGET}
         same = [method | {"planner": planner}, result["environment"], metrics["count"]]
-        model = Path(method["model"]).parent.name or method["model"]
         key = json.dumps(same, sort_keys=True)
-        label = f"{planner['class'].removesuffix('Planner')}, {model}, {method['mode']}"
+        label = ", ".join(part for part, tells in zip(described, telling, strict=True) if tells) or described[0]
         labels.setdefault(key, label if label not in labels.values() else f"{label} ({name})")
         rate = next(iter(metrics["success"].values()))
         spent = (unit * metrics["planning"][effort], rate["rate"], rate["low"], rate["high"])
         points.setdefault(key, []).append(spent)
     lines = {labels[key]: np.array(sorted(found)).T for key, found in points.items()}
     return {label: Curve(*columns) for label, columns in lines.items() if len(set(columns[0])) > 1}
+
+
+def _parts(method: dict[str, Any]) -> tuple[str, str, str]:
+    model = Path(method["model"]).parent.name or method["model"]
+    return method["planner"]["class"].removesuffix("Planner"), model, method["mode"]
 
 
 def _draw_calls(curves: dict[str, Curve]) -> Any:

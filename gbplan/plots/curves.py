@@ -94,6 +94,7 @@ def plot_panels(
     families = list(dict.fromkeys(curve.family or name for name, curve in drawn))
     # Where colours repeat, markers tell the curves apart: there are as many of one as of the other, plus one.
     marked = markers or len(families) > len(colors)
+    shade = 0.15 if len(families) <= 4 else 0.06  # many bands lie on top of each other
     handles = {}
     for index, (title, curves) in enumerate(panels.items()):
         axis = axes.flat[index]
@@ -107,7 +108,7 @@ def plot_panels(
             style = "--" if curve.dashed else "-"
             (handles[name],) = axis.plot(curve.x, curve.y, style, color=color, marker=marker, markersize=5, label=name)
             if curve.low is not None and curve.high is not None:
-                axis.fill_between(np.asarray(curve.x), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
+                axis.fill_between(np.asarray(curve.x), curve.low, curve.high, color=color, alpha=shade, linewidth=0)
         axis.set_title(title, fontsize=9)
         axis.grid(True)
         if index + columns >= len(panels):  # nothing below it

@@ -61,9 +61,9 @@ def test_budgets_of_a_planner_make_a_line_and_one_budget_makes_none(tmp_path):
     more = result("more", calls=19200, rate=0.95)
     other = result("other", model="runs/base/best.ckpt")
     found = draw(tmp_path, more, result(), other)
-    np.testing.assert_allclose(lines(found["calls-detour"]())["Gradient, online, MPC"], [[6400, 19200], [0.9, 0.95]])
-    assert list(lines(found["time-detour"]())) == ["Gradient, online, MPC"]
-    np.testing.assert_allclose(lines(found["time-detour"]())["Gradient, online, MPC"][0], [6.4, 19.2])
+    np.testing.assert_allclose(lines(found["calls-detour"]())["online"], [[6400, 19200], [0.9, 0.95]])
+    assert list(lines(found["time-detour"]())) == ["online"]
+    np.testing.assert_allclose(lines(found["time-detour"]())["online"][0], [6.4, 19.2])
 
 
 @pytest.mark.parametrize(
