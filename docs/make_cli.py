@@ -18,8 +18,8 @@ Made by `python docs/make_cli.py` from what `--help` says. `python cli.py` is th
     gbplan report     tables, figures and a page from results
 
 Exit status: 0; 2 and one line on bad input, 1 and one line where memory or disk is full (`GBPLAN_DEBUG=1` shows the
-traceback); 130 when interrupted, 143 when terminated, and in both cases a training says how to resume. Anything else is
-a bug: 1, and a traceback.
+traceback); 130 when interrupted, 143 when terminated, and in both cases a training says how to resume; 141 when nobody
+reads on, as in `gbplan report runs/mine | head`. Anything else is a bug: 1, and a traceback.
 
 ## fit
 

@@ -331,7 +331,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: command line without the program's name; None takes it from ``sys.argv``.
 
     Exits with 2 and one line on bad input, with 1 and one line where memory or disk is full, with 130 when interrupted,
-    and with 143 when terminated. ``GBPLAN_DEBUG=1`` shows the traceback.
+    with 141 when nobody reads on, and with 143 when terminated. ``GBPLAN_DEBUG=1`` shows the traceback.
     """
     # In-memory data needs no loader workers, and there is nothing a user could do about the others.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -341,7 +341,14 @@ def main(args: Sequence[str] | None = None) -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_about_this_run)
     given = sys.argv[1:] if args is None else args
     try:
-        run(given)
+        try:
+            run(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, `head` say, has seen enough. What is still to be written would fail again on leaving.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except Exception as error:
         full = is_full(error)
         if os.environ.get("GBPLAN_DEBUG") or not (full or isinstance(error, ERRORS)):

@@ -365,3 +365,12 @@ def test_tensorboard_shows_the_configuration_of_a_run(base_run):
     (shown,) = events.Tensors("config/text_summary")
     text = shown.tensor_proto.string_val[0].decode()
     assert yaml.safe_load(text) == yaml.safe_load((base_run / "config.yaml").read_text().split("\n", 1)[1])
+
+
+def test_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
+    main(["evaluate", "--policy=RandomPolicy", "--count=1", "--kinds=[detour]", f"--output={tmp_path}/random"])
+    command = [sys.executable, "cli.py", "report", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
