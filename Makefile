@@ -211,12 +211,13 @@ studies: $(STUDIES)
 # make documents                          tables and figures of README.md and docs/, from what is in runs/ and benchmarks/
 
 COMPARED := base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_adversarial-gradient-mpc
+TRAININGS = $(call comma_list,$(wildcard $(METHODS:%=$(RUNS)/%) $(RUNS)/seed*))
 comma_list = [$(subst $(space),$(comma),$(strip $(1)))]
 
 figures: $(INSTALLED)
-	$(GBPLAN) report $(HELD_OUT) --trainings $(RUNS) --kinds [detour] --figures $(RUNS)/figures \
+	$(GBPLAN) report $(HELD_OUT) --trainings $(TRAININGS) --kinds [detour] --figures $(RUNS)/figures \
 		--names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc)
-	$(GBPLAN) report $(HELD_OUT) --trainings $(RUNS) --kinds [detour] --html $(RUNS)/report.html \
+	$(GBPLAN) report $(HELD_OUT) --trainings $(TRAININGS) --kinds [detour] --html $(RUNS)/report.html \
 		--names $(call comma_list,expert straight-line perfect-gradient-mpc $(METHODS:%=%-gradient-mpc))
 	test ! -d $(RUNS)/planners || $(GBPLAN) report $(RUNS)/planners --names '["*-0.5","*-1","*-2"]' --figures $(RUNS)/figures/planners
 

@@ -20,7 +20,7 @@ def report(
     kinds: Sequence[str] = (),
     figures: str | None = None,
     html: str | None = None,
-    trainings: str | None = None,
+    trainings: Sequence[str] = (),
 ) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
@@ -35,7 +35,7 @@ def report(
         kinds: task kinds to show; none given shows all.
         figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
         html: file for one page with table, figures and settings; it needs nothing else, no network either.
-        trainings: folder whose trainings are drawn, too; ``folder`` if not given.
+        trainings: folders whose trainings are drawn, too; ``folder`` if none is given.
 
     Raises:
         FileNotFoundError: there are no results.
@@ -76,7 +76,7 @@ def report(
         print(f"\nthe table is in {output}")
     if figures is None and html is None:
         return
-    events = Path(trainings or folder).rglob("events.out.tfevents*")
+    events = [path for root in trainings or [folder] for path in Path(root).rglob("events.out.tfevents*")]
     runs = sorted({path.parent for path in events} - {path.parent for path in paths})
     drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
     if figures is not None:
