@@ -121,8 +121,19 @@ class GRASPPlanner(Planner):
         weight[-1] += 1.0
         descent = Descent("adam", self.lr, x)
         trace = []
+
+        def pull(x: Tensor, states: Tensor) -> tuple[Tensor, ...]:
+            return _pull(problem, weight, x, states)
+
         for k in range(1, self.iterations + 1):
-            self._descend(problem, x, states, weight, descent, generator)
+            gradient, off = problem.replay(pull, x, states)
+            descent.step(x, gradient * problem.half_range)
+            x.clamp_(-1, 1)
+            following = states[:, :, 1:]
+            following.add_(off.nan_to_num_(0.0, 0.0, 0.0), alpha=self.state_lr)
+            if self.state_noise:
+                noise = torch.randn(following.shape[1:], generator=generator, dtype=torch.float64)
+                following.add_(noise.to(following), alpha=self.state_noise)
             if k % self.sync_every == 0 or k == self.iterations:
                 self._sync(problem, x, states, best)
             trace.append(best.cost)
@@ -132,35 +143,6 @@ class GRASPPlanner(Planner):
         )
         calls = torch.full((problem.batch_size,), rollouts * horizon, device=x.device)
         return Plan(best.actions, best.cost, torch.stack(trace), calls)
-
-    def _descend(
-        self,
-        problem: PlanningProblem,
-        x: Tensor,
-        states: Tensor,
-        weight: Tensor,
-        descent: Descent,
-        generator: Generator,
-    ) -> None:
-        """Move ``x`` ``(B, R, H, A)`` and ``states`` ``(B, R, H, *D)`` by one iteration, in place."""
-        actions = torch.addcmul(problem.center, problem.half_range, x)
-        predicted, pullback = problem.step(states.flatten(0, 2), actions.flatten(0, 2))
-        predicted = predicted.reshape(states.shape).requires_grad_()
-        with torch.enable_grad():
-            achieved = problem.model.achieved_goal(predicted)  # (B, R, H, *G)
-        gap = (achieved - problem.goal[:, None, None]) * weight.reshape(-1, *[1] * (achieved.ndim - 3))
-        # The gradient of half the sum, by the predictions.
-        (pull,) = torch.autograd.grad(achieved, predicted, gap)
-        off = predicted[:, :, :-1] - states[:, :, 1:]
-        pull[:, :, :-1] += off
-        gradient = pullback(pull.flatten(0, 2)).reshape(x.shape)
-        descent.step(x, gradient * problem.half_range)
-        x.clamp_(-1, 1)
-        following = states[:, :, 1:]
-        following.add_(off.nan_to_num_(0.0, 0.0, 0.0), alpha=self.state_lr)
-        if self.state_noise:
-            noise = torch.randn(following.shape[1:], generator=generator, dtype=torch.float64)
-            following.add_(noise.to(following), alpha=self.state_noise)
 
     def _sync(self, problem: PlanningProblem, x: Tensor, states: Tensor, best: Incumbent) -> None:
         """Improve ``x`` on the objective of its true rollout, offer it, and put ``states`` there; in place."""
@@ -175,3 +157,29 @@ class GRASPPlanner(Planner):
         cost, latents = problem.cost_and_latents(actions)
         best.offer(actions, cost)
         states[:, :, 1:] = latents[:, :, :-1]
+
+
+def _pull(problem: PlanningProblem, weight: Tensor, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    """What pulls at actions and states in one iteration.
+
+    Args:
+        problem: B tasks.
+        weight: of each step's distance to the goal, ``(H,)``.
+        x: actions in half ranges, ``(B, R, H, A)``.
+        states: where each step begins, ``(B, R, H, *D)``.
+
+    Returns:
+        The gradient for the actions, ``(B, R, H, A)``, and how far each state but the first is off what the step before
+        it predicts, ``(B, R, H - 1, *D)``.
+    """
+    actions = torch.addcmul(problem.center, problem.half_range, x)
+    predicted, pullback = problem.step(states.flatten(0, 2), actions.flatten(0, 2))
+    predicted = predicted.reshape(states.shape).requires_grad_()
+    with torch.enable_grad():
+        achieved = problem.model.achieved_goal(predicted)  # (B, R, H, *G)
+    gap = (achieved - problem.goal[:, None, None]) * weight.reshape(-1, *[1] * (achieved.ndim - 3))
+    # The gradient of half the sum, by the predictions.
+    (pull,) = torch.autograd.grad(achieved, predicted, gap)
+    off = predicted.detach()[:, :, :-1] - states[:, :, 1:]
+    pull[:, :, :-1] += off
+    return pullback(pull.flatten(0, 2)).reshape(x.shape), off

@@ -94,11 +94,11 @@ class PlanningProblem:
         Raises:
             ValueError: the model or the objective returns another shape than it should.
         """
-        return self._replay(self._cost, actions)[0]
+        return self.replay(self._cost, actions)[0]
 
     def cost_and_latents(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and the latents ``(B, S, H, *D)`` they lead through."""
-        cost, latents = self._replay(self._cost_and_latents, actions)
+        cost, latents = self.replay(self._cost_and_latents, actions)
         return cost, latents
 
     def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ class PlanningProblem:
 
         One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
         """
-        cost, gradient = self._replay(self._cost_and_gradient, actions)
+        cost, gradient = self.replay(self._cost_and_gradient, actions)
         return cost, gradient
 
     def step(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
@@ -124,7 +124,8 @@ class PlanningProblem:
         return predicted[:, 0], lambda gradient: pullback(gradient[:, None])[:, 0]
 
     @cached_property
-    def _replay(self) -> Replay:
+    def replay(self) -> Replay:
+        """Calls what a planner calls over and over, on a GPU without Python: ``problem.replay(function, *tensors)``."""
         return Replay(recorder_for(self.context.device), self.model)
 
     def _cost(self, actions: Tensor) -> tuple[Tensor, ...]:

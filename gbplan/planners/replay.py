@@ -8,11 +8,11 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
-Function = Callable[[Tensor], tuple[Tensor, ...]]
-"""Of one tensor, with a name and without side effects; what else it reads stays where it is in memory."""
+Function = Callable[..., tuple[Tensor, ...]]
+"""Of tensors, with a name and without side effects; what else it reads stays where it is in memory."""
 
-Recorder = Callable[[Function, Tensor], Function]
-"""Runs a function once on a tensor, and returns what repeats it, without Python, on tensors of the same shape."""
+Recorder = Callable[..., Function]
+"""Runs a function once on tensors, and returns what repeats it, without Python, on tensors of the same shapes."""
 
 
 # What could not be recorded once is not tried again.
@@ -41,17 +41,17 @@ class Replay:
         self._warm: set[Any] = set()
         self._recorded: dict[Any, Function] = {}
 
-    def __call__(self, function: Function, x: Tensor) -> tuple[Tensor, ...]:
-        """Return ``function(x)``; the tensors belong to the caller."""
+    def __call__(self, function: Function, *given: Tensor) -> tuple[Tensor, ...]:
+        """Return ``function(*given)``; the tensors belong to the caller."""
         if self._record is None or torch.is_grad_enabled():
-            return function(x)
-        key = function.__name__, x.shape, x.dtype
+            return function(*given)
+        key = function.__name__, *((x.shape, x.dtype) for x in given)
         if key not in self._warm:
             self._warm.add(key)
-            return function(x)
+            return function(*given)
         if key not in self._recorded:
             try:
-                self._recorded[key] = self._record(function, x)
+                self._recorded[key] = self._record(function, *given)
             except RuntimeError as error:  # it waits for the GPU, copies to the CPU, ...: it works without a recording
                 warnings.warn(
                     "planning launches kernel by kernel, because capturing it in a CUDA graph failed: "
@@ -61,8 +61,8 @@ class Replay:
                 self._record = None
                 if isinstance(self._model, nn.Module):
                     _unrecordable.add(self._model)
-                return function(x)
-        return self._recorded[key](x)
+                return function(*given)
+        return self._recorded[key](*given)
 
 
 def recorder_for(device: torch.device) -> Recorder | None:
@@ -70,12 +70,12 @@ def recorder_for(device: torch.device) -> Recorder | None:
     return record_cuda_graph if device.type == "cuda" else None
 
 
-def record_cuda_graph(function: Function, x: Tensor) -> Function:
+def record_cuda_graph(function: Function, *given: Tensor) -> Function:
     """Capture a function in a CUDA graph.
 
     Args:
-        function: has been called on such a tensor before.
-        x: on a GPU.
+        function: has been called on such tensors before.
+        *given: on a GPU.
 
     Returns:
         The replay, whose results are copies.
@@ -83,19 +83,20 @@ def record_cuda_graph(function: Function, x: Tensor) -> Function:
     Raises:
         RuntimeError: it does what cannot be captured.
     """
-    given = x.clone()
+    device, memory = given[0].device, tuple(x.clone() for x in given)
     graph = torch.cuda.CUDAGraph()
     # Not torch.cuda.graph: its stream is that of the first device it was used on, and stays current after a failure.
-    torch.cuda.synchronize(x.device)
-    with torch.cuda.device(x.device), torch.cuda.stream(torch.cuda.Stream(x.device)):
+    torch.cuda.synchronize(device)
+    with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)):
         graph.capture_begin(capture_error_mode="thread_local")
         try:
-            results = function(given)
+            results = function(*memory)
         finally:
             graph.capture_end()
 
-    def replay(x: Tensor) -> tuple[Tensor, ...]:
-        given.copy_(x)
+    def replay(*given: Tensor) -> tuple[Tensor, ...]:
+        for x, new in zip(memory, given, strict=True):
+            x.copy_(new)
         graph.replay()
         return tuple(result.clone() for result in results)
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gbplan.objectives import GoalMSE, ReachGoal, WeightedGoalLoss
-from gbplan.planners import RandomShooting
+from gbplan.planners import GRASPPlanner, RandomShooting
 from gbplan.planners import problem as problem_module
 from gbplan.planners.replay import Replay, record_cuda_graph, recorder_for
 
@@ -32,9 +32,9 @@ def without_kernel(monkeypatch):
     monkeypatch.setattr(mlp_rollout, "_kernel", lambda: None)
 
 
-def record_operations(function, x):
+def record_operations(function, *given):
     """Like a CUDA graph: the operations of one call, without any of its Python."""
-    return make_fx(lambda x: function(x))(x)
+    return make_fx(lambda *given: function(*given))(*given)
 
 
 class Doubling:
@@ -140,15 +140,16 @@ def test_replayed_plans_are_the_same(planner, chunk_rows, without_kernel, monkey
     plain = build(planner).plan(make_problem(chunk_rows=chunk_rows))
     replays = []
 
-    def record(function, x):
+    def record(function, *given):
         replays.append(function.__name__)
-        return record_operations(function, x)
+        return record_operations(function, *given)
 
     monkeypatch.setattr(problem_module, "recorder_for", lambda device: record)
     replayed = build(planner).plan(make_problem(chunk_rows=chunk_rows))
     torch.testing.assert_close(replayed.actions, plain.actions)
     torch.testing.assert_close(replayed.trace, plain.trace)
     assert bool(replays) == (planner is not RandomShooting)  # which asks once and has nothing to replay
+    assert ("pull" in replays) == (planner is GRASPPlanner)  # whose iterations do not roll out
 
 
 @pytest.mark.parametrize("objective", [ReachGoal(), GoalMSE(), WeightedGoalLoss("increasing"), WeightedGoalLoss()])
