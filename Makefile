@@ -70,7 +70,7 @@ $(eval FROM_BASE := --model.init_args.init_from $(BASE)/best.ckpt)
 $(eval ROUNDS = --trainer.callbacks.seed $(shell expr $(1) + 1) --trainer.callbacks.write_to)
 $(eval $(call training,base,$(1),$(DATASET),))
 $(foreach m,$(FINETUNED),$(eval $(call training,$(m),$(1),$(BASE)/.done,$(FROM_BASE))))
-$(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wall/online-seed$(1)-v0))
+$(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wall/online-seed$(1)-v0 --trainer.callbacks.overwrite true))
 $(eval $(call training,online_noise,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 $(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 endef

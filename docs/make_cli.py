@@ -31,7 +31,7 @@ What stands after `--config` overrides it. Beside LightningCLI's `--trainer.*`, 
 |---|---|
 | `--trainer.default_root_dir` | folder of the run: checkpoints, TensorBoard events, `config.yaml` |
 | `--model.init_from PATH` | begin with the weights of another run's checkpoint |
-| `--ckpt_path PATH` | resume a run exactly where it stopped, with the arguments it was begun with |
+| `--ckpt_path PATH` | resume a run from its last checkpoint (`last.ckpt`), with the arguments it was begun with; the result is as if it had not stopped |
 | `--overwrite` | replace the run that is in the folder |
 | `--checkpoint.*` | ModelCheckpoint: what `best.ckpt` is chosen by |
 | `--num_threads` | CPU threads of torch |

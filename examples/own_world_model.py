@@ -65,7 +65,7 @@ if __name__ == "__main__":
     collect("DoorWall-v0", dataset, ExpertPolicy(action_noise=0.3), arguments.episodes, root=root, overwrite=True)
 
     L.seed_everything(0)
-    epochs = 3 + 3 * arguments.rounds
+    epochs = 2 + 3 * arguments.rounds
     model = WorldModel(IdentityEncoder(dim=2), FourierPredictor(latent_dim=2, action_dim=2))
     module = WorldModelModule(
         model,
@@ -80,6 +80,7 @@ if __name__ == "__main__":
     trainer = L.Trainer(
         default_root_dir=arguments.folder,
         max_epochs=epochs,
+        log_every_n_steps=10,
         callbacks=[online],
         reload_dataloaders_every_n_epochs=1,  # or new transitions would not be trained on
         accelerator="cpu",

@@ -279,11 +279,14 @@ def add_overwrite(parser: ArgumentParser) -> None:
 def build_parser() -> ArgumentParser:
     """Make the parser of the commands that need no Trainer; Lightning's own are listed for ``--help``."""
     parser = ArgumentParser(
-        prog="gbplan", description="World models that a gradient-based planner can trust.", exit_on_error=False
+        prog="gbplan",
+        description="World models that a gradient-based planner can trust.",
+        exit_on_error=False,
+        allow_abbrev=False,
     )
     subcommands = parser.add_subcommands()
     for name, function in COMMANDS.items():
-        command = ArgumentParser(exit_on_error=False)
+        command = ArgumentParser(exit_on_error=False, allow_abbrev=False)
         command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
         parts = PARTS if function is run_evaluation else {}
         command.add_function_arguments(function, as_positional=function is report, skip={"overwrite", *parts})
@@ -301,7 +304,7 @@ def run(args: Sequence[str]) -> None:
     """Parse and run one command; errors are raised."""
     stock = GBPlanCLI.subcommands()
     if args and args[0] in stock:
-        raising = {"exit_on_error": False}
+        raising = {"exit_on_error": False, "allow_abbrev": False}  # a mistyped option is not another one
         GBPlanCLI(
             WorldModelModule,
             TrajectoryDataModule,
@@ -406,4 +409,9 @@ def one_line(message: str) -> str:
     noise = ("Does not validate", "- Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
     lines = [line.strip() for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith((*noise, "Given value", "- Expected a path but"))]
-    return " ".join(line.removeprefix("- ") for line in kept)
+    condensed = " ".join(line.removeprefix("- ") for line in kept)
+    return re.sub(
+        r"""Parser key "([\w.]+)": Expected a <class '[\w.]*(?:Sequence|list)'>\. Got value: (\S+)$""",
+        r"--\1 takes a list: write '[\2]'",
+        condensed,
+    )

@@ -374,3 +374,16 @@ def test_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("typed", ["fit --trainer.max_epoch 3", "evaluate --policy RandomPolicy --output x --coun 3"])
+def test_mistyped_option_is_not_taken_for_another(typed, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(typed.split())
+    assert capsys.readouterr().err.startswith("gbplan: error: unrecognized arguments: --")
+
+
+def test_word_where_a_list_belongs_is_answered_by_the_list(capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["report", "runs", "--kinds", "detour"])
+    assert capsys.readouterr().err == "gbplan: error: --kinds takes a list: write '[detour]'\n"

@@ -16,8 +16,8 @@ def test_python_runs(snippet, base_run, dataset_root, monkeypatch):
         "runs/base/best.ckpt": str(base_run / "best.ckpt"),
         "runs/datasets": str(dataset_root),
         "door-wall/expert-v0": "door-wall/tiny-v0",
-        "num_envs=32": "num_envs=4",
-        "count=32": "count=4",
+        "num_envs=256": "num_envs=4",
+        "count=256": "count=4",
     }
     for written, used in small.items():
         snippet = snippet.replace(written, used)

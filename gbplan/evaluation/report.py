@@ -127,7 +127,7 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
 NOTES = (
     "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval over the tasks (for one",
     "  draw of the planner's noise, which all tasks share); number of tasks. Tasks that start within the largest r are",
-    '  drawn again. With "x n": mean over n models of different training seeds [lowest, highest].',
+    '  drawn again. "a (b to c) / n x N": mean, lowest and highest of n models of different training seeds.',
     "- believed: the first plan comes that near according to the model it was made with.",
     "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps or as many",
     "  as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",

@@ -23,12 +23,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ValueError: the file is truncated, not a Lightning checkpoint, or holds objects other than plain data.
     """
     path = Path(path)
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder; name the checkpoint in it, such as {path / 'best.ckpt'}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}; train one with `gbplan fit`, or correct the path")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises for a broken file depends on where it breaks
         reason = next(iter(str(error).splitlines()), "the file ends early")
+        if "Weights only" in reason:  # torch's advice is to trust the file
+            reason = "it holds more than that, or something else"
         raise ValueError(
             f"{path} is not a complete checkpoint of plain data ({reason}); it may have been cut off while being "
             "written or copied, or not be one: use another, such as last.ckpt or best.ckpt of a run"

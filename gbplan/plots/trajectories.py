@@ -65,5 +65,5 @@ def plot_paths(
         ]
         if imagined is not None:
             handles.append(Line2D([], [], color=IMAGINED, linestyle="--", label="imagined"))
-        figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=3)
+        figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=min(3, columns))
     return figure
