@@ -19,7 +19,7 @@ Made by `python docs/make_cli.py` from what `--help` says. `python cli.py` is th
 
 Exit status: 0; 2 and one line on bad input, 1 and one line where memory or disk is full (`GBPLAN_DEBUG=1` shows the
 traceback); 130 when interrupted, 143 when terminated, and in both cases a training says how to resume; 141 when nobody
-reads on, as in `gbplan report runs/mine | head`. Anything else is a bug: 1, and a traceback.
+reads on (`| head`). Anything else is a bug: 1, and a traceback.
 
 ## fit
 
@@ -31,7 +31,7 @@ What stands after `--config` overrides it. Beside LightningCLI's `--trainer.*`, 
 |---|---|
 | `--trainer.default_root_dir` | folder of the run: checkpoints, TensorBoard events, `config.yaml` |
 | `--model.init_from PATH` | begin with the weights of another run's checkpoint |
-| `--ckpt_path PATH` | resume a run from its last checkpoint (`last.ckpt`), with the arguments it was begun with; the result is as if it had not stopped |
+| `--ckpt_path PATH` | resume a run from its `last.ckpt`, with the arguments it was begun with |
 | `--overwrite` | replace the run that is in the folder |
 | `--checkpoint.*` | ModelCheckpoint: what `best.ckpt` is chosen by |
 | `--num_threads` | CPU threads of torch |

@@ -31,11 +31,11 @@ class FourierPredictor(Predictor):
 
     frequencies: Tensor
 
-    def __init__(self, latent_dim: int, action_dim: int, width: int = 128, features: int = 32, scale: float = 1.0) -> None:
-        """Draw the frequencies, N(0, scale), and build the perceptron, two hidden layers."""
+    def __init__(self, latent_dim: int, action_dim: int, width: int = 128, features: int = 32) -> None:
+        """Draw the frequencies, N(0, 1), and build the perceptron, two hidden layers."""
         super().__init__()
         self.latent_shape, self.action_dim = (latent_dim,), action_dim
-        self.register_buffer("frequencies", scale * torch.randn(latent_dim + action_dim, features))
+        self.register_buffer("frequencies", torch.randn(latent_dim + action_dim, features))
         self.net = nn.Sequential(
             nn.Linear(2 * features + latent_dim + action_dim, width),
             nn.ReLU(),
