@@ -179,9 +179,13 @@ class GBPlanCLI(LightningCLI):
         root = Path(config["trainer"]["default_root_dir"])
         models = [name for name in ("best.ckpt", "last.ckpt") if (root / name).exists()]
         if models and not config["trainer"]["fast_dev_run"]:
-            print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
             monitor = config["checkpoint"]["monitor"]
-            if monitor and "best.ckpt" not in models:
+            kept = [each for each in self.trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+            score = next((each.best_model_score for each in kept if monitor and each.monitor == monitor), None)
+            if score is not None and models[0] == "best.ckpt":
+                models[0] += f" with {monitor} {score:.4g}"
+            print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
+            if monitor and not (root / "best.ckpt").exists():
                 print(
                     f"no best.ckpt was kept: checkpoint.monitor = {monitor} was not logged at the end of an epoch "
                     f"that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "

@@ -215,6 +215,11 @@ def test_best_model_of_an_interrupted_run_is_that_of_the_whole_one(fit, tmp_path
     assert torch.load(first / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
+def test_fit_says_what_the_best_model_scored(fit, tmp_path, capsys):
+    fit(tmp_path / "run", epochs=1)
+    assert re.search(r"the model is in \S+ \(best.ckpt with val/loss [0-9.e-]+, last.ckpt\)", capsys.readouterr().out)
+
+
 def test_monitor_that_nothing_logs_is_named_when_no_best_model_was_kept(fit, tmp_path, capsys):
     # Lightning notices by itself only where a validation has run.
     typo = ("--checkpoint.monitor=val/sucess", "--checkpoint.save_on_train_epoch_end=true")
