@@ -30,7 +30,7 @@ def test_own_environment_is_collected_from_trained_on_and_planned_in(monkeypatch
 
 
 def test_own_world_model_is_trained_online_and_planned_through(monkeypatch, tmp_path, capsys):
-    small = ["--folder", str(tmp_path), "--episodes", "40", "--rounds", "0", "--tasks", "1", "--tasks_per_round", "2"]
+    small = ["--folder", str(tmp_path), "--episodes", "40", "--rounds", "1", "--tasks", "1", "--tasks_per_round", "2"]
     monkeypatch.setattr("sys.argv", ["own_world_model.py", *small])
     runpy.run_path("examples/own_world_model.py", run_name="__main__")
     assert "after 1 rounds: success@0.1" in capsys.readouterr().out
