@@ -43,8 +43,8 @@ class PlanningProblem:
         goal: what is to be achieved, ``(B, *G)``, goal space.
         low: lower action bounds, ``(A,)``.
         high: upper action bounds, ``(A,)``.
-        chunk_rows: most candidate rows rolled out at once, which bounds memory; None: 512 on a CPU, where blocks of
-            activations that are much larger go back to the system each time, and 65,536 elsewhere.
+        chunk_rows: most candidate rows rolled out at once, which bounds memory; None: on a CPU 2,048, and 512 where the
+            gradient is wanted, because larger blocks of activations go back to the system each time; 65,536 elsewhere.
     """
 
     model: PlanningModel
@@ -129,25 +129,27 @@ class PlanningProblem:
         return Replay(recorder_for(self.context.device), self.model)
 
     def _cost(self, actions: Tensor) -> tuple[Tensor, ...]:
-        costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions)]
+        costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions, self._most_rows(actions))]
         return (_joined(costs).reshape(actions.shape[:2]),)
 
     def _cost_and_latents(self, actions: Tensor) -> tuple[Tensor, ...]:
-        costs, latents = zip(*(part._roll_out(rows) for rows, part in self._chunks(actions)), strict=True)
+        chunks = self._chunks(actions, self._most_rows(actions))
+        costs, latents = zip(*(part._roll_out(rows) for rows, part in chunks), strict=True)
         return _joined(costs).reshape(actions.shape[:2]), _joined(latents).unflatten(0, actions.shape[:2])
 
     def _cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, ...]:
-        if actions.shape[1] == 1 and actions.shape[0] <= self._most_rows(actions):
+        size = self._most_rows(actions, with_gradient=True)
+        if actions.shape[1] == 1 and actions.shape[0] <= size:
             cost, gradient = self._roll_out_and_back(actions.squeeze(1))
             return cost.unsqueeze(1), gradient.unsqueeze(1)
-        costs, gradients = zip(*(part._roll_out_and_back(rows) for rows, part in self._chunks(actions)), strict=True)
+        chunks = self._chunks(actions, size)
+        costs, gradients = zip(*(part._roll_out_and_back(rows) for rows, part in chunks), strict=True)
         return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
 
-    def _chunks(self, actions: Tensor) -> "Iterator[tuple[Tensor, PlanningProblem]]":
-        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, each with the problem of its tasks, ``B = R``."""
+    def _chunks(self, actions: Tensor, size: int) -> "Iterator[tuple[Tensor, PlanningProblem]]":
+        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= size, with the problem of their tasks, ``B = R``."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)
-        size = self._most_rows(actions)
         if samples == 1 and batch <= size:
             yield rows, self
             return
@@ -157,8 +159,10 @@ class PlanningProblem:
             part = slice(start, start + size)
             yield rows[part], self.select(owner[part])
 
-    def _most_rows(self, actions: Tensor) -> int:
-        return self.chunk_rows or (512 if actions.is_cpu else 2**16)
+    def _most_rows(self, actions: Tensor, with_gradient: bool = False) -> int:
+        if self.chunk_rows is not None or not actions.is_cpu:
+            return self.chunk_rows or 2**16
+        return 512 if with_gradient else 2048
 
     def _roll_out(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B,)`` and latents ``(B, H, *D)`` of one candidate per task, ``(B, H, A)``."""

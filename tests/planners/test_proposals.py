@@ -46,6 +46,6 @@ def test_colored_noise_has_unit_variance_at_every_step(horizon, exponent):
 def test_power_of_colored_noise_falls_with_frequency_by_the_exponent(exponent):
     noise = draw_colored(5000, 64, 2, exponent, torch.Generator().manual_seed(0))
     power = torch.fft.rfft(noise, dim=1).abs().square().mean((0, 2))
-    frequency = torch.arange(1, 33, dtype=torch.float64)
+    frequency = torch.arange(1.0, 33.0)
     torch.testing.assert_close(power[1:] / power[1], frequency**-exponent, rtol=0.1, atol=0)
     torch.testing.assert_close(power[0], power[1], rtol=0.1, atol=0)
