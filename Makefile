@@ -1,4 +1,4 @@
-# make install | test | test-all | lint | reproduce | robustness | figures | documents | clean-runs
+# make install | test | test-all | lint | reproduce | ablations | planners | robustness | figures | documents | benchmarks | clean-runs
 # Every stage is a file: what is there is not made again, and an interrupted run goes on where it stopped.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 GBPLAN := $(BIN)/gbplan
 
-.PHONY: install test test-all lint reproduce results robustness studies figures documents clean-runs
+.PHONY: install test test-all lint reproduce results ablations planners robustness studies figures documents benchmarks clean-runs
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -34,7 +34,7 @@ lint: $(INSTALLED)
 
 # ---------------------------------------------------------------------------------------------------------- reproduce
 # make reproduce                          one training seed
-# make reproduce SEEDS="0 1 2"            three of them, as in README.md
+# make reproduce SEEDS="0 1 2"            three of them, ablations, and all planners: the results in README.md
 # make reproduce FULL=1                   and three times the model calls, and the field's CEM (300 samples x 30 iterations)
 # What is done already is kept, so the second goes on from the first.
 
@@ -75,6 +75,14 @@ $(eval $(call training,online_noise,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) nu
 $(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 endef
 $(foreach seed,$(sort 0 $(SEEDS)),$(call trainings,$(seed)))
+
+# A method trained otherwise: its name, a folder, what it is made from, its configurations, and more arguments.
+define anew
+$(2)/$(1)/.done: $(3) $(4) | $(INSTALLED)
+	rm -f $$@
+	$$(GO_ON); $$(GBPLAN) fit $(addprefix --config ,$(4)) --trainer.default_root_dir $$(@D) $(5) $$$$how
+	touch $$@
+endef
 
 # One evaluation per line: its place in the table, its name, what it evaluates, and what that needs. It is made again
 # when a configuration it names has changed.
@@ -132,14 +140,51 @@ $(foreach seed,$(SEEDS),$(foreach m,$(METHODS),$(call evaluations,$(m),$(seed),$
 
 # Trainings and evaluations use one thread each and run side by side: more threads for networks this small only wait
 # for each other.
+SEVERAL := $(filter-out 1,$(words $(SEEDS)))
+
 reproduce: $(INSTALLED)
-	$(MAKE) --no-print-directory --jobs $(JOBS) results
+	$(MAKE) --no-print-directory --jobs $(JOBS) results $(if $(SEVERAL),ablations)
+	$(if $(SEVERAL),$(MAKE) --no-print-directory planners)
 	$(GBPLAN) report $(HELD_OUT) --output $(RUNS)/results.md
 
 results: $(RESULTS)
 
 $(DATASET): configs/door_wall/collect.yaml | $(INSTALLED)
 	$(GBPLAN) collect --config $< $(if $(wildcard $@),--overwrite)
+
+# ----------------------------------------------------------------------------------------------- ablations and planners
+# make ablations                          training seed 0 with one thing changed, and other draws of the planner's noise
+# make planners                           all planners, on the base and the online and adversarial model of seed 0
+
+ABLATED := $(RUNS)/ablations
+ABLATIONS :=
+
+# An evaluation on detour tasks: its name, what it plans with, and what that needs.
+define ablated
+ABLATIONS += $(ABLATED)/$(1)/result.json
+$(ABLATED)/$(1)/result.json: configs/door_wall/evaluate.yaml $(filter %.yaml,$(2)) $(3) | $(INSTALLED)
+	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --kinds [detour] --overwrite --output $$(@D) --name $(1) $(2)
+endef
+
+# A training with one thing changed: its name, the method, and the change.
+define ablation
+$(eval DONE := $(ABLATED)/$(1)/.done)
+$(eval $(call anew,$(1),$(ABLATED),$(RUNS)/base/.done,configs/door_wall/$(2).yaml,--model.init_args.init_from $(RUNS)/base/best.ckpt $(3)))
+$(eval $(call ablated,$(1)-gradient-open,$(GRADIENT_OPEN) --ckpt_path $(ABLATED)/$(1)/best.ckpt,$(DONE)))
+$(eval $(call ablated,$(1)-gradient-mpc,$(GRADIENT_MPC) --ckpt_path $(ABLATED)/$(1)/best.ckpt,$(DONE)))
+endef
+
+$(call ablation,finetune-rollout_loss,finetune,--model.init_args.rollout_steps 10 --data.steps 10)
+$(call ablation,online-teacher_forcing,online,--model.init_args.rollout_steps 1 --data.steps 1 --trainer.callbacks.write_to null)
+$(call ablation,online_noise-unperturbed,online_noise,--model.init_args.attack NoAttack)
+$(foreach draw,1 2 3,$(eval $(call ablated,online_adversarial-draw-$(draw),$(GRADIENT_MPC) --planner_seed $(draw) --ckpt_path $(RUNS)/online_adversarial/best.ckpt,$(RUNS)/online_adversarial/.done)))
+
+ablations: $(ABLATIONS)
+
+$(eval $(call anew,init_network,$(RUNS),$(DATASET),configs/door_wall/init_network.yaml))
+
+planners: $(RUNS)/init_network/.done $(RUNS)/base/.done $(RUNS)/online_adversarial/.done | $(INSTALLED)
+	$(BIN)/python benchmarks/planner_comparison.py --jobs $(JOBS)
 
 # ---------------------------------------------------------------------------------------------------------- robustness
 # make robustness                         models of seed 0 in worlds they were not trained on: configs/worlds/
@@ -166,14 +211,6 @@ $(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-gradient-mpc,$(2),--kinds [
 $(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-cem-mpc,$(2),--kinds [detour] --count $(TASKS) $(CEM_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
 endef
 
-# A method trained anew: its name, the world, what it is made from, its configurations, and more arguments.
-define anew
-$(RUNS)/$(2)/$(1)/.done: $(3) $(4) | $(INSTALLED)
-	rm -f $$@
-	$$(GO_ON); $$(GBPLAN) fit $(addprefix --config ,$(4)) --trainer.default_root_dir $$(@D) $(5) $$$$how
-	touch $$@
-endef
-
 # All methods trained anew: the world, and the configuration that online training has besides.
 define trained_anew
 $(eval EXPERT := $(RUNS)/datasets/door-wall/$(subst _,-,$(1))-expert-v0/data/main_data.hdf5)
@@ -181,8 +218,8 @@ $(eval OTHER := configs/trained_anew/$(1))
 $(eval FROM_BASE := --model.init_args.init_from $(RUNS)/$(1)/base/$(3).ckpt)
 $(eval $(EXPERT): configs/door_wall/collect.yaml $(OTHER)/collect.yaml | $(INSTALLED) ; \
 	$$(GBPLAN) collect $$(addprefix --config ,$$^) --overwrite)
-$(eval $(call anew,base,$(1),$(EXPERT),configs/door_wall/base.yaml $(OTHER)/fit.yaml))
-$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call anew,$(m),$(1),$(RUNS)/$(1)/base/.done,configs/door_wall/$(m).yaml $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
+$(eval $(call anew,base,$(RUNS)/$(1),$(EXPERT),configs/door_wall/base.yaml $(OTHER)/fit.yaml))
+$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call anew,$(m),$(RUNS)/$(1),$(RUNS)/$(1)/base/.done,configs/door_wall/$(m).yaml $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
 endef
 
 $(call trained_anew,velocity,,best,--trainer.callbacks.write_to null)
@@ -222,11 +259,21 @@ figures: $(INSTALLED)
 	test ! -d $(RUNS)/planners || $(GBPLAN) report $(RUNS)/planners --names '["*-0.5","*-1","*-2"]' --figures $(RUNS)/figures/planners
 
 documents: figures
+	$(BIN)/python examples/see_the_gap.py --output docs/figures/see_the_gap.png
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_tables.py
 	for figure in docs/figures/*.png; do name=$${figure##*/}; made=$(RUNS)/figures/$$(echo $$name | sed s:^planners-:planners/:); \
 		test ! -e $$made || cp $$made $$figure; done
 
+# ---------------------------------------------------------------------------------------------------------- benchmarks
+# make benchmarks                         speed, on a machine that does nothing else; beside the packages of other makers
+#                                         that are installed: stable-worldmodel, torchrl, pytorch-mppi
+
+TIMED := vector_env training_throughput rollout plan_time planners
+
+benchmarks: $(RUNS)/online_adversarial/.done | $(INSTALLED)
+	for name in $(TIMED); do $(BIN)/python benchmarks/$$name.py || exit; done
+
 clean-runs:
-	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS),$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \
+	rm -rf $(RUNS)/datasets $(foreach m,$(METHODS) init_network ablations planners,$(RUNS)/$(m)) $(RUNS)/seed* $(HELD_OUT) $(RUNS)/results.md \
 		$(ELSEWHERE) $(RUNS)/velocity $(RUNS)/small_steps $(RUNS)/figures $(RUNS)/report.html

@@ -25,6 +25,9 @@ esac
 mkdir -p "$out" && cd "$out" && touch $made
 test "$stage" != fit || test "$config" != "configs/door_wall/$DIES.yaml"
 """
+PYTHON = """#!/bin/sh
+echo "python $*" >> calls
+"""
 METHODS = ["base", "finetune", "noise", "adversarial", "pgd", "online", "online_noise", "online_adversarial"]
 
 
@@ -64,10 +67,11 @@ def fresh(tmp_path):
     folder = tmp_path / "fresh"
     shutil.copytree("configs", folder / "configs")
     shutil.copy("Makefile", folder)
-    gbplan = folder / ".venv" / "bin" / "gbplan"
-    gbplan.parent.mkdir(parents=True)
-    gbplan.write_text(GBPLAN)
-    gbplan.chmod(0o755)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, text in {"gbplan": GBPLAN, "python": PYTHON}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     for name in ("pyproject.toml", "constraints.txt", ".venv/.installed"):
         (folder / name).touch()
     return Checkout(folder)
@@ -159,7 +163,7 @@ def test_retraining_that_is_interrupted_is_not_taken_for_done(done):
 
 
 def test_another_seed_trains_its_own_models_on_the_same_data(done):
-    calls = done.make("SEEDS=0 1")
+    calls = done.make("SEEDS=1")
     fits = trained(calls)
     assert sorted(fits) == sorted(f"seed1/{method}" for method in METHODS)
     for run, call in fits.items():
@@ -168,6 +172,22 @@ def test_another_seed_trains_its_own_models_on_the_same_data(done):
     assert not any(call.startswith("collect") for call in calls)
     assert len(evaluated(calls)) == 4 * len(METHODS)
     assert all(name.endswith("-seed1") for name in evaluated(calls))
+
+
+def test_several_seeds_bring_the_ablations_and_all_planners(done):
+    calls = done.make("SEEDS=0 1")
+    ablations = ["finetune-rollout_loss", "online-teacher_forcing", "online_noise-unperturbed"]
+    others = {name: call for name, call in trained(calls).items() if not name.startswith("seed1/")}
+    assert sorted(others) == [*(f"ablations/{name}" for name in ablations), "init_network"]
+    evaluations = [re.search(r"--output runs/ablations/(\S+)", call) for call in calls if call.startswith("evaluate ")]
+    assert sorted(found[1] for found in evaluations if found) == sorted(
+        [f"{name}-gradient-{how}" for name in ablations for how in ("mpc", "open")]
+        + [f"online_adversarial-draw-{draw}" for draw in (1, 2, 3)]
+    )
+    assert calls[-2:] == [
+        "python benchmarks/planner_comparison.py --jobs 2",
+        "report runs/evaluate --output runs/results.md",
+    ]
 
 
 def test_full_adds_the_fields_cem_for_every_method_and_more_model_calls_for_base_and_online(done):

@@ -147,7 +147,7 @@ class PlanningProblem:
         return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
 
     def _chunks(self, actions: Tensor, size: int) -> "Iterator[tuple[Tensor, PlanningProblem]]":
-        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= size, with the problem of their tasks, ``B = R``."""
+        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= size, each with the problem of its task."""
         batch, samples, horizon, dim = actions.shape
         rows = actions.reshape(batch * samples, horizon, dim)
         if samples == 1 and batch <= size:
