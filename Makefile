@@ -154,7 +154,7 @@ $(DATASET): configs/door_wall/collect.yaml | $(INSTALLED)
 
 # ----------------------------------------------------------------------------------------------- ablations and planners
 # make ablations                          training seed 0 with one thing changed, and other draws of the planner's noise
-# make planners                           all planners, on the base and the online and adversarial model of seed 0
+# make planners                           all planners, on the base and the online model of seed 0
 
 ABLATED := $(RUNS)/ablations
 ABLATIONS :=
@@ -177,13 +177,13 @@ endef
 $(call ablation,finetune-rollout_loss,finetune,--model.init_args.rollout_steps 10 --data.steps 10)
 $(call ablation,online-teacher_forcing,online,--model.init_args.rollout_steps 1 --data.steps 1 --trainer.callbacks.write_to null)
 $(call ablation,online_noise-unperturbed,online_noise,--model.init_args.attack NoAttack)
-$(foreach draw,1 2 3,$(eval $(call ablated,online_adversarial-draw-$(draw),$(GRADIENT_MPC) --planner_seed $(draw) --ckpt_path $(RUNS)/online_adversarial/best.ckpt,$(RUNS)/online_adversarial/.done)))
+$(foreach draw,0 1 2 3,$(eval $(call ablated,online_adversarial-draw-$(draw),$(GRADIENT_MPC) --planner_seed $(draw) --ckpt_path $(RUNS)/online_adversarial/best.ckpt,$(RUNS)/online_adversarial/.done)))
 
 ablations: $(ABLATIONS)
 
 $(eval $(call anew,init_network,$(RUNS),$(DATASET),configs/door_wall/init_network.yaml))
 
-planners: $(RUNS)/init_network/.done $(RUNS)/base/.done $(RUNS)/online_adversarial/.done | $(INSTALLED)
+planners: $(RUNS)/init_network/.done $(RUNS)/base/.done $(RUNS)/online/.done | $(INSTALLED)
 	$(BIN)/python benchmarks/planner_comparison.py --jobs $(JOBS)
 
 # ---------------------------------------------------------------------------------------------------------- robustness

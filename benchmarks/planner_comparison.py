@@ -8,7 +8,7 @@ planner none of whose budgets is as long, or as short, has none. Times are CPU t
 
     python benchmarks/planner_comparison.py      # writes the table beside this file
 
-Needs ``make reproduce`` and ``gbplan fit --config configs/door_wall/init_network.yaml``.
+``make planners`` trains what it needs first: ``base``, ``online`` and ``init_network``.
 """
 
 import argparse
@@ -44,7 +44,7 @@ PLANNERS = {
     "random shooting": "random_shooting_equal_calls",
 }
 FACTORS = (0.5, 1, 2)
-MODELS = ("base", "online_adversarial")
+MODELS = ("base", "online")
 FOLDER = Path("runs/planners")
 
 

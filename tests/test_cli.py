@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import gymnasium as gym
@@ -275,7 +276,7 @@ def test_stopped_training_says_how_to_go_on_and_is_not_taken_for_a_complete_one(
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(WorldModelModule, "on_train_epoch_start", stop)
-    monkeypatch.setattr("gbplan.cli.run", lambda args: fit(tmp_path / "run", "--overwrite"))
+    monkeypatch.setattr("gbplan.cli.command.run", lambda args: fit(tmp_path / "run", "--overwrite"))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "last.ckpt").write_text("of the run that is overwritten")
     try:
@@ -309,7 +310,7 @@ def test_interrupted_command_goes_on_with_what_it_said(tmp_path, dataset_root):
 
 
 def test_fit_says_nothing_a_user_cannot_act_on(fit, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("gbplan.cli.run", lambda args: fit(tmp_path / "run", "--trainer.log_every_n_steps=1"))
+    monkeypatch.setattr("gbplan.cli.command.run", lambda args: fit(tmp_path / "run", "--trainer.log_every_n_steps=1"))
     with warnings.catch_warnings(record=True) as caught:
         main(["fit"])
     assert not caught
@@ -379,6 +380,13 @@ def test_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--version"])
+    assert exit_info.value.code == 0
+    assert capsys.readouterr().out == f"gbplan {version('gbplan')}\n"
 
 
 @pytest.mark.parametrize("typed", ["fit --trainer.max_epoch 3", "evaluate --policy RandomPolicy --output x --coun 3"])

@@ -1,6 +1,7 @@
 """The documents say what the code does, and the commands they give are run."""
 
 import contextlib
+import json
 import os
 import re
 import runpy
@@ -8,6 +9,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -134,6 +137,29 @@ def test_command_does_what_it_promises_and_says_where(command, after_base, tmp_p
     place = Path(re.search(r"\b(?:runs|docs)/[^\s;:,()]+", last)[0])
     new = {path.name for path in (place, *place.rglob("*")) if path.stat().st_mtime}
     assert promised <= new
+
+
+def test_tensorboard_shows_what_lies_in_runs(base_run, tmp_path):
+    (command,) = re.findall(r"(?m)^    (tensorboard .*)$", Path("README.md").read_text())
+    shutil.copytree(base_run, tmp_path / "runs" / "base")
+    program, *arguments = shlex.split(command)
+    with subprocess.Popen(
+        [Path(sys.executable).with_name(program), *arguments, "--port=0"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            address = next(found[0] for line in server.stderr if (found := re.search(r"http://\S+", line)))
+            for _ in range(100):  # it reads the runs meanwhile
+                with urllib.request.urlopen(f"{address}data/plugin/scalars/tags") as answer:
+                    shown = json.load(answer)
+                if shown.get("base"):
+                    break
+                time.sleep(0.1)
+            assert {"val/loss", "train/loss_epoch"} <= set(shown["base"])
+        finally:
+            server.terminate()
 
 
 SCRIPTS = [

@@ -12,6 +12,15 @@ def test_see_the_gap_draws_both_models(base_run, monkeypatch, tmp_path, capsys):
     assert first.split(", ")[:3] == second.split(", ")[:3]  # all but the time
 
 
+def test_see_the_landscape_draws_truth_and_models(base_run, monkeypatch, tmp_path):
+    for method in ("base", "adversarial", "online", "online_adversarial"):
+        (tmp_path / method).symlink_to(base_run)
+    figure = tmp_path / "landscape.png"
+    monkeypatch.setattr("sys.argv", ["see_the_landscape.py", "--runs", str(tmp_path), "--output", str(figure)])
+    runpy.run_path("examples/see_the_landscape.py", run_name="__main__")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 def test_control_loop_says_how_it_went_and_how_fast(base_run, monkeypatch, capsys):
     model = str(base_run / "best.ckpt")
     monkeypatch.setattr("sys.argv", ["control_loop.py", "--model", model, "--replan_every", "10"])

@@ -18,6 +18,7 @@ BELOW = {
     "modules": {"attacks", "data", "networks"},
     "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies"},
     "callbacks": {"data", "evaluation", "networks", "objectives", "planners", "policies"},
+    "cli": {"callbacks", "data", "envs", "evaluation", "modules", "networks", "objectives", "planners"},
 }
 # Libraries that only these rooms may import.
 ONLY_IN = {
@@ -26,7 +27,6 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "minari": {"data"},
     "gymnasium": {"envs", "data", "policies", "evaluation", "callbacks", "cli"},
-    "yaml": {"cli"},
 }
 FILES = sorted(Path("gbplan").rglob("*.py"))
 

@@ -205,4 +205,4 @@ def _percent(rate: float) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{value:z.{digits}f}"  # z: no -0.00

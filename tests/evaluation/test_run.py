@@ -152,6 +152,13 @@ def test_result_without_diagnostics_is_shown_as_before(tmp_path):
     assert results_table([result | {"tasks": {"detour": old}}]) == results_table([result])
 
 
+def test_table_shows_a_rounding_error_below_zero_as_zero(evaluated):
+    result = read_result(evaluated / "base" / RESULT_FILE)
+    result["tasks"]["detour"]["final_distance"]["mean"] = -1e-9
+    assert "-0.0" not in results_table([result], ["distance"], notes=False)
+    assert "0.00" in results_table([result], ["distance"], notes=False)
+
+
 def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     folder = evaluated / "straight"
     before = (folder / RESULT_FILE).read_bytes()

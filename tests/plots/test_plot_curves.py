@@ -38,3 +38,10 @@ def test_logarithmic_axis_of_less_than_a_decade_has_ticks_that_can_be_read():
     ticks = figure.axes[0].get_xticks()
     shown = [t.get_text() for t, x in zip(figure.axes[0].get_xticklabels(), ticks, strict=True) if low <= x <= high]
     assert shown == ["5,000", "10,000", "20,000"]
+
+
+def test_ticks_of_a_single_point_are_whole_steps():
+    figure = plot_curves({"a": Curve([1], [0.5])}, "epoch", "success")
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_xlim()
+    assert [x for x in figure.axes[0].get_xticks() if low <= x <= high] == [1.0]

@@ -1,0 +1,56 @@
+"""See what descent sees: the planning loss of one task on one plane of action sequences, in truth and in each model.
+
+As in arXiv 2512.09929, Figure 2, the plane goes through the expert's actions and the plans found through the base model
+and through the adversarial one. Needs `make reproduce`:
+
+    python examples/see_the_landscape.py            # writes runs/see_the_landscape.png
+"""
+
+import argparse
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from gbplan.evaluation import evaluate, landscape, load_world_model, sample_tasks
+from gbplan.networks import PerfectDoorWallModel
+from gbplan.objectives import ReachGoal
+from gbplan.planners import GradientPlanner, PlanningProblem
+from gbplan.plots import plot_landscape
+from gbplan.policies import ExpertPolicy
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--runs", default="runs", help="where the trainings base, adversarial, online, ... lie")
+parser.add_argument("--task", type=int, default=0, help="which of the validation tasks")
+parser.add_argument("--output", default="runs/see_the_landscape.png")
+arguments = parser.parse_args()
+
+methods = ("base", "adversarial", "online", "online_adversarial")
+models = {method: load_world_model(f"{arguments.runs}/{method}/best.ckpt") for method in methods}
+tasks = sample_tasks("DoorWall-v0", kind="detour", count=arguments.task + 1, split="validation").select(
+    np.array([arguments.task])
+)
+objective, planner = ReachGoal(), GradientPlanner(horizon=50)
+
+
+def plan(method: str) -> np.ndarray:
+    """What gradient descent finds through a model, (H, A)."""
+    model, one = models[method], torch.ones(2)
+    with torch.no_grad():
+        context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None]})
+    goal = model.encode_goal(torch.from_numpy(tasks.goals))
+    problem = PlanningProblem(model, objective, context, context.new_zeros(1, 0, 2), goal, -one, one)
+    return planner.plan(problem).actions[0].numpy()
+
+
+envs = gym.make_vec("gbplan:DoorWall-v0", num_envs=1)
+steps = evaluate(ExpertPolicy(), envs, tasks).trajectories.actions[: planner.horizon]
+expert = np.zeros((planner.horizon, 2))  # stands still at the goal
+expert[: len(steps)] = steps
+
+plane = (expert, plan("base"), plan("adversarial"))
+found = landscape({"truth": PerfectDoorWallModel(), **models}, objective, tasks, *plane)
+points = {"expert": (0.0, 0.0), "base's plan": (1.0, 0.0), "adversarial's plan": (0.0, 1.0)}
+figure = plot_landscape(found.alpha, found.beta, found.loss, points, columns=len(found.loss))
+figure.savefig(arguments.output, dpi=150)
+print(f"the figure is {arguments.output}: the planning loss of one plane in truth and in each model")

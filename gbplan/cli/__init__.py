@@ -1,0 +1,6 @@
+"""The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
+
+from gbplan.cli.command import build_parser, main, run
+from gbplan.cli.lightning_cli import GBPlanCLI
+
+__all__ = ["GBPlanCLI", "build_parser", "main", "run"]

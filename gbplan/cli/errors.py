@@ -1,0 +1,53 @@
+"""What a failed command says: one line, to the point."""
+
+import errno
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+
+def is_full(error: Exception) -> bool:
+    """Tell a machine at the end of its memory or disk from bad input."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # On the CPU torch raises a plain RuntimeError.
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def missing_file(args: Sequence[str]) -> str | None:
+    """Name the yaml file of a command line that is not there; jsonargparse takes its name for that of a class."""
+    for argument in args:
+        path = argument.rpartition("=")[2]
+        if path.endswith((".yaml", ".yml")) and not Path(path).exists():
+            return f"there is no file {path} (looked for in {Path.cwd()})"
+    return None
+
+
+def known_classes(message: str, parts: Mapping[str, type]) -> str:
+    """List what could have been meant by a class name that is none, of the class that an argument's name stands for."""
+    unknown = re.search(r'Parser key "(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
+    if unknown is None or unknown[1] not in parts:
+        return ""
+    return f"; known are {', '.join(sorted(_subclasses(parts[unknown[1]])))}, or give the full path of your own"
+
+
+def _subclasses(base: type) -> set[str]:
+    own = {base.__name__} if base.__module__.startswith("gbplan.") and not inspect.isabstract(base) else set()
+    children: list[type] = base.__subclasses__()
+    return own.union(*map(_subclasses, children))
+
+
+def one_line(message: str) -> str:
+    """Condense a message; jsonargparse lists every alternative of an optional type, of which one is to the point."""
+    noise = ("Does not validate", "- Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
+    lines = [line.strip() for line in message.splitlines()]
+    kept = [line for line in lines if line and not line.startswith((*noise, "Given value", "- Expected a path but"))]
+    condensed = " ".join(line.removeprefix("- ") for line in kept)
+    return re.sub(
+        r"""Parser key "([\w.]+)": Expected a <class '[\w.]*(?:Sequence|list)'>\. Got value: (\S+)$""",
+        r"--\1 takes a list: write '[\2]'",
+        condensed,
+    )

@@ -1,0 +1,152 @@
+"""LightningCLI for world models: ``gbplan fit`` and ``gbplan validate``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ActionYesNo, ArgumentParser
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from gbplan.cli.resuming import require_same_run
+from gbplan.cli.run_files import LastCheckpoint, RemoveOldRun
+from gbplan.data.writable import require_writable_folder
+from gbplan.modules import world_model_weights
+
+
+class GBPlanCLI(LightningCLI):
+    """LightningCLI whose runs live in one folder, ``trainer.default_root_dir``: logs, checkpoints and config."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's subcommands that a world model has steps for."""
+        stock = LightningCLI.subcommands()
+        return {name: stock[name] for name in ("fit", "validate")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the checkpoint settings and the permission to overwrite a run."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "trainer.default_root_dir": "runs/fit",
+                "checkpoint.filename": "best",
+                "checkpoint.monitor": "val/loss",
+                "checkpoint.enable_version_counter": False,
+                "checkpoint.auto_insert_metric_name": False,
+            }
+        )
+        parser.link_arguments("trainer.default_root_dir", "checkpoint.dirpath")
+        add_overwrite(parser)
+        parser.add_argument(
+            "--num_threads", type=PositiveInt | None, help="CPU threads of torch; null: torch's choice."
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and look at the checkpoint to resume from before Lightning takes the model's arguments from it."""
+        super().parse_arguments(parser, args)
+        config = self.config.get(str(self.config.get("subcommand")), self.config)
+        path = config.get("ckpt_path")
+        if self.config.get("subcommand") == "validate" and not path:
+            raise ValueError("validate needs the model to validate; add --ckpt_path, e.g. runs/base/best.ckpt")
+        if not path or path in ("best", "last", "hpc", "registry"):
+            return
+        require_same_run(path, config, fitting=self.config.get("subcommand") == "fit")
+
+    def before_instantiate_classes(self) -> None:
+        """Set the number of threads."""
+        num_threads = self.config.get(str(self.subcommand), self.config)["num_threads"]
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """Log to TensorBoard in the run's own folder if no other logger is asked for, and keep the last epoch there."""
+        config = self._get(self.config_init, "trainer")
+        root = config["default_root_dir"]
+        if config["logger"] is None and not config["fast_dev_run"]:
+            kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
+        callbacks = [*(config["callbacks"] or [])]
+        if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
+            callbacks.append(RemoveOldRun(root))
+        kwargs["callbacks"] = callbacks
+        trainer: Any = super().instantiate_trainer(**kwargs)
+        if config["enable_checkpointing"] is not False:
+            # Behind the checkpoint of the best epoch, whose state it saves: a resumed run must know the best so far.
+            trainer.callbacks.append(LastCheckpoint(root))
+        return trainer
+
+    def before_fit(self) -> None:
+        """Refuse to write over a run, or into a folder that cannot be written, before anything is computed."""
+        config = self.config["fit"]
+        if config["trainer"]["fast_dev_run"]:
+            return
+        root = Path(config["trainer"]["default_root_dir"])
+        init_from = config["model"].get("init_args", {}).get("init_from")
+        if init_from and not config["ckpt_path"]:
+            world_model_weights(init_from)
+        last = root / "last.ckpt"
+        if last.exists() and not config["ckpt_path"] and not config["overwrite"]:
+            raise FileExistsError(
+                f"{root} already holds a run; resume it with --ckpt_path {last}, choose another folder with "
+                "--trainer.default_root_dir, or replace it with --overwrite"
+            )
+        require_writable_folder(root)
+
+    def fit(self, **arguments: Any) -> None:
+        """Train; if stopped, say how to go on."""
+        try:
+            interruptible(self.trainer.fit, arguments)
+        except SIGTERMException:
+            raise SIGTERMException(self._how_to_go_on()) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._how_to_go_on()) from None
+
+    def validate(self, **arguments: Any) -> None:
+        """Validate a model."""
+        interruptible(self.trainer.validate, arguments)
+
+    def _how_to_go_on(self) -> str:
+        config = self.config["fit"]
+        root = Path(config["trainer"]["default_root_dir"])
+        # A last.ckpt from before this run's first epoch is of the run that is being overwritten.
+        begun = config["ckpt_path"] or self.trainer.current_epoch > 0
+        if not begun or not (root / "last.ckpt").exists():
+            return "there is no checkpoint yet to go on from"
+        return f"go on with: gbplan fit --config {root / 'config.yaml'} --ckpt_path {root / 'last.ckpt'}"
+
+    def after_fit(self) -> None:
+        """Say where the results are."""
+        config = self.config["fit"]
+        root = Path(config["trainer"]["default_root_dir"])
+        models = [name for name in ("best.ckpt", "last.ckpt") if (root / name).exists()]
+        if models and not config["trainer"]["fast_dev_run"]:
+            monitor = config["checkpoint"]["monitor"]
+            kept = [each for each in self.trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+            score = next((each.best_model_score for each in kept if monitor and each.monitor == monitor), None)
+            if score is not None and models[0] == "best.ckpt":
+                models[0] += f" with {monitor} {score:.4g}"
+            print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
+            if monitor and not (root / "best.ckpt").exists():
+                print(
+                    f"no best.ckpt was kept: checkpoint.monitor = {monitor} was not logged at the end of an epoch "
+                    f"that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
+                    f"{', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
+                )
+
+
+def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Call a method of the Trainer, and raise the KeyboardInterrupt of which it makes an exit with 1."""
+    try:
+        function(**arguments)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def add_overwrite(parser: ArgumentParser) -> None:
+    """Add the flag that permits to replace what is there: ``--overwrite``, or ``--overwrite=true``."""
+    parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help="Replace what is there.")

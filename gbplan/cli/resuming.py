@@ -1,0 +1,60 @@
+"""What a run must have in common with the checkpoint that it goes on from."""
+
+from typing import Any
+
+from jsonargparse import Namespace
+
+from gbplan.callbacks.configuration import differences, plain
+from gbplan.modules import read_checkpoint, world_model_weights
+
+# Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
+_UNDECIDING = {"init_from", "validation_horizons", "root", "num_workers", "may_differ"}
+
+
+def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
+    """Refuse a checkpoint of another model, and when ``fitting`` one of a training that was configured otherwise.
+
+    Raises:
+        ValueError: the message says what differs, and what to do.
+    """
+    world_model_weights(path)
+    checkpoint = read_checkpoint(path)
+    trained = checkpoint.get("hyper_parameters", {}).get("_class_path", "")
+    asked = config["model"]["class_path"]
+    if trained and trained.rsplit(".", 1)[-1] != asked.rsplit(".", 1)[-1]:
+        raise ValueError(
+            f"{path} was trained by {trained}, not by {asked}; go on with the config.yaml of its own run, or start "
+            f"a new one from its weights with --model.init_from {path}"
+        )
+    if trained and fitting:
+        changed = [
+            *differences(_deciding(checkpoint["hyper_parameters"]), _deciding(config["model"]["init_args"]), "model"),
+            *differences(_deciding(checkpoint["datamodule_hyper_parameters"]), _deciding(config["data"]), "data"),
+        ]
+        if "trainer_arguments" in checkpoint:
+            changed += differences(checkpoint["trainer_arguments"], training_arguments(config), "trainer")
+        if changed:
+            raise ValueError(
+                f"the run of {path} was begun with another configuration ({'; '.join(changed)}), so it cannot be "
+                f"resumed exactly; restore the old values, or begin a new run with --model.init_from {path}"
+            )
+
+
+def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
+    """Return those arguments of a model or its data that the result of a run depends on."""
+    named = arguments.as_dict() if isinstance(arguments, Namespace) else arguments
+    return {name: plain(value) for name, value in named.items() if not name.startswith("_") and name not in _UNDECIDING}
+
+
+def training_arguments(config: Namespace) -> dict[str, Any]:
+    """Return the arguments of the trainer that decide how weights change, but for devices."""
+    names = (
+        "accumulate_grad_batches",
+        "gradient_clip_val",
+        "gradient_clip_algorithm",
+        "precision",
+        "limit_train_batches",
+        "overfit_batches",
+        "reload_dataloaders_every_n_epochs",
+    )
+    return {name: plain(config["trainer"][name]) for name in names}
