@@ -138,9 +138,10 @@ endef
 
 $(foreach seed,$(SEEDS),$(foreach m,$(METHODS),$(call evaluations,$(m),$(seed),$(patsubst $(m)=%,%,$(filter $(m)=%,$(PLACES))))))
 
+SEVERAL := $(word 2,$(SEEDS))
+
 # Trainings and evaluations use one thread each and run side by side: more threads for networks this small only wait
 # for each other.
-SEVERAL := $(filter-out 1,$(words $(SEEDS)))
 
 reproduce: $(INSTALLED)
 	$(MAKE) --no-print-directory --jobs $(JOBS) results $(if $(SEVERAL),ablations)
@@ -183,8 +184,13 @@ ablations: $(ABLATIONS)
 
 $(eval $(call anew,init_network,$(RUNS),$(DATASET),configs/door_wall/init_network.yaml))
 
-planners: $(RUNS)/init_network/.done $(RUNS)/base/.done $(RUNS)/online/.done | $(INSTALLED)
+planners: $(RUNS)/planners/.done
+
+$(RUNS)/planners/.done: $(foreach m,init_network base online,$(RUNS)/$(m)/.done) $(wildcard configs/planners/*.yaml) | $(INSTALLED)
+	test ! -e $@ || rm -rf $(@D)
+	mkdir -p $(@D)
 	$(BIN)/python benchmarks/planner_comparison.py --jobs $(JOBS)
+	touch $@
 
 # ---------------------------------------------------------------------------------------------------------- robustness
 # make robustness                         models of seed 0 in worlds they were not trained on: configs/worlds/
@@ -256,7 +262,7 @@ figures: $(INSTALLED)
 		--names $(call comma_list,$(COMPARED) online_adversarial-cem-mpc)
 	$(GBPLAN) report $(HELD_OUT) --trainings $(TRAININGS) --kinds [detour] --html $(RUNS)/report.html \
 		--names $(call comma_list,expert straight-line perfect-gradient-mpc $(METHODS:%=%-gradient-mpc))
-	test ! -d $(RUNS)/planners || $(GBPLAN) report $(RUNS)/planners --names '["*-0.5","*-1","*-2"]' --figures $(RUNS)/figures/planners
+	test ! -d $(RUNS)/planners || $(GBPLAN) report $(RUNS)/planners --names '["base-*","online-*"]' --figures $(RUNS)/figures/planners
 
 documents: figures
 	$(BIN)/python examples/see_the_gap.py --output docs/figures/see_the_gap.png

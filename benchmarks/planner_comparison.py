@@ -155,11 +155,13 @@ def main() -> None:
                 at_time(model, name, times[model], times[model]["gradient", 1]),
             ]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    made = read_result(result_of(MODELS[0], "gradient", 1) / RESULT_FILE)["provenance"]
+    used = {result_of(model, name, factor) for model in MODELS for name in PLANNERS.values() for factor in FACTORS}
+    provenances = [read_result(path / RESULT_FILE)["provenance"] for path in sorted(used) if path.exists()]
+    made, commits = provenances[0], ", ".join(sorted({str(each["commit"]) for each in provenances}))
     text = f"""# All planners
 
 Command: `python benchmarks/planner_comparison.py --count {arguments.count} --jobs {arguments.jobs}`, commit \
-{made["commit"]}, {made["machine"]}, torch {made["torch"]}, Python {made["python"]}.
+{commits}, {made["machine"]}, torch {made["torch"]}, Python {made["python"]}.
 
 MPC on {arguments.count} held-out detour tasks, replanning every 5 steps; success with 95 % interval, belief and mean
 cost of the first plan under the model, and CPU

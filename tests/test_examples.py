@@ -2,6 +2,10 @@
 
 import runpy
 
+import numpy as np
+
+import gbplan.plots
+
 
 def test_see_the_gap_draws_both_models(base_run, monkeypatch, tmp_path, capsys):
     model, figure = str(base_run / "best.ckpt"), tmp_path / "gap.png"
@@ -17,8 +21,20 @@ def test_see_the_landscape_draws_truth_and_models(base_run, monkeypatch, tmp_pat
         (tmp_path / method).symlink_to(base_run)
     figure = tmp_path / "landscape.png"
     monkeypatch.setattr("sys.argv", ["see_the_landscape.py", "--runs", str(tmp_path), "--output", str(figure)])
+    drawn = {}
+    draw = gbplan.plots.plot_landscape
+    monkeypatch.setattr(
+        gbplan.plots,
+        "plot_landscape",
+        lambda x, y, loss, *rest, **kw: drawn.update(loss) or draw(x, y, loss, *rest, **kw),
+    )
     runpy.run_path("examples/see_the_landscape.py", run_name="__main__")
     assert figure.read_bytes().startswith(b"\x89PNG")
+    truth, *models = drawn.values()
+    assert list(drawn) == ["truth", "base", "adversarial", "online", "online_adversarial"]
+    for loss in models:  # one model, whatever it is called here
+        np.testing.assert_array_equal(loss, models[0])
+    assert not np.allclose(truth, models[0])
 
 
 def test_control_loop_says_how_it_went_and_how_fast(base_run, monkeypatch, capsys):

@@ -179,6 +179,11 @@ def test_several_seeds_bring_the_ablations_and_all_planners(done):
     ablations = ["finetune-rollout_loss", "online-teacher_forcing", "online_noise-unperturbed"]
     others = {name: call for name, call in trained(calls).items() if not name.startswith("seed1/")}
     assert sorted(others) == [*(f"ablations/{name}" for name in ablations), "init_network"]
+    for name, change in zip(ablations, ("rollout_steps 10", "rollout_steps 1", "attack NoAttack"), strict=True):
+        call = others[f"ablations/{name}"]
+        assert f"--config configs/door_wall/{name.split('-')[0]}.yaml " in call
+        assert "--model.init_args.init_from runs/base/best.ckpt " in call
+        assert f"--model.init_args.{change} " in call
     evaluations = [re.search(r"--output runs/ablations/(\S+)", call) for call in calls if call.startswith("evaluate ")]
     assert sorted(found[1] for found in evaluations if found) == sorted(
         [f"{name}-gradient-{how}" for name in ablations for how in ("mpc", "open")]
@@ -188,6 +193,11 @@ def test_several_seeds_bring_the_ablations_and_all_planners(done):
         "python benchmarks/planner_comparison.py --jobs 2",
         "report runs/evaluate --output runs/results.md",
     ]
+    assert [call.split()[0] for call in done.make("SEEDS=0 1")] == ["report"]
+    done.edit("configs/door_wall/online.yaml")
+    again = done.make("SEEDS=0 1")
+    assert sorted(trained(again)) == ["ablations/online-teacher_forcing", "online", "seed1/online"]
+    assert "python benchmarks/planner_comparison.py --jobs 2" in again
 
 
 def test_full_adds_the_fields_cem_for_every_method_and_more_model_calls_for_base_and_online(done):

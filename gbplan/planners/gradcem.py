@@ -99,7 +99,7 @@ class GradCEMPlanner(Planner):
                 best.offer(actions, cost)
                 descent.step(x, gradient * half_range)
                 if self.action_noise:
-                    drawn = torch.randn(x.shape[1:], generator=generator)
+                    drawn = torch.randn(x.shape[1:], generator=generator, dtype=torch.float32)
                     x += self.action_noise * drawn.to(x)
                 x.clamp_(-1, 1)
             actions = center + half_range * x

@@ -144,7 +144,7 @@ class GradientPlanner(Planner):
                 gradient *= 1 - inside.square()
             descent.step(x, gradient)
             if self.action_noise:
-                noise = torch.randn(x.shape[1:], generator=generator)
+                noise = torch.randn(x.shape[1:], generator=generator, dtype=torch.float32)
                 x += self.action_noise * noise.to(x)
             if self.bounds == "clip":
                 x.clamp_(-1, 1)

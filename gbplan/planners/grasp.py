@@ -132,7 +132,7 @@ class GRASPPlanner(Planner):
             following = states[:, :, 1:]
             following.add_(off.nan_to_num_(0.0, 0.0, 0.0), alpha=self.state_lr)
             if self.state_noise:
-                noise = torch.randn(following.shape[1:], generator=generator)
+                noise = torch.randn(following.shape[1:], generator=generator, dtype=torch.float32)
                 following.add_(noise.to(following), alpha=self.state_noise)
             if k % self.sync_every == 0 or k == self.iterations:
                 self._sync(problem, x, states, best)

@@ -43,8 +43,8 @@ class PlanningProblem:
         goal: what is to be achieved, ``(B, *G)``, goal space.
         low: lower action bounds, ``(A,)``.
         high: upper action bounds, ``(A,)``.
-        chunk_rows: most candidate rows rolled out at once, which bounds memory; None: on a CPU 2,048, and 512 where the
-            gradient is wanted, because larger blocks of activations go back to the system each time; 65,536 elsewhere.
+        chunk_rows: most candidate rows rolled out at once, which bounds memory; None: on a CPU 2,048, and 512 for
+            ``cost_and_gradient``, whose activations would leave the cache; 65,536 elsewhere.
     """
 
     model: PlanningModel
@@ -160,8 +160,10 @@ class PlanningProblem:
             yield rows[part], self.select(owner[part])
 
     def _most_rows(self, actions: Tensor, with_gradient: bool = False) -> int:
-        if self.chunk_rows is not None or not actions.is_cpu:
-            return self.chunk_rows or 2**16
+        if self.chunk_rows:
+            return self.chunk_rows
+        if not actions.is_cpu:
+            return 2**16
         return 512 if with_gradient else 2048
 
     def _roll_out(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,8 +30,8 @@ def draw_proposals(kind: Proposal, count: int, horizon: int, dim: int, num_knots
         Noise, ``(S, H, A)``, float32 on the CPU whatever the problem's precision, so that a seed means the same in any.
     """
     if kind == "white":
-        return torch.randn(count, horizon, dim, generator=generator)
-    knots = torch.randn(count, dim, num_knots, generator=generator)
+        return torch.randn(count, horizon, dim, generator=generator, dtype=torch.float32)
+    knots = torch.randn(count, dim, num_knots, generator=generator, dtype=torch.float32)
     return interpolate(knots, horizon, mode="linear", align_corners=True).transpose(1, 2)
 
 
@@ -87,12 +87,12 @@ def draw_colored(count: int, horizon: int, dim: int, exponent: float, generator:
     Source: Timmer and Koenig, On generating power law noise, 1995.
     """
     frequencies = horizon // 2 + 1
-    parts = torch.randn(2, count, dim, frequencies, generator=generator)
+    parts = torch.randn(2, count, dim, frequencies, generator=generator, dtype=torch.float32)
     spectrum = torch.complex(parts[0], parts[1])
     # The mean and, for an even horizon, the fastest oscillation have no phase: their power is all in the real part.
     ends = [0, frequencies - 1] if horizon % 2 == 0 else [0]
     spectrum[..., ends] = 2**0.5 * parts[0][..., ends].to(spectrum)
-    amplitude = torch.arange(frequencies).clamp(min=1) ** (-exponent / 2)
+    amplitude = torch.arange(frequencies, dtype=torch.float32).clamp(min=1) ** (-exponent / 2)
     # Every frequency but those contributes twice, as itself and as its mirror image.
     power = (2 * amplitude.square()).sum() - amplitude[ends].square().sum()
     noise = torch.fft.irfft(spectrum * amplitude, n=horizon)
