@@ -265,9 +265,9 @@ figures: $(INSTALLED)
 	test ! -d $(RUNS)/planners || $(GBPLAN) report $(RUNS)/planners --names '["base-*","online-*"]' --figures $(RUNS)/figures/planners
 
 documents: figures
-	$(BIN)/python examples/see_the_gap.py --output docs/figures/see_the_gap.png
+	for name in see_the_gap see_the_landscape; do $(BIN)/python examples/$$name.py --output docs/figures/$$name.png || exit; done
 	$(BIN)/python docs/make_cli.py
-	$(BIN)/python docs/make_tables.py
+	$(BIN)/python docs/make_tables.py README.md docs/results.md $(if $(wildcard $(ELSEWHERE)),docs/robustness.md)
 	for figure in docs/figures/*.png; do name=$${figure##*/}; made=$(RUNS)/figures/$$(echo $$name | sed s:^planners-:planners/:); \
 		test ! -e $$made || cp $$made $$figure; done
 

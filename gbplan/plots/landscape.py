@@ -57,7 +57,8 @@ def plot_landscape(
             axis.plot(x, y, marker, color="white", markeredgecolor="black", markersize=6, label=label)
         axis.set_title(name, fontsize=9)
         axis.set_aspect("equal")
-    axes.flat[0].legend(fontsize=6, loc="upper left")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside upper center", ncols=len(labels))  # not over the loss
     figure.supxlabel("alpha", fontsize=9)
     figure.supylabel("beta", fontsize=9)
     figure.colorbar(contours, ax=axes, label="planning loss", format="%.2g")
