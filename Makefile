@@ -142,7 +142,6 @@ SEVERAL := $(word 2,$(SEEDS))
 
 # Trainings and evaluations use one thread each and run side by side: more threads for networks this small only wait
 # for each other.
-
 reproduce: $(INSTALLED)
 	$(MAKE) --no-print-directory --jobs $(JOBS) results $(if $(SEVERAL),ablations)
 	$(if $(SEVERAL),$(MAKE) --no-print-directory planners)

@@ -44,7 +44,7 @@ class PlanningProblem:
         low: lower action bounds, ``(A,)``.
         high: upper action bounds, ``(A,)``.
         chunk_rows: most candidate rows rolled out at once, which bounds memory; None: on a CPU 2,048, and 512 for
-            ``cost_and_gradient``, whose activations would leave the cache; 65,536 elsewhere.
+            ``cost_and_gradient``, which keeps the activations of all steps; 65,536 elsewhere.
     """
 
     model: PlanningModel
