@@ -17,6 +17,11 @@ class GoalMSE(Objective):
     Source: arXiv 2512.09929, Algorithm 1, whose code takes the mean.
     """
 
+    @property
+    def reads_last_only(self) -> bool:
+        """It does; a subclass with another cost may not."""
+        return type(self).__call__ is GoalMSE.__call__
+
     def __call__(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Cost of each row, ``(B,)``; see ``Objective``."""
         return (predicted[:, -1] - goal).square().flatten(1).mean(1)

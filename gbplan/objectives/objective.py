@@ -13,6 +13,11 @@ class Objective(ABC):
     one object may serve many problems.
     """
 
+    @property
+    def reads_last_only(self) -> bool:
+        """Whether the cost depends on the last prediction alone; planners then give it no other, ``(B, 1, *G)``."""
+        return False
+
     @abstractmethod
     def __call__(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> Tensor:
         """Cost of each row.

@@ -71,7 +71,7 @@ class CEMPlanner(Planner):
         for _ in range(self.iterations):
             noise = draw_proposals(self.proposal, self.num_samples, *shape[1:], self.num_knots, generator).to(mean)
             noise[0] = 0.0
-            samples = (mean[:, None] + std[:, None] * noise).clamp(problem.low, problem.high)  # (B, S, H, A)
+            samples = problem.clip(mean[:, None] + std[:, None] * noise)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
             trace.append(best.cost)

@@ -98,7 +98,7 @@ class ICEMPlanner(Planner):
             noise = draw_colored(self.samples_of(k), *shape[1:], self.noise_exponent, generator).to(mean)
             if k in (0, self.iterations - 1):
                 noise[0] = 0.0
-            samples = (mean[:, None] + std[:, None] * noise).clamp(problem.low, problem.high)  # (B, S, H, A)
+            samples = problem.clip(mean[:, None] + std[:, None] * noise)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
             trace.append(best.cost)

@@ -64,4 +64,4 @@ class InitializedPlanner(Planner):
                 f"{sizes[0]}, {sizes[1]} and {sizes[2]}; use one trained for this environment and encoder"
             )
         guess = network.to(latent)(latent, problem.goal)[:, :horizon]
-        return pad(guess, (0, 0, 0, horizon - guess.shape[1])).clamp(problem.low, problem.high)
+        return problem.clip(pad(guess, (0, 0, 0, horizon - guess.shape[1])))

@@ -70,7 +70,7 @@ class MPPIPlanner(Planner):
             noise = draw_proposals(self.proposal, self.num_samples, *shape[1:], self.num_knots, generator).to(mean)
             noise[0] = 0.0
             samples = mean[:, None] + self.noise_std * problem.half_range * noise
-            samples = samples.clamp(problem.low, problem.high)  # (B, S, H, A)
+            samples = problem.clip(samples)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
             trace.append(best.cost)

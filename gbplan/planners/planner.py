@@ -78,7 +78,7 @@ class Planner(ABC):
                 init = _owned_init(init, problem, horizon)
             plan = self._plan(problem, init, horizon, torch.Generator().manual_seed(seed))
             self._require_finite(plan)
-            return replace(plan, actions=plan.actions.detach().clamp(problem.low, problem.high))
+            return replace(plan, actions=problem.clip(plan.actions.detach()))
 
     @abstractmethod
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
@@ -115,7 +115,7 @@ def _owned_init(init: Tensor, problem: PlanningProblem, horizon: int) -> Tensor:
     bad = ~init.isfinite().flatten(1).all(1)
     if bad.any():
         raise ValueError(f"init must be finite, got NaN or infinity in rows {bad.nonzero()[:, 0].tolist()}")
-    inside = init.clamp(problem.low, problem.high)
+    inside = problem.clip(init)
     # Bounds that have been through another precision are off by a rounding error.
     slack = 1e-6 * torch.maximum(problem.low.abs(), problem.high.abs())
     outside = ((init - inside).abs() > slack).flatten(1).any(1)

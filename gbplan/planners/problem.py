@@ -76,6 +76,12 @@ class PlanningProblem:
         """Half the width of the action box, ``(A,)``: the unit in which planners count steps and noise."""
         return (self.high - self.low) / 2
 
+    def clip(self, actions: Tensor) -> Tensor:
+        """Clip actions ``(..., H, A)`` to the bounds."""
+        # Bounds for the whole horizon: with those of one step, torch would go through the actions A at a time.
+        low, high = (bound.expand(actions.shape[-2:]).contiguous() for bound in (self.low, self.high))
+        return actions.clamp(low, high)
+
     def rollout(self, actions: Tensor) -> Tensor:
         """Roll out candidates ``(B, S, H, A)`` into what they achieve, ``(B, S, H, *G)``, in one piece."""
         batch, samples, horizon, dim = actions.shape
@@ -171,21 +177,29 @@ class PlanningProblem:
         with constant_parameters():
             latents = self.model.rollout(self.context, self.past_actions, rows)
         self._require_shape(latents, *rows.shape[:2])
-        cost = self.objective(self.model.achieved_goal(latents), self.goal, rows)
+        cost = self.objective(self.model.achieved_goal(self._read(latents)), self.goal, rows)
         self._require_one_cost_per_row(cost, rows)
         return cost, latents
 
     def _roll_out_and_back(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
         latents, to_actions = self._rollout_with_pullback(self.context, self.past_actions, rows)
+        read = self._read(latents)
         if isinstance(self.model, WorldModel):
-            achieved, to_latents = self.model.achieved_goal_with_pullback(latents)
+            achieved, to_latents = self.model.achieved_goal_with_pullback(read)
         else:
-            achieved, to_latents = pullback_by_autograd(self.model.achieved_goal, latents)
+            achieved, to_latents = pullback_by_autograd(self.model.achieved_goal, read)
         cost, of_achieved, of_rows = self.objective.with_gradients(achieved, self.goal, rows)
         self._require_one_cost_per_row(cost, rows)
-        gradient = to_actions(to_latents(of_achieved))
+        of_latents = to_latents(of_achieved)
+        if read is not latents:
+            of_latents = torch.cat([torch.zeros_like(latents[:, 1:]), of_latents], dim=1)
+        gradient = to_actions(of_latents)
         return cost, gradient if of_rows is None else gradient + of_rows
+
+    def _read(self, latents: Tensor) -> Tensor:
+        """Those of the latents ``(B, H, *D)`` that the objective looks at."""
+        return latents[:, -1:] if self.objective.reads_last_only else latents
 
     def _rollout_with_pullback(self, context: Tensor, past_actions: Tensor, rows: Tensor) -> tuple[Tensor, Pullback]:
         if isinstance(self.model, WorldModel):

@@ -64,7 +64,7 @@ def draw_candidates(
     if kind != "zero":
         noise = draw_proposals(kind, count, horizon, problem.action_dim, num_knots, generator)
     drawn = problem.center + std * problem.half_range * noise.to(problem.low)
-    candidates = drawn.clamp(problem.low, problem.high).expand(problem.batch_size, -1, -1, -1)
+    candidates = problem.clip(drawn).expand(problem.batch_size, -1, -1, -1)
     return candidates if init is None else torch.cat([init[:, None], candidates[:, 1:]], dim=1)
 
 

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from gbplan.objectives import GoalMSE
+from tests.planners.planning_problems import make_problem
+
+
+class AlsoAlongTheWay(GoalMSE):
+    """Inherits what GoalMSE knows of itself, but costs something at every step."""
+
+    def __call__(self, predicted, goal, actions):
+        return super().__call__(predicted, goal, actions) + predicted.square().flatten(1).mean(1)
+
+
+class Listening(GoalMSE):
+    def __init__(self):
+        self.steps = []
+
+    def with_gradients(self, predicted, goal, actions):
+        self.steps.append(predicted.shape[1])
+        return super().with_gradients(predicted, goal, actions)
+
+
+def draw_actions(problem, samples=3, horizon=6):
+    generator = torch.Generator().manual_seed(1)
+    actions = torch.randn(problem.batch_size, samples, horizon, 2, generator=generator, dtype=torch.float64)
+    return problem.clip(actions)
+
+
+@pytest.mark.parametrize("objective", [GoalMSE(), AlsoAlongTheWay()], ids=lambda o: type(o).__name__)
+def test_costs_and_gradients_are_those_of_autograd_through_the_whole_rollout(objective):
+    problem = make_problem(objective=objective)
+    actions = draw_actions(problem).requires_grad_()
+    achieved = problem.rollout(actions).flatten(0, 1)
+    expected = objective(achieved, problem.goal.repeat_interleave(3, 0), actions.flatten(0, 1)).reshape(-1, 3)
+    (gradient,) = torch.autograd.grad(expected.sum(), actions)
+
+    cost, found = problem.cost_and_gradient(actions.detach())
+    for given in (cost, problem.cost(actions.detach())):
+        torch.testing.assert_close(given, expected.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found, gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_an_objective_that_reads_the_last_prediction_gets_no_other():
+    objective = Listening()
+    problem = make_problem(objective=objective)
+    problem.cost_and_gradient(draw_actions(problem, horizon=6))
+    assert objective.steps == [1]
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (3, 5, 2), (3, 4, 1, 2)], ids=str)
+def test_clip_bounds_each_dimension_by_its_own(shape):
+    problem = make_problem(low=(-1.0, -0.5), high=(0.5, 2.0))
+    clipped = problem.clip(torch.full(shape, -9.0, dtype=torch.float64))
+    assert torch.equal(clipped, torch.tensor([-1.0, -0.5], dtype=torch.float64).expand(shape))
+    inside = torch.tensor([0.5, 2.0], dtype=torch.float64).expand(shape)
+    assert torch.equal(problem.clip(inside), inside)
