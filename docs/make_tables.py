@@ -3,7 +3,7 @@
 A table to be made stands behind a comment that says how:
 
     <!-- table: gbplan report runs/evaluate --kinds [detour] -->          what the command prints
-    <!-- table: grid runs/robustness gradient-mpc -->                     success by world and model
+    <!-- table: grid runs/robustness runs/evaluate gradient-mpc -->       success by world and model, at home first
     <!-- table: copy benchmarks/planner_comparison.md 1 -->               the first table of another page
 
     python docs/make_tables.py [PAGE ...]
@@ -21,6 +21,7 @@ from gbplan.cli import main as gbplan
 
 TABLE = r"(?:^ *\|.*\n)+"
 MARKED = re.compile(rf"(^(?P<indent> *)<!-- table: (?P<how>.*?) -->\n)(?P<table>{TABLE})", re.MULTILINE)
+HOME = "default"  # the world that models are trained in
 MODELS = {
     "base": "base",
     "adversarial": "adversarial",
@@ -39,18 +40,25 @@ def report(*arguments: str) -> str:
     return "".join(line for line in printed.getvalue().splitlines(keepends=True) if line.startswith("|"))
 
 
-def grid(folder: str, planner: str) -> str:
-    """Success of results named world-model-planner: a row a world, a column a model."""
-    results = {path.parent.name: json.loads(path.read_text()) for path in sorted(Path(folder).glob("*/result.json"))}
-    worlds = sorted({name.removesuffix(f"-base-{planner}") for name in results if name.endswith(f"-base-{planner}")})
+def grid(folder: str, home: str, planner: str) -> str:
+    """Success of results named world-model-planner, a row a world, a column a model.
+
+    First come those of the world of the trainings, in the folder ``home``, named nn-model-planner.
+    """
+    paths = {path.parent.name: path for path in sorted(Path(folder).glob("*/result.json"))}
+    worlds = sorted({name.removesuffix(f"-base-{planner}") for name in paths if name.endswith(f"-base-{planner}")})
+    for path in Path(home).glob(f"[0-9][0-9]-*-{planner}/result.json"):
+        paths[f"{HOME}-{path.parent.name.partition('-')[2]}"] = path
     lines = [f"| world | {' | '.join(MODELS.values())} |", f"|---|{'---:|' * len(MODELS)}"]
-    for world in worlds:
+    for world in [HOME, *worlds] if worlds else []:
         cells = []
         for model in MODELS:
-            if f"{world}-{model}-{planner}" not in results:
-                raise ValueError(f"{folder} lacks {world}-{model}-{planner}; make it with `make robustness`")
-            (tasks,) = results[f"{world}-{model}-{planner}"]["tasks"].values()
-            rate, low, high = (100 * tasks["success"]["0.1"][key] for key in ("rate", "low", "high"))
+            name = f"{world}-{model}-{planner}"
+            if name not in paths:
+                made_by = "reproduce" if world == HOME else "robustness"
+                raise ValueError(f"{home if world == HOME else folder} lacks {name}; make it with `make {made_by}`")
+            detour = json.loads(paths[name].read_text())["tasks"]["detour"]
+            rate, low, high = (100 * detour["success"]["0.1"][key] for key in ("rate", "low", "high"))
             cells.append(f"{rate:.1f} [{low:.1f}, {high:.1f}]")
         lines.append(f"| {world.replace('_', ' ')} | {' | '.join(cells)} |")
     return "".join(f"{line}\n" for line in lines) if worlds else ""

@@ -40,17 +40,20 @@ def test_table_is_replaced_where_it_stands_and_nothing_else(tmp_path):
 
 
 def test_grid_has_a_row_a_world_and_a_column_a_model(tmp_path):
-    for world, offset in (("door_moved", 0.0), ("velocity", 0.5)):
+    for world, offset in (("door_moved", 0.0), ("velocity", 0.5), (None, 0.6)):
         for place, model in enumerate(MAKER["MODELS"]):
             for planner, of_planner in (("gradient-mpc", 0.01), ("cem-mpc", 0.0)):
                 rate = offset + place / 10 + of_planner
                 success = {"0.1": {"rate": rate, "low": rate - 0.01, "high": rate + 0.02}}
-                folder = tmp_path / f"{world}-{model}-{planner}"
-                folder.mkdir()
+                folder = (
+                    tmp_path / f"{world}-{model}-{planner}" if world else tmp_path / f"home/2{place}-{model}-{planner}"
+                )
+                folder.mkdir(parents=True)
                 (folder / "result.json").write_text(json.dumps({"tasks": {"detour": {"success": success}}}))
-    assert MAKER["grid"](str(tmp_path), "gradient-mpc").splitlines() == [
+    assert MAKER["grid"](str(tmp_path), str(tmp_path / "home"), "gradient-mpc").splitlines() == [
         "| world | base | adversarial | online | online + adversarial |",
         "|---|---:|---:|---:|---:|",
+        "| default | 61.0 [60.0, 63.0] | 71.0 [70.0, 73.0] | 81.0 [80.0, 83.0] | 91.0 [90.0, 93.0] |",
         "| door moved | 1.0 [0.0, 3.0] | 11.0 [10.0, 13.0] | 21.0 [20.0, 23.0] | 31.0 [30.0, 33.0] |",
         "| velocity | 51.0 [50.0, 53.0] | 61.0 [60.0, 63.0] | 71.0 [70.0, 73.0] | 81.0 [80.0, 83.0] |",
     ]
@@ -59,6 +62,6 @@ def test_grid_has_a_row_a_world_and_a_column_a_model(tmp_path):
 def test_table_that_would_be_empty_or_of_another_command_is_refused(tmp_path):
     page = "<!-- table: {} -->\n| old |\n"
     with pytest.raises(ValueError, match="nothing for the table"):
-        MAKER["text"](page.format(f"grid {tmp_path} gradient-mpc"))
+        MAKER["text"](page.format(f"grid {tmp_path} {tmp_path} gradient-mpc"))
     with pytest.raises(ValueError, match="made by gbplan report, got gbplan evaluate"):
         MAKER["text"](page.format("gbplan evaluate runs/x"))
