@@ -38,6 +38,8 @@ _aten = torch.ops.aten
 # its best, always; else up to so many multiplications per step, rows times weights.
 KERNEL_LAYER = 2**14
 KERNEL_WORK = 2**19
+# So many activations of a layer stay in the cache, where the latents are all that is kept: a megabyte in float32.
+CACHED = 2**18
 # A tanh or an exponential, which torch computes with vector instructions and numba does not, in multiplications.
 TRANSCENDENTAL_WORK = 60
 
@@ -212,6 +214,10 @@ class _Products:
         self, perceptron: Perceptron, latent: Tensor, actions: Tensor, keep: bool
     ) -> tuple[Tensor, Sequence[Tensor]]:
         (rows, horizon, action_dim), dim = actions.shape, latent.shape[1]
+        block = max(1, CACHED // max(perceptron.widths, default=1))
+        if not keep and latent.is_cpu and rows > block:
+            blocks = zip(latent.split(block), actions.split(block), strict=True)
+            return torch.cat([self.forward(perceptron, *part, keep=False)[0] for part in blocks]), []
         nonlinearity = NONLINEARITIES[perceptron.activation]
         # Latent and action side by side: each step writes its latent where the next one reads it.
         inputs = latent.new_empty(horizon + 1, rows, dim + action_dim)

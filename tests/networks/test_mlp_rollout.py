@@ -127,6 +127,13 @@ def test_a_realistic_model_equals_plain_autograd_over_fifty_steps(batch, activat
     assert_same(model, *draw(model, batch, 50))
 
 
+def test_many_rows_of_a_wide_layer_are_the_same_in_pieces():
+    model = make_model((512,), 2, dtype=torch.float32, activation="silu")
+    context, actions = draw(model, 1100, 2)  # more than two pieces of 512
+    with torch.no_grad():
+        assert_close(model.rollout(context, actions[:, :0], actions), plain(model, context, actions))
+
+
 def test_inputs_may_be_expanded_transposed_or_strided():
     model = make_model()
     context, actions = draw(model, 4, 6)
