@@ -66,24 +66,29 @@ def _product(x, weight, out):  # type: ignore[no-untyped-def]
         np.dot(x, weight, out)
 
 
-# In the order written, which is that of `_product` and `_activate`: one pass gives what their two give, to the bit.
+# In the order written, the one that the compiler was seen to choose for `_product`: so results are those of two passes, to
+# the bit.
 @_compile(fastmath={"contract", "nsz"})
 def _narrow_relu(x, weight, bias, out):  # type: ignore[no-untyped-def]
-    """``out = relu(x @ weight + bias)`` in one pass, for ``x`` of at least four columns; the last four come last."""
+    """``out = relu(x @ weight + bias)``, in one pass for ``x`` of four columns, the fewest there may be."""
     rows, n = x.shape
+    m = out.shape[1]
     zero = x.dtype.type(0)
     for r in range(rows):
-        a, b, c, d = x[r, n - 4], x[r, n - 3], x[r, n - 2], x[r, n - 1]
-        if n > 4:
-            for j in range(out.shape[1]):
-                out[r, j] = x[r, 0] * weight[0, j]
-            for k in range(1, n - 4):
-                for j in range(out.shape[1]):
+        a, b, c, d = x[r, 0], x[r, 1], x[r, 2], x[r, 3]
+        if n == 4:
+            for j in range(m):
+                v = b * weight[1, j] + a * weight[0, j] + c * weight[2, j] + d * weight[3, j] + bias[j]
+                out[r, j] = zero if v < zero else v
+        else:
+            for j in range(m):
+                out[r, j] = b * weight[1, j] + a * weight[0, j] + c * weight[2, j] + d * weight[3, j]
+            for k in range(4, n):
+                for j in range(m):
                     out[r, j] += x[r, k] * weight[k, j]
-        for j in range(out.shape[1]):
-            v = b * weight[n - 3, j] + a * weight[n - 4, j] + c * weight[n - 2, j] + d * weight[n - 1, j]
-            v = (v + out[r, j] if n > 4 else v) + bias[j]
-            out[r, j] = zero if v < zero else v
+            for j in range(m):
+                v = out[r, j] + bias[j]
+                out[r, j] = zero if v < zero else v
 
 
 @_compile()
