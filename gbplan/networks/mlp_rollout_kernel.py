@@ -31,7 +31,10 @@ _compile = partial(numba.njit, cache=True, nogil=True, error_model="numpy", fast
 
 @_compile()
 def _product(x, weight, out):  # type: ignore[no-untyped-def]
-    """``out = x @ weight``; where ``out`` is narrow, ``weight`` is given transposed."""
+    """``out = x @ weight``; where ``out`` is narrow, ``weight`` is given transposed.
+
+    The caller chooses, because a view that is not needed costs as much as two rows of a narrow layer.
+    """
     rows, n = x.shape
     m = out.shape[1]
     if m < NARROW:
@@ -66,8 +69,7 @@ def _product(x, weight, out):  # type: ignore[no-untyped-def]
         np.dot(x, weight, out)
 
 
-# In the order written, the one that the compiler was seen to choose for `_product`: so results are those of two passes, to
-# the bit.
+# In the order written, which the compiler was seen to choose for `_product`: equal to two passes, to the bit.
 @_compile(fastmath={"contract", "nsz"})
 def _narrow_relu(x, weight, bias, out):  # type: ignore[no-untyped-def]
     """``out = relu(x @ weight + bias)``, in one pass for ``x`` of four columns, the fewest there may be."""

@@ -15,7 +15,7 @@ class Objective(ABC):
 
     @property
     def reads_last_only(self) -> bool:
-        """Whether the cost depends on the last prediction alone; planners then give it no other, ``(B, 1, *G)``."""
+        """Whether the cost depends on the last prediction alone; planners may then give it no other."""
         return False
 
     @abstractmethod
@@ -24,7 +24,8 @@ class Objective(ABC):
 
         Args:
             predicted: what the model says is achieved at steps 1..H, ``(B, H, *G)``, in goal space (for states:
-                environment units). The present frame is not among them: no action can change it.
+                environment units). The present frame is not among them: no action can change it. Only step H,
+                ``(B, 1, *G)``, if ``reads_last_only``.
             goal: what is to be achieved, ``(B, *G)``.
             actions: the actions that lead there, ``(B, H, A)``, in environment units.
 

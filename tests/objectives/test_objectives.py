@@ -61,6 +61,14 @@ def test_stays_finite_far_from_the_goal_in_single_precision(objective, batch):
     assert torch.autograd.grad(cost.sum(), far)[0].isfinite().all()
 
 
+@pytest.mark.parametrize(
+    "objective", [o for o in OBJECTIVES if o.reads_last_only], ids=lambda objective: type(objective).__name__
+)
+def test_what_says_to_read_the_last_prediction_only_reads_no_other(objective, batch):
+    predicted, goal, actions = batch
+    assert torch.equal(objective(predicted, goal, actions), objective(predicted[:, -1:], goal, actions))
+
+
 class Restless(ReachGoal):
     """A cost of its own, which also asks for small actions."""
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gbplan.objectives import GoalMSE
+from gbplan.objectives import GoalMSE, Objective
 from tests.planners.planning_problems import make_problem
 
 
@@ -12,13 +12,17 @@ class AlsoAlongTheWay(GoalMSE):
         return super().__call__(predicted, goal, actions) + predicted.square().flatten(1).mean(1)
 
 
-class Listening(GoalMSE):
+class Listening(Objective):
+    """The last prediction's, and a memory of how many it was given."""
+
+    reads_last_only = True
+
     def __init__(self):
         self.steps = []
 
-    def with_gradients(self, predicted, goal, actions):
+    def __call__(self, predicted, goal, actions):
         self.steps.append(predicted.shape[1])
-        return super().with_gradients(predicted, goal, actions)
+        return GoalMSE()(predicted, goal, actions)
 
 
 def draw_actions(problem, samples=3, horizon=6):
@@ -44,14 +48,16 @@ def test_costs_and_gradients_are_those_of_autograd_through_the_whole_rollout(obj
 def test_an_objective_that_reads_the_last_prediction_gets_no_other():
     objective = Listening()
     problem = make_problem(objective=objective)
-    problem.cost_and_gradient(draw_actions(problem, horizon=6))
-    assert objective.steps == [1]
+    actions = draw_actions(problem, horizon=6)
+    problem.cost(actions)
+    problem.cost_and_latents(actions)
+    problem.cost_and_gradient(actions)
+    assert objective.steps == [1, 1, 1]
 
 
 @pytest.mark.parametrize("shape", [(5, 2), (3, 5, 2), (3, 4, 1, 2)], ids=str)
 def test_clip_bounds_each_dimension_by_its_own(shape):
     problem = make_problem(low=(-1.0, -0.5), high=(0.5, 2.0))
-    clipped = problem.clip(torch.full(shape, -9.0, dtype=torch.float64))
-    assert torch.equal(clipped, torch.tensor([-1.0, -0.5], dtype=torch.float64).expand(shape))
-    inside = torch.tensor([0.5, 2.0], dtype=torch.float64).expand(shape)
-    assert torch.equal(problem.clip(inside), inside)
+    for given, expected in [(-9.0, [-1.0, -0.5]), (0.25, [0.25, 0.25]), (9.0, [0.5, 2.0])]:
+        clipped = problem.clip(torch.full(shape, given, dtype=torch.float64))
+        assert torch.equal(clipped, torch.tensor(expected, dtype=torch.float64).expand(shape))
