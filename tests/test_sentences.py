@@ -236,6 +236,19 @@ SENTENCES = [
     ),
     (
         ROBUSTNESS,
+        "costs the online model {} points and the online and adversarial one {}. A wider",
+        lambda: [lost("door narrow", model) for model in ("online", "online + adversarial")],
+    ),
+    (
+        ROBUSTNESS,
+        "costs the online model {} points, the online and adversarial one {} and the base model {} (of {})",
+        lambda: [
+            *(lost("contact stop", model) for model in ("online", "online + adversarial", "base")),
+            robust("default", "base"),
+        ],
+    ),
+    (
+        ROBUSTNESS,
         "online models fall to {} and {} %",
         lambda: [robust("door moved", model) for model in ("online", "online + adversarial")],
     ),
