@@ -28,6 +28,9 @@ class GradientPlanner(Planner):
     A task costs ``num_samples * H`` model calls for the candidates and ``restarts * (2 * iterations + 1) * H`` for the
     refinement, less what early stopping saves.
 
+    For a squared cost such as ``GoalMSE``, whose curvature is known, plain descent ("gd") in steps of about its inverse
+    needs a tenth of Adam's steps, which leaves time for more restarts (benchmarks/planners.py).
+
     The paper's open-loop planner (arXiv 2512.09929, Algorithm 1, as in its code) is ``proposal="white"``,
     ``init_std=1``, ``num_samples=1``, ``restarts=1``, ``action_noise=0.003``, ``lr=0.3``, ``iterations=300``, except
     that it bounds no action and returns the last iterate rather than the best.
