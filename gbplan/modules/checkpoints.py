@@ -26,7 +26,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if path.is_dir():
         raise FileNotFoundError(f"{path} is a folder; name the checkpoint in it, such as {path / 'best.ckpt'}")
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint at {path}; train one with `gbplan fit`, or correct the path")
+        last = path.with_name("last.ckpt")  # a short training has no other: best.ckpt is kept every few epochs
+        advice = f"use {last}, which there is" if last.is_file() else "train one with `gbplan fit`"
+        raise FileNotFoundError(f"there is no checkpoint at {path}; {advice}, or correct the path")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises for a broken file depends on where it breaks

@@ -1,3 +1,5 @@
+import shutil
+
 import lightning as L
 import pytest
 import torch
@@ -22,6 +24,12 @@ def test_weights_are_those_of_the_world_model_without_its_prefix(good):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no checkpoint at .*none.ckpt; train one with `gbplan fit`"):
         read_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_the_last_checkpoint_is_offered_where_there_is_no_best(good, tmp_path):
+    shutil.copy(good, tmp_path / "last.ckpt")
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*best.ckpt; use .*last.ckpt, which there is"):
+        read_checkpoint(tmp_path / "best.ckpt")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
