@@ -214,19 +214,6 @@ SENTENCES = [
         ],
     ),
     (
-        README,
-        "the best of all attacks and radii gained {} points, and {} points with random walks among the data",
-        lambda: [
-            max(
-                swept(attack, radius, data)
-                for attack in ("noise", "FGSM", "PGD")
-                for radius in ("0.02", "0.05", "0.15")
-            )
-            - swept("none", "0", data)
-            for data in ("expert", "random-walk")
-        ],
-    ),
-    (
         RESULTS,
         "PGD of 0.05, is {} and {} points ahead of none (the latter beyond the range of the seeds), FGSM of 0.05 {} "
         "points behind and level",
