@@ -29,9 +29,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are impo
 from tqdm import tqdm
 
 from gbplan.cli import main as gbplan
-from gbplan.evaluation.figures import drawings
-from gbplan.evaluation.results import RESULT_FILE, read_result
 from gbplan.plots import save, theme
+from gbplan.report.figures import drawings
+from gbplan.report.result_files import RESULT_FILE, read_result
 
 HERE = Path(__file__).parent
 DATASETS = ("expert", "random-walk", "online")

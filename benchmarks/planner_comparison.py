@@ -27,10 +27,10 @@ import torch
 from plan_time import read_planner
 
 from gbplan.evaluation import load_world_model, run_evaluation, sample_tasks
-from gbplan.evaluation.results import RESULT_FILE, read_result
 from gbplan.evaluation.run import settings_of
 from gbplan.objectives import ReachGoal
 from gbplan.planners import Planner, PlanningProblem
+from gbplan.report.result_files import RESULT_FILE, read_result
 
 PLANNERS = {
     "gradient": "gradient",

@@ -31,7 +31,8 @@ from rollout import Times, interleave, ratio, without_fusion
 from torch import Tensor
 from tqdm import tqdm
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, PerfectDoorWallModel, WorldModel
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.objectives import GoalMSE, ReachGoal
 from gbplan.planners import (
     CEMPlanner,

@@ -30,8 +30,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel, mlp_rollout
-from gbplan.networks.constant_parameters import constant_parameters
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks.fused import mlp
+from gbplan.networks.fused.constant_parameters import constant_parameters
 from gbplan.objectives import ReachGoal
 from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem
 
@@ -62,7 +63,7 @@ def without_fusion(run: Callable[[], object]) -> Callable[[], object]:
 
 def products_only(run: Callable[[], object]) -> Callable[[], object]:
     def patched() -> object:
-        with mock.patch.object(mlp_rollout, "_most_compiled_rows", return_value=0):
+        with mock.patch.object(mlp, "_most_compiled_rows", return_value=0):
             return run()
 
     return patched

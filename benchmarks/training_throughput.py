@@ -35,7 +35,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from gbplan.data import TrajectoryDataModule, collect
-from gbplan.envs import DoorWallExpert
+from gbplan.envs.door_wall import DoorWallExpert
 from gbplan.modules import WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 

@@ -12,8 +12,8 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import evaluate, landscape, load_world_model, sample_tasks
-from gbplan.networks import PerfectDoorWallModel
 from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner, PlanningProblem
 from gbplan.plots import plot_landscape

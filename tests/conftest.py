@@ -7,7 +7,9 @@ import torch
 
 from gbplan.cli import run
 from gbplan.data import collect
-from gbplan.policies import ExpertPolicy
+from gbplan.evaluation import run_evaluation
+from gbplan.planners import GradientPlanner
+from gbplan.policies import ExpertPolicy, StraightLinePolicy
 
 TINY = "door-wall/tiny-v0"
 
@@ -63,3 +65,14 @@ def fit(dataset_root):
 def base_run(fit, tmp_path_factory):
     """Folder of a finished run of two epochs."""
     return fit(tmp_path_factory.mktemp("base") / "run")
+
+
+@pytest.fixture(scope="session")
+def evaluated(base_run, tmp_path_factory):
+    """A folder with the results of a model and of a policy on the same four tasks."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    few = {"count": 4, "kinds": ["detour"], "split": "validation"}
+    planner = GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1)
+    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), planner=planner, **few)
+    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), **few)
+    return folder

@@ -229,7 +229,7 @@ def test_interrupted_command_says_so_and_exits_with_130(shelf, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(RandomPolicy, "act", interrupt)
-    monkeypatch.setattr(sys.modules["gbplan.evaluation.report"], "results_table", interrupt)
+    monkeypatch.setattr(sys.modules["gbplan.report.table"], "results_table", interrupt)
     monkeypatch.setattr(WorldModelModule, "validation_step", interrupt)
     before = signal.getsignal(signal.SIGINT)
     good = f"--data.datasets=[{TINY}] --data.validation_steps=10 --ckpt_path={{shelf}}/good.ckpt"

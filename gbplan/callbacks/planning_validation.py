@@ -4,9 +4,9 @@ from typing import Any
 
 import lightning as L
 
-from gbplan.callbacks.configuration import differences, plain
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
 from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
+from gbplan.describe import differences, plain
 from gbplan.evaluation import probe_tasks, sample_tasks
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.objectives import Objective, ReachGoal

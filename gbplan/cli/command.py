@@ -20,11 +20,12 @@ from gbplan.cli.lightning_cli import GBPlanCLI, add_overwrite
 from gbplan.cli.run_files import SaveStartedConfig
 from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
-from gbplan.evaluation import report, run_evaluation
+from gbplan.evaluation import run_evaluation
 from gbplan.modules import WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import Planner
+from gbplan.report import report
 
 # What bad input raises; anything else is a bug, and shows its traceback.
 ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.Error, MisconfigurationException)

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gbplan.cli.resuming import require_same_run
 from gbplan.cli.run_files import LastCheckpoint, RemoveOldRun
-from gbplan.data.writable import require_writable_folder
+from gbplan.files import require_writable_folder
 from gbplan.modules import world_model_weights
 
 

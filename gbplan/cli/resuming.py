@@ -4,7 +4,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from gbplan.callbacks.configuration import differences, plain
+from gbplan.describe import differences, plain
 from gbplan.modules import read_checkpoint, world_model_weights
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.

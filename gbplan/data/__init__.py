@@ -6,9 +6,9 @@ from gbplan.data.dataset_folder import list_datasets
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.rollout import make_vector_env, rollout
-from gbplan.data.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
 from gbplan.data.statistics import Statistics
 from gbplan.data.trajectories import Trajectories
+from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
 
 __all__ = [
     "HELD_OUT_SEEDS",

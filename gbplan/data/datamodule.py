@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
-from gbplan.data.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, FrameLayout, WindowDataset, deliver, window_starts
+from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 
 # Names that environments commonly give to arguments about what is asked and shown, not about how the world moves.
 TASK_ARGUMENTS = ("task", "reward_type", "goal_threshold", "continuing_task", "max_episode_steps", "render_mode")

@@ -6,7 +6,7 @@ from pathlib import Path
 from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.storage.datasets_root_dir import get_dataset_path
 
-from gbplan.data.writable import require_writable_folder
+from gbplan.files import require_writable_folder
 
 
 def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:

@@ -8,10 +8,10 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
-from gbplan.data.seeds import policy_seeds
 from gbplan.data.spaces import require_goal_conditioned
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.policy import Policy
+from gbplan.seeds import policy_seeds
 
 
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:

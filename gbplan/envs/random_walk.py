@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.envs.policy import Observation, Policy
-from gbplan.envs.seeding import policy_generators
+from gbplan.seeds import policy_generators
 
 
 class RandomWalkPolicy(Policy):

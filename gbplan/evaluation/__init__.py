@@ -1,15 +1,14 @@
 """Fixed tasks, honest metrics, and tables of results."""
 
+from gbplan.evaluation.diagnostics.gradient_alignment import GradientAlignment, gradient_alignment
+from gbplan.evaluation.diagnostics.input_smoothness import InputSmoothness, input_smoothness
+from gbplan.evaluation.diagnostics.landscape import Landscape, landscape
+from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
-from gbplan.evaluation.gradient_alignment import GradientAlignment, gradient_alignment
-from gbplan.evaluation.input_smoothness import InputSmoothness, input_smoothness
-from gbplan.evaluation.landscape import Landscape, landscape
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
-from gbplan.evaluation.model_error import ModelError, model_error
 from gbplan.evaluation.paths_figure import paths_figure
-from gbplan.evaluation.report import report, results_table
 from gbplan.evaluation.run import load_world_model, run_evaluation
-from gbplan.evaluation.tasks import Tasks, probe_tasks, sample_tasks
+from gbplan.evaluation.task_set import Tasks, probe_tasks, sample_tasks
 
 __all__ = [
     "SPL",
@@ -29,8 +28,6 @@ __all__ = [
     "model_error",
     "paths_figure",
     "probe_tasks",
-    "report",
-    "results_table",
     "run_evaluation",
     "sample_tasks",
     "wilson_interval",

@@ -12,14 +12,15 @@ from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, rollout
 from gbplan.envs import Policy, env_attribute
-from gbplan.envs.world import World
-from gbplan.evaluation.diagnostics import diagnose
-from gbplan.evaluation.landscape import Landscape
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
+from gbplan.envs.door_wall.world import World
+from gbplan.evaluation.diagnostics.diagnose import diagnose
+from gbplan.evaluation.diagnostics.landscape import Landscape
+from gbplan.evaluation.diagnostics.model_error import model_error
 from gbplan.evaluation.metrics import SPL, SuccessRate
-from gbplan.evaluation.model_error import model_error
-from gbplan.evaluation.replay import batches
-from gbplan.evaluation.tasks import Tasks
-from gbplan.networks import PerfectDoorWallModel, WorldModel
+from gbplan.evaluation.playback import batches
+from gbplan.evaluation.task_set import Tasks
+from gbplan.networks import WorldModel
 from gbplan.policies import ExpertPolicy, PlannerPolicy
 from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort
@@ -100,7 +101,7 @@ def evaluate(
         executed trajectories of these tasks, goal space; by step, on the tasks in which both are so long);
         ``planning`` (plans, seconds per plan and task, tasks planned together, model calls per plan, mean cost of the
         first plans under the model); ``gradient_alignment`` and ``input_smoothness``, see
-        ``gbplan.evaluation.diagnostics.Diagnostics``.
+        ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``.
 
     Raises:
         ValueError: thresholds are not ascending and positive or below the environment's own, a task starts within

@@ -11,20 +11,22 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
 from gbplan.data import make_vector_env
-from gbplan.data.writable import require_writable_folder
 from gbplan.envs import Policy, env_attribute
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
-from gbplan.evaluation.report import results_table
-from gbplan.evaluation.results import RESULT_FILE, provenance, write_result
-from gbplan.evaluation.tasks import Split, sample_tasks
+from gbplan.evaluation.provenance import provenance
+from gbplan.evaluation.task_set import Split, sample_tasks
+from gbplan.files import require_writable_folder
 from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
-from gbplan.networks import PerfectDoorWallModel, WorldModel
+from gbplan.networks import WorldModel
 from gbplan.objectives import Objective, ReachGoal
 from gbplan.planners import Planner
 from gbplan.plots import plot_filmstrip, plot_landscape
 from gbplan.policies import PlannerPolicy
+from gbplan.report.result_files import RESULT_FILE, write_result
+from gbplan.report.table import results_table
 
 
 def run_evaluation(

@@ -13,7 +13,7 @@ from gbplan.attacks import Attack
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules.world_model_module import Batch, WorldModelModule
 from gbplan.networks import WorldModel
-from gbplan.networks.constant_parameters import constant_parameters
+from gbplan.networks.fused.constant_parameters import constant_parameters
 
 Radii = Literal["fixed", "adaptive"]
 

@@ -1,18 +1,15 @@
 """Plain ``nn.Module`` world models: encoders, predictors, and the model that joins them. No losses, no Lightning."""
 
-from gbplan.networks.door_wall_dynamics import DoorWallDynamics, PerfectDoorWallModel
 from gbplan.networks.encoder import Encoder, IdentityEncoder
 from gbplan.networks.init_network import InitNetwork
 from gbplan.networks.predictor import MLPPredictor, Predictor
 from gbplan.networks.world_model import WorldModel
 
 __all__ = [
-    "DoorWallDynamics",
     "Encoder",
     "IdentityEncoder",
     "InitNetwork",
     "MLPPredictor",
-    "PerfectDoorWallModel",
     "Predictor",
     "WorldModel",
 ]

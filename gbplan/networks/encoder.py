@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gbplan.networks.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
 
 
 class Encoder(nn.Module, ABC):

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gbplan.networks.constant_parameters import parameters_are_constant, prepared
-from gbplan.networks.mlp_rollout import Perceptron, mlp_rollout, mlp_rollout_with_pullback
-from gbplan.networks.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.fused.constant_parameters import parameters_are_constant, prepared
+from gbplan.networks.fused.mlp import Perceptron, mlp_rollout, mlp_rollout_with_pullback
+from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
 
 Activation = Literal["relu", "silu", "gelu", "tanh"]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gbplan.networks.encoder import Encoder
+from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
 from gbplan.networks.predictor import Predictor
-from gbplan.networks.pullback import Pullback, pullback_by_autograd
 
 
 class WorldModel(nn.Module):

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from gbplan.planners import checks
+from gbplan import checks
 from gbplan.planners.incumbent import Incumbent, lowest
+from gbplan.planners.noise import draw_colored
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
-from gbplan.planners.proposals import draw_colored
 
 
 class ICEMPlanner(Planner):

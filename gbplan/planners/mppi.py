@@ -3,12 +3,12 @@
 import torch
 from torch import Generator, Tensor
 
-from gbplan.planners import checks
+from gbplan import checks
 from gbplan.planners.incumbent import Incumbent, comparable
+from gbplan.planners.noise import Proposal, draw_proposals
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
-from gbplan.planners.proposals import Proposal, draw_proposals
 
 
 class MPPIPlanner(Planner):

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from gbplan.networks.constant_parameters import constant_parameters
-from gbplan.planners import checks
+from gbplan import checks
+from gbplan.networks.fused.constant_parameters import constant_parameters
 from gbplan.planners.plan import Plan
 from gbplan.planners.problem import PlanningProblem
 

@@ -9,11 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gbplan.networks.constant_parameters import constant_parameters
-from gbplan.networks.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.fused.constant_parameters import constant_parameters
+from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
-from gbplan.planners.replay import Replay, recorder_for
+from gbplan.planners.cuda_graph import Replay, recorder_for
 
 
 class PlanningModel(Protocol):

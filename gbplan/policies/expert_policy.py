@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.attribute import env_attribute
+from gbplan.envs.offers import env_attribute
 from gbplan.envs.policy import Observation, Policy
 
 

@@ -8,7 +8,7 @@ import gbplan.data.collect
 from gbplan import __version__
 from gbplan.data import collect, list_datasets, read_dataset, rollout
 from gbplan.data.collect import describe
-from gbplan.envs import DoorWallExpert
+from gbplan.envs.door_wall import DoorWallExpert
 
 
 def run(root, dataset_id="toy-v0", policy=None, episodes=7, **changes):

@@ -5,7 +5,7 @@ from drift_env import Chase, Script
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from gbplan.data import make_vector_env, rollout
-from gbplan.data.seeds import policy_seeds
+from gbplan.seeds import policy_seeds
 
 
 def drift(num_envs, vector=SyncVectorEnv, **kwargs):

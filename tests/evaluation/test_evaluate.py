@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from gbplan.data import make_vector_env
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import Tasks, evaluate, sample_tasks
-from gbplan.networks import PerfectDoorWallModel
 from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner
 from gbplan.policies import ExpertPolicy, PlannerPolicy, StraightLinePolicy

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gbplan.evaluation import report, results_table, run_evaluation
-from gbplan.evaluation.results import RESULT_FILE, read_result
-from gbplan.networks import PerfectDoorWallModel
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
+from gbplan.evaluation import run_evaluation
 from gbplan.planners import GradientPlanner
 from gbplan.policies import StraightLinePolicy
+from gbplan.report import report, results_table
+from gbplan.report.result_files import RESULT_FILE, read_result
 
 DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
 FEW = {"count": 4, "kinds": ["detour"], "split": "validation"}
@@ -68,7 +69,7 @@ def test_tensorboard_shows_scalars_and_figures_of_paths_and_of_the_planning_loss
 
 
 def test_metrics_of_a_model_that_diverges_are_null_not_lost(tmp_path):
-    from gbplan.evaluation.results import write_result
+    from gbplan.report.result_files import write_result
 
     write_result(
         tmp_path, {"name": "x", "tasks": {"detour": {"error": float("nan"), "steps": [1.0, float("inf")]}}}, {}, {}
@@ -80,7 +81,7 @@ def test_commit_of_a_changed_checkout_is_marked(tmp_path, monkeypatch):
     import subprocess
 
     import gbplan
-    from gbplan.evaluation.results import provenance
+    from gbplan.evaluation.provenance import provenance
 
     package = tmp_path / "gbplan"
     package.mkdir()

@@ -1,6 +1,5 @@
 """What every planner promises, checked for all of them."""
 
-import importlib
 import inspect
 from dataclasses import replace
 
@@ -11,10 +10,9 @@ from hypothesis import strategies as st
 from planning_problems import LinearDynamics, make_problem, random_mlp
 
 from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, Predictor, WorldModel
+from gbplan.networks.fused import mlp
 from gbplan.objectives import Objective
 from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
-
-mlp_rollout = importlib.import_module("gbplan.networks.mlp_rollout")  # the module, not the function of that name
 
 SMALL = {
     "horizon": 5,
@@ -75,7 +73,7 @@ def iterations(planner):
 def loops(request, monkeypatch):
     """Rollouts in compiled loops, and by torch's operations: as on a GPU, or where numba is missing."""
     if request.param == "products":
-        monkeypatch.setattr(mlp_rollout, "_kernel", lambda: None)
+        monkeypatch.setattr(mlp, "_kernel", lambda: None)
 
 
 @pytest.fixture(params=all_planners(), ids=name)

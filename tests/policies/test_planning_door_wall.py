@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gbplan.networks import PerfectDoorWallModel
+from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner, GRASPPlanner
 from gbplan.policies import PlannerPolicy, StraightLinePolicy

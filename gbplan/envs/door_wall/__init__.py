@@ -1,0 +1,16 @@
+"""``DoorWall-v0``: a point agent must pass a door in a wall. Importing this package registers it."""
+
+import gymnasium as gym
+
+from gbplan.envs.door_wall.env import DoorWallEnv
+from gbplan.envs.door_wall.expert import DoorWallExpert
+from gbplan.envs.door_wall.vector import DoorWallVectorEnv
+
+__all__ = ["DoorWallEnv", "DoorWallExpert", "DoorWallVectorEnv"]
+
+gym.register(
+    id="DoorWall-v0",
+    entry_point="gbplan.envs.door_wall.env:DoorWallEnv",
+    vector_entry_point="gbplan.envs.door_wall.vector:DoorWallVectorEnv",
+    max_episode_steps=100,
+)

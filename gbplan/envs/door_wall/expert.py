@@ -1,0 +1,151 @@
+"""A policy that knows the way."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from gbplan.envs.door_wall.contact import LIMIT
+from gbplan.envs.door_wall.world import World, height_at_wall
+from gbplan.envs.offers import env_attribute
+from gbplan.envs.policy import Observation, Policy
+from gbplan.seeds import policy_generators
+
+Floats = NDArray[np.float64]
+
+CLEARANCE = 0.1  # beside the wall the expert keeps this far off, so that noise does not press it against the wall
+DOOR_MARGIN = 0.05  # and this far from the door's edges, or half the door's half width if that is less
+
+
+class DoorWallExpert(Policy):
+    """Go through the door to the goal, in any DoorWall world, under both dynamics and both contacts.
+
+    What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
+    noise carries it. With the default speeds it reaches every drawn task's goal within 100 steps, whatever the door.
+    """
+
+    def __init__(self, action_noise: float = 0.0) -> None:
+        """Make an expert; it learns the world's geometry in :meth:`reset`.
+
+        Args:
+            action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
+
+        Raises:
+            ValueError: ``action_noise`` is negative or not finite.
+        """
+        if not 0.0 <= action_noise < np.inf:
+            raise ValueError(f"action_noise must be a finite number >= 0, got {action_noise}")
+        self.action_noise = action_noise
+        self._world: World | None = None
+        self._generators: list[np.random.Generator] = []
+
+    def in_world(self, world: World) -> Self:
+        """Take the geometry of ``world`` and return the expert; without action noise no :meth:`reset` is needed."""
+        self._world = world
+        return self
+
+    def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
+        """Take the geometry of ``envs`` and seed the action noise; see :meth:`Policy.reset`.
+
+        Raises:
+            TypeError: ``envs`` is not a DoorWall environment.
+            ValueError: there is not one seed per row.
+        """
+        if len(seeds) != envs.num_envs:
+            raise ValueError(f"expected one seed for each of {envs.num_envs} rows, got {len(seeds)} seeds")
+        self._world = _world_of(envs)
+        self._generators = policy_generators(seeds)
+
+    def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Choose actions; see :meth:`Policy.act`.
+
+        Args:
+            observation: entries ``(..., size)``, with any leading axes, also none; with action noise ``(rows, size)``.
+            active: rows that need an action, ``(rows,)``; only these draw noise.
+
+        Returns:
+            Actions, ``(..., 2)``.
+
+        Raises:
+            RuntimeError: the expert has no world yet, or has action noise and was not reset for these rows.
+        """
+        if self._world is None:
+            raise RuntimeError("DoorWallExpert knows no world; call reset(envs, seeds), or use env.unwrapped.expert()")
+        state = np.asarray(observation["observation"], np.float64)
+        goal = np.clip(np.asarray(observation["desired_goal"], np.float64), -LIMIT, LIMIT)
+        if self._world.dynamics == "velocity":
+            action = _accelerate(self._world, state, goal)
+        else:
+            action = _walk(self._world, state, goal)
+        if self.action_noise > 0.0:
+            action = action + self.action_noise * self._noise(action.shape, active)
+        return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+    def _noise(self, shape: tuple[int, ...], active: NDArray[np.bool_] | None) -> Floats:
+        if shape[:-1] != (len(self._generators),):
+            raise RuntimeError(
+                f"DoorWallExpert with action noise was reset for {len(self._generators)} rows and got observations of "
+                f"{shape[:-1]} rows; call reset(envs, seeds)"
+            )
+        noise = np.zeros(shape)
+        for row in range(len(noise)) if active is None else np.flatnonzero(active):
+            noise[row] = self._generators[row].standard_normal(shape[-1])
+        return noise
+
+
+def _walk(world: World, position: Floats, goal: Floats) -> Floats:
+    """Return actions that move in a straight line to the next waypoint, as fast as the slower axis allows."""
+    side, beyond, height, through = _passage(world, position, goal)
+    in_doorway = (world.door_low <= position[..., 1]) & (position[..., 1] <= world.door_high)
+    # First to the doorway, at a distance from the wall, then through it: between two heights inside the door every
+    # height is inside.
+    doorway = np.stack([np.where(in_doorway, -side, side) * CLEARANCE, through], axis=-1)
+    # A line through the door may still run inside the wall's skin before it gets there.
+    off_wall = in_doorway | (np.abs(position[..., 0]) > CLEARANCE / 2)
+    straight = ~beyond | (height == through) & off_wall
+    action = (np.where(straight[..., None], goal, doorway) - position) / world.step_size
+    return action / np.maximum(np.abs(action).max(axis=-1, keepdims=True), 1.0)
+
+
+def _accelerate(world: World, state: Floats, goal: Floats) -> Floats:
+    """Return accelerations that bring each axis to the next waypoint without overshooting it."""
+    position, velocity = state[..., :2], state[..., 2:]
+    side, beyond, _, through = _passage(world, position, goal)
+    # The agent goes through once it is in the doorway and would still be there after braking.
+    y, vy = position[..., 1], velocity[..., 1]
+    braked = y + vy * (1.0 + np.abs(vy) / (2.0 * world.acceleration))
+    lowest, highest = np.minimum(y, braked), np.maximum(y, braked)
+    in_doorway = (world.door_low <= lowest) & (highest <= world.door_high)
+    target_x = np.where(beyond & ~in_doorway, side * CLEARANCE, goal[..., 0])
+    target_y = np.where(beyond, through, goal[..., 1])
+    away = np.stack([target_x, target_y], axis=-1) - position
+
+    # The fastest speed from which braking by `acceleration` per step still ends at the target: the sum of
+    # v, v - a, v - 2a, ... is v^2 / 2a + v / 2. Close by, one step of exactly the way left.
+    brakeable = world.acceleration * (np.sqrt(0.25 + 2.0 * np.abs(away) / world.acceleration) - 0.5)
+    speed = np.minimum(np.minimum(np.abs(away), brakeable), world.max_speed)
+    return np.clip((np.copysign(speed, away) - (1.0 - world.damping) * velocity) / world.acceleration, -1.0, 1.0)
+
+
+def _passage(world: World, position: Floats, goal: Floats) -> tuple[Floats, NDArray[np.bool_], Floats, Floats]:
+    """Return where the way leads through the wall, each ``(...)``.
+
+    Returns:
+        The agent's side of the wall (-1 or 1), whether the goal lies beyond the wall, the height at which the straight
+        line to the goal meets the wall (meaningful only then), and that height brought into the door.
+    """
+    side = np.where(position[..., 0] > 0.0, 1.0, -1.0)
+    height = height_at_wall(position, goal)
+    margin = min(DOOR_MARGIN, world.door_half_width / 2)
+    through = np.clip(height, world.door_low + margin, world.door_high - margin)
+    return side, side * goal[..., 0] < 0.0, height, through
+
+
+def _world_of(envs: Any) -> World:
+    in_processes = isinstance(envs, gym.vector.AsyncVectorEnv)
+    world = envs.get_attr("world")[0] if in_processes else env_attribute(envs, "world")
+    if not isinstance(world, World):
+        raise TypeError(f"DoorWallExpert needs a DoorWall environment, got {envs}")
+    return world

@@ -1,0 +1,274 @@
+"""DoorWall-v0 in rows: many agents in one array."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.envs.door_wall.contact import slide_rows, stop_rows
+from gbplan.envs.door_wall.env import Observation, check_render_mode
+from gbplan.envs.door_wall.rendering import draw_world
+from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
+from gbplan.envs.door_wall.world import NOISE_CUT, InWorld, World, distance_between
+
+Bools = NDArray[np.bool_]
+Infos = dict[str, Any]
+
+
+class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray[Any]]):
+    """The native vector form of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`: same world, same arguments, many rows.
+
+    Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``.
+
+    A row that is over must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
+    autoreset (``metadata["autoreset_mode"]`` is ``AutoresetMode.DISABLED``), so no transition is ever a reset in
+    disguise. With ``continuing_task=True`` all rows run to the time limit together.
+
+    ## Reset options
+
+    | Key          | Shape                   | Meaning                                                               |
+    |--------------|-------------------------|-----------------------------------------------------------------------|
+    | `reset_mask` | (N,), bool array        | rows to reset; the others keep their state and their last observation |
+    | `state`      | (N, D), or (D,) for all | start states; only rows that are reset are read                       |
+    | `goal`       | (N, 2), or (2,) for all | goals; only rows that are reset are read                              |
+
+    Info entries are arrays ``(N,)`` with masks ``_is_success``, ``_distance``, ``_contact`` of the rows they are about.
+    """
+
+    metadata = {  # noqa: RUF012, Gymnasium's own form
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,
+        "autoreset_mode": AutoresetMode.DISABLED,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = 100,
+        render_mode: str | None = None,
+        **world: Any,
+    ) -> None:
+        """Make the rows.
+
+        Args:
+            num_envs: number of rows, N.
+            max_episode_steps: rows are truncated after so many steps; None: never.
+            render_mode: ``"rgb_array"``, or None.
+            **world: arguments of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`.
+
+        Raises:
+            ValueError: an argument is outside its range.
+            TypeError: an argument is of the wrong type.
+        """
+        for name, count in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
+            if count is not None and count < 1:
+                raise ValueError(f"{name} must be at least 1, got {count}")
+        self.world = World.from_arguments(world)
+        check_render_mode(render_mode)
+        self.num_envs = num_envs
+        self.max_episode_steps = max_episode_steps
+        self.render_mode = render_mode
+        self.single_observation_space = self.world.observation_space()
+        self.single_action_space = self.world.action_space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+        self._move = slide_rows if self.world.contact == "slide" else stop_rows
+        self._generators: list[np.random.Generator] = []
+        self._seeds: list[int] = []
+        # Apart, not columns of one array: numpy is several times slower on slices of rows.
+        self._position = np.zeros((num_envs, 2))
+        self._velocity = np.zeros((num_envs, self.world.state_size - 2))
+        self._goal = np.zeros((num_envs, 2), np.float32)
+        self._observed = np.zeros((num_envs, self.world.state_size), np.float32)
+        self._elapsed = np.zeros(num_envs, np.int64)
+        self._over = np.zeros(num_envs, np.bool_)
+        self._begun = np.zeros(num_envs, np.bool_)
+        self._trails: list[list[tuple[float, float]]] = [[] for _ in range(num_envs)]
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, Infos]:
+        """Begin an episode in every row, or in those of ``options["reset_mask"]``.
+
+        Args:
+            seed: row i is seeded by ``seed + i`` or by ``seed[i]``; None continues a row's random stream. Rows that
+                are not reset are not seeded either.
+            options: see the class.
+        """
+        given = check_options(options, ("state", "goal", "reset_mask"))
+        mask = self._checked_mask(given["reset_mask"]) if "reset_mask" in given else np.ones(self.num_envs, np.bool_)
+        rows = np.flatnonzero(mask).tolist()
+        # Everything the caller gives is checked before anything changes.
+        states = check_states(self.world, given["state"], mask).tolist() if "state" in given else [None] * len(rows)
+        goals = check_goals(given["goal"], mask).tolist() if "goal" in given else [None] * len(rows)
+        self._seed(seed, rows)
+
+        tasks = [
+            draw_task(self.world, self._generators[row], state, goal)
+            for row, state, goal in zip(rows, states, goals, strict=True)
+        ]
+        self._position[mask] = [state[:2] for state, _ in tasks]
+        self._velocity[mask] = [state[2:] for state, _ in tasks]
+        self._goal[mask] = [goal for _, goal in tasks]
+        for row, (state, _) in zip(rows, tasks, strict=True):
+            self._trails[row] = [(state[0], state[1])]
+        self._elapsed[mask] = 0
+        self._over[mask] = False
+        self._begun[mask] = True
+        self._sense(rows)
+        observation = self._observation()
+        return observation, self._infos(observation, np.zeros(self.num_envs, np.bool_), mask)
+
+    def step(self, actions: ArrayLike) -> tuple[Observation, NDArray[np.float64], Bools, Bools, Infos]:
+        """Move every row once.
+
+        Raises:
+            gymnasium.error.ResetNeeded: a row is over, or was never reset.
+            gymnasium.error.InvalidAction: wrong shape, or NaN.
+        """
+        self._require_running_rows()
+        world = self.world
+        action = self._clipped(actions)
+        if world.dynamics == "velocity":
+            velocity = (1.0 - world.damping) * self._velocity + world.acceleration * action
+            displacement = self._velocity = np.clip(velocity, -world.max_speed, world.max_speed)
+        else:
+            displacement = world.step_size * action
+        if world.process_noise > 0.0:
+            displacement = displacement + world.process_noise * self._noise(range(self.num_envs), 2)
+
+        self._position, hit = self._move(self._position, displacement, world.door_low, world.door_high)
+        if world.dynamics == "velocity":
+            self._velocity[hit & (self._velocity * displacement > 0.0)] = 0.0
+        if self.render_mode is not None:
+            for trail, point in zip(self._trails, self._position.tolist(), strict=True):
+                trail.append((point[0], point[1]))
+
+        self._sense()
+        self._elapsed += 1
+        observation = self._observation()
+        infos = self._infos(observation, hit[:, 0] | hit[:, 1], np.ones(self.num_envs, np.bool_))
+        success, distance = infos["is_success"], infos["distance"]
+        rewards = -distance if world.reward_type == "dense" else success - 1.0
+        terminated = np.zeros_like(success) if world.continuing_task else success.copy()
+        if self.max_episode_steps is None:
+            truncated = np.zeros(self.num_envs, np.bool_)
+        else:
+            truncated = self._elapsed >= self.max_episode_steps
+        self._over = terminated | truncated
+        return observation, rewards, terminated, truncated, infos
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Return one image per row, as :meth:`DoorWallEnv.render` draws it."""
+        if self.render_mode is None:
+            gym.logger.warn('render() needs gym.make_vec("DoorWall-v0", render_mode="rgb_array")')
+            return None
+        if not self._begun.all():
+            raise gym.error.ResetNeeded("DoorWall-v0 was rendered before its first reset; call reset() before render()")
+        return tuple(
+            draw_world(self.world, trail, (goal[0], goal[1]))
+            for trail, goal in zip(self._trails, self._goal.tolist(), strict=True)
+        )
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The rows' random generators, as Gymnasium's SyncVectorEnv has them."""
+        self._seed(None, [])
+        return tuple(self._generators)
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seeds of the rows' random generators."""
+        self._seed(None, [])
+        return tuple(self._seeds)
+
+    def _seed(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> None:
+        """Seed the given rows anew; a row without a seed keeps its generator, or gets a first one at random."""
+        if seed is None:
+            seeds: list[int | None] = [None] * self.num_envs
+        elif isinstance(seed, int | np.integer):
+            seeds = [int(seed) + row for row in range(self.num_envs)]
+        else:
+            seeds = [None if value is None else int(value) for value in seed]
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"expected one seed for each of {self.num_envs} rows, got {len(seeds)} seeds")
+        if not self._generators:
+            # The first reset is of all rows.
+            drawn = [seeding.np_random(value) for value in seeds]
+            self._generators, self._seeds = [rng for rng, _ in drawn], [value for _, value in drawn]
+            return
+        for row in rows:
+            if seeds[row] is not None:
+                self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
+
+    def _checked_mask(self, mask: Any) -> Bools:
+        # The same refusals as Gymnasium's SyncVectorEnv.
+        if not isinstance(mask, np.ndarray):
+            raise TypeError(f"options['reset_mask'] must be a numpy array, got {type(mask)}")
+        if mask.shape != (self.num_envs,):
+            raise ValueError(f"options['reset_mask'] must have shape ({self.num_envs},), got {mask.shape}")
+        if mask.dtype != np.bool_:
+            raise TypeError(f"options['reset_mask'] must have dtype bool, got {mask.dtype}")
+        if not mask.any():
+            raise ValueError("options['reset_mask'] must hold at least one True, got none; nothing would be reset")
+        if not (mask | self._begun).all():
+            raise gym.error.ResetNeeded("the first reset must be of all rows; call reset() without reset_mask")
+        return mask
+
+    def _require_running_rows(self) -> None:
+        if not self._begun.all():
+            raise gym.error.ResetNeeded("DoorWall-v0 was stepped before its first reset; call reset() before step()")
+        if self._over.any():
+            rows = np.flatnonzero(self._over).tolist()
+            named = ", ".join(map(str, rows[:10])) + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")
+            raise gym.error.ResetNeeded(
+                f"rows {named} are over; reset them before the next step, with "
+                "reset(options={'reset_mask': terminated | truncated})"
+            )
+
+    def _clipped(self, actions: ArrayLike) -> NDArray[np.float64]:
+        array = np.asarray(actions, np.float64)
+        if array.shape != (self.num_envs, 2):
+            raise gym.error.InvalidAction(f"actions must have shape ({self.num_envs}, 2), got {array.shape}")
+        if np.isnan(array).any():
+            rows = np.flatnonzero(np.isnan(array).any(axis=1)).tolist()
+            raise gym.error.InvalidAction(f"actions must not be NaN, got NaN in rows {rows[:10]}")
+        return np.clip(array, -1.0, 1.0)
+
+    def _sense(self, rows: Sequence[int] | None = None) -> None:
+        """Observe the state anew, with fresh noise, in the given rows (None: all)."""
+        state = np.concatenate([self._position, self._velocity], axis=1) if self._velocity.size else self._position
+        if self.world.observation_noise > 0.0:
+            rows = range(self.num_envs) if rows is None else rows
+            noise = np.clip(self._noise(rows, self.world.state_size), -NOISE_CUT, NOISE_CUT)
+            self._observed[rows] = state[rows] + self.world.observation_noise * noise
+        else:
+            self._observed = state.astype(np.float32)
+
+    def _noise(self, rows: Sequence[int], size: int) -> NDArray[np.float64]:
+        """Draw standard normal numbers from each row's own generator, ``(len(rows), size)``."""
+        noise = np.empty((len(rows), size))
+        for row, out in zip(rows, noise, strict=True):
+            self._generators[row].standard_normal(out=out)
+        return noise
+
+    def _observation(self) -> Observation:
+        return {
+            "observation": self._observed.copy(),
+            "achieved_goal": self._position.astype(np.float32),
+            "desired_goal": self._goal.copy(),
+        }
+
+    def _infos(self, observation: Observation, contact: Bools, rows: Bools) -> Infos:
+        distance = distance_between(observation["achieved_goal"], observation["desired_goal"])
+        infos: Infos = {"is_success": distance < self.world.goal_threshold, "distance": distance, "contact": contact}
+        if not rows.all():
+            infos = {key: np.where(rows, values, np.zeros_like(values)) for key, values in infos.items()}
+        return infos | {f"_{key}": rows.copy() for key in infos}

@@ -1,0 +1,173 @@
+"""Whether a world model's gradients point where the true ones do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gbplan.evaluation.playback import replay
+from gbplan.evaluation.task_set import Tasks
+from gbplan.networks import WorldModel
+from gbplan.networks.eval_mode import eval_mode
+from gbplan.networks.fused.constant_parameters import constant_parameters
+from gbplan.policies.action_bounds import action_bounds
+
+HORIZONS = (1, 5, 10, 25, 50)
+
+# A true gradient this much smaller than the largest of the horizon counts as zero: finite differences of float32
+# observations are a few 1e-5 of it, and a move that is blocked altogether has none.
+NEGLIGIBLE = 1e-3
+
+
+@dataclass(frozen=True)
+class GradientAlignment:
+    """Agreement of gradients for N action sequences, by horizon.
+
+    Attributes:
+        cosine: between the model's and the true gradient, ``(N,)`` per horizon, in [-1, 1]; NaN where it is excluded,
+            or where the model's gradient is not finite.
+        excluded: where there is no true gradient to compare with, ``(N,)`` per horizon: it is (nearly) zero, or the
+            episode ended earlier.
+    """
+
+    cosine: dict[int, NDArray[np.float64]]
+    excluded: dict[int, NDArray[np.bool_]]
+
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """Mean ``cosine`` of those that count (None: none does) and share ``excluded``, for each horizon."""
+        summary: dict[str, dict[str, float | None]] = {}
+        for horizon, excluded in self.excluded.items():
+            counted = self.cosine[horizon][~excluded]
+            summary[str(horizon)] = {
+                "cosine": float(counted.mean()) if len(counted) else None,
+                "excluded": float(excluded.mean()),
+            }
+        return summary
+
+
+def gradient_alignment(
+    world_model: WorldModel,
+    truth: WorldModel | gym.vector.VectorEnv,
+    tasks: Tasks,
+    actions: NDArray[np.floating],
+    horizons: Sequence[int] = HORIZONS,
+    *,
+    observations: Mapping[str, NDArray] | None = None,
+    step: float = 0.01,
+) -> GradientAlignment:
+    """Compare the gradients of the distance to the goal for the actions: through the model, and in truth.
+
+    For horizon h the cost is the distance to the goal after h steps, linearised where the first h actions truly lead:
+    ``<u_h, p_h(a_1..a_h)>`` with ``u_h`` the unit vector from the goal to the true outcome. The true gradient of it is
+    that of the terminal cost (``GoalMSE``) up to a factor; the model's is what the model makes of the same wish. The
+    direction is not the model's own: after h steps of a plan it believes in, the model is at the goal, and what
+    remains of the distance there points anywhere.
+
+    Args:
+        world_model: the model; used in eval mode, its mode is restored.
+        truth: the true dynamics: a differentiable simulator (``PerfectDoorWallModel``, say), through which the gradient
+            is taken by autograd, or any vector environment whose ``reset`` sets states, without autoreset, in which it
+            is taken by finite differences. Those replay every task ``1 + 2 H A`` times, H the longest horizon. At an
+            obstacle autograd takes one side of the kink, differences average over both.
+        tasks: N tasks; their goals in the model's goal space.
+        actions: where to take the gradients, ``(N, H', A)`` with H' >= H, environment units, in the action bounds.
+        horizons: numbers of steps h, each in 1..H'.
+        observations: what the model sees at the start, as the environment shows it, ``(N, ...)`` per key; None: the
+            tasks' states.
+        step: of the finite differences, as a fraction of half the action range. They are central, but end at the action
+            bounds, beyond which environments clip.
+
+    Returns:
+        Cosines, per horizon and task.
+
+    Raises:
+        ValueError: a horizon is not in 1..H', or there is not one action sequence for each task.
+    """
+    if len(actions) != len(tasks):
+        raise ValueError(f"there must be one action sequence for each of {len(tasks)} tasks, got {len(actions)}")
+    if not horizons or not all(1 <= horizon <= actions.shape[1] for horizon in horizons):
+        raise ValueError(f"horizons must lie in 1..{actions.shape[1]}, the length of the plans, got {list(horizons)}")
+    true: _Differentiated | _Replayed
+    if isinstance(truth, WorldModel):
+        true = _Differentiated(truth, {truth.encoder.observation_key: tasks.states}, actions)
+    else:
+        true = _Replayed(envs=truth, tasks=tasks, actions=actions[:, : max(horizons)], step=step)
+    model = _Differentiated(world_model, observations or {world_model.encoder.observation_key: tasks.states}, actions)
+    goals = tasks.goals.reshape(len(tasks), -1).astype(np.float64)
+    cosine, excluded = {}, {}
+    for horizon in horizons:
+        apart = true.outcome(horizon) - goals
+        length = np.linalg.norm(apart, axis=1, keepdims=True)
+        direction = apart / np.where(length > 0, length, 1)
+        wanted, found = true.gradient(horizon, direction), model.gradient(horizon, direction)
+        size = np.linalg.norm(wanted, axis=1)
+        counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # not so where it is NaN
+        product = size * np.linalg.norm(found, axis=1)
+        with np.errstate(invalid="ignore"):  # infinite gradients have no cosine
+            quotient = (wanted * found).sum(1) / np.where(product == 0, 1, product)
+        cosine[horizon] = np.where(counts, quotient, np.nan)
+        excluded[horizon] = ~counts
+    return GradientAlignment(cosine, excluded)
+
+
+class _Differentiated:
+    """Outcomes and gradients through a model, by autograd."""
+
+    def __init__(self, model: WorldModel, observations: Mapping[str, NDArray], actions: NDArray[np.floating]) -> None:
+        self._model = model
+        self._observation = observations[model.encoder.observation_key]
+        self._actions = actions
+
+    def outcome(self, horizon: int) -> NDArray[np.float64]:
+        """What is achieved after ``horizon`` steps, ``(N, G)``."""
+        return self._run(horizon)[1].detach().cpu().double().numpy()
+
+    def gradient(self, horizon: int, direction: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Gradient of ``<direction, outcome>``, ``(N, horizon * A)``."""
+        with torch.inference_mode(False), torch.enable_grad():
+            actions, achieved = self._run(horizon)
+            (gradient,) = torch.autograd.grad(achieved, actions, torch.from_numpy(direction).to(achieved))
+        return gradient.flatten(1).cpu().double().numpy()
+
+    def _run(self, horizon: int) -> tuple[Tensor, Tensor]:
+        units = self._model.latent_mean
+        actions = torch.tensor(self._actions[:, :horizon]).to(units).requires_grad_(torch.is_grad_enabled())
+        with eval_mode(self._model), constant_parameters():
+            observation = torch.tensor(self._observation).to(units)[:, None]  # K = 1
+            context = self._model.encode({self._model.encoder.observation_key: observation}).detach()
+            latents = self._model.rollout(context, actions[:, :0], actions)
+            return actions, self._model.achieved_goal(latents[:, -1]).flatten(1)
+
+
+class _Replayed:
+    """Outcomes and gradients in an environment, by finite differences."""
+
+    def __init__(self, *, envs: gym.vector.VectorEnv, tasks: Tasks, actions: NDArray[np.floating], step: float) -> None:
+        low, high = action_bounds(envs)
+        (count, horizon, dim), size = actions.shape, actions.shape[1] * actions.shape[2]
+        away = (step * (high - low) / 2 * np.eye(size).reshape(size, horizon, dim)).astype(np.float32)
+        here = actions.astype(np.float32)[:, None]
+        up, down = np.clip(here + away, low, high), np.clip(here - away, low, high)
+        tried = np.concatenate([here, up, down], axis=1)  # (N, 1 + 2 H A, H, A)
+        owner = np.repeat(np.arange(count), tried.shape[1])
+        achieved, lengths = replay(envs, tasks.select(owner), tried.reshape(-1, horizon, dim))
+        achieved = achieved.reshape(count, tried.shape[1], horizon, -1)
+        self._lengths = lengths.reshape(count, -1).min(axis=1)
+        self._outcomes = achieved[:, 0]
+        moved = (up - down).reshape(count, size, size).diagonal(axis1=1, axis2=2)  # of each action, by itself
+        change = achieved[:, 1 : size + 1] - achieved[:, size + 1 :]
+        self._jacobians = change / moved[:, :, None, None]  # (N, H A, H, G)
+        self._dim = dim
+
+    def outcome(self, horizon: int) -> NDArray[np.float64]:
+        outcome: NDArray[np.float64] = self._outcomes[:, horizon - 1]
+        return outcome
+
+    def gradient(self, horizon: int, direction: NDArray[np.float64]) -> NDArray[np.float64]:
+        jacobian = self._jacobians[:, : horizon * self._dim, horizon - 1]
+        gradient = np.einsum("nig,ng->ni", jacobian, direction)
+        return np.where(self._lengths[:, None] >= horizon, gradient, np.nan)

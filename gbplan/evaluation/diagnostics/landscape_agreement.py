@@ -1,0 +1,102 @@
+"""Whether a world model ranks plans as the truth does."""
+
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchmetrics.functional import spearman_corrcoef
+
+from gbplan.data import Trajectories
+from gbplan.evaluation.diagnostics.landscape import Landscape, landscape
+from gbplan.evaluation.task_set import Tasks
+from gbplan.networks import WorldModel
+from gbplan.networks.eval_mode import eval_mode
+from gbplan.planners import PlanningProblem
+from gbplan.policies import PlannerPolicy
+
+POINTS = 21  # a side: with the default extent the three plans are among them
+
+
+@dataclass(frozen=True)
+class LandscapeAgreement:
+    """Planning losses of ``model`` and ``truth`` around the plans of n tasks.
+
+    Attributes:
+        losses: one landscape a task.
+        rank_correlation: Spearman's, between the two losses over the points of a landscape, mean over the tasks:
+            1 where the model ranks all plans as the truth does.
+    """
+
+    losses: list[Landscape]
+    rank_correlation: float
+
+
+def landscape_agreement(
+    policy: PlannerPolicy,
+    truth: WorldModel | gym.vector.VectorEnv,
+    tasks: Tasks,
+    plans: NDArray[np.floating],
+    expert: Trajectories | None,
+    bounds: tuple[NDArray, NDArray],
+    count: int,
+) -> LandscapeAgreement:
+    """Compare the planning losses on planes through the expert's actions and two plans of the model.
+
+    Args:
+        policy: has model, objective and planner.
+        truth: the true dynamics: a differentiable simulator, or an environment that sets states, of which only one
+            task is asked.
+        tasks: N tasks, of which the first ones are used.
+        plans: the actions planned at their start, ``(N, H, A)``; the second plan is made with another seed.
+        expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: standing still is.
+        bounds: lowest and highest actions, ``(A,)`` each.
+        count: n, the most tasks, >= 1.
+
+    Returns:
+        The landscapes and their agreement.
+    """
+    count = min(count, len(tasks)) if isinstance(truth, WorldModel) else 1
+    others = _plan_again(policy, tasks.select(np.arange(count)), bounds)
+    losses = []
+    for task in range(count):
+        reference = np.clip(np.zeros(plans.shape[1:]), *bounds)
+        if expert is not None:
+            taken = expert.actions[expert.starts[task] :][: expert.lengths[task]][: len(reference)]
+            reference[: len(taken)] = taken
+        losses.append(
+            landscape(
+                {"model": policy.world_model, "truth": truth},
+                policy.objective.at_step(0),
+                tasks.select(np.array([task])),
+                reference,
+                plans[task],
+                others[task],
+                low=bounds[0],
+                high=bounds[1],
+                points=POINTS,
+            )
+        )
+    return LandscapeAgreement(losses, float(np.mean([_rank_correlation(found) for found in losses])))
+
+
+def _plan_again(policy: PlannerPolicy, tasks: Tasks, bounds: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
+    model = policy.world_model
+    low, high, states, goals = (
+        torch.as_tensor(array).to(model.latent_mean) for array in (*bounds, tasks.states, tasks.goals)
+    )
+    with eval_mode(model):
+        with torch.no_grad():
+            context = model.encode({model.encoder.observation_key: states[:, None]})  # K = 1
+            goal = model.encode_goal(goals)
+        past_actions = context.new_zeros(len(tasks), 0, len(low))
+        problem = PlanningProblem(model, policy.objective.at_step(0), context, past_actions, goal, low, high)
+        plan = policy.planner.plan(problem, generator=torch.Generator().manual_seed(policy.seed + 1))
+    actions: NDArray[np.float32] = plan.actions.float().cpu().numpy()
+    return actions
+
+
+def _rank_correlation(found: Landscape) -> float:
+    model, truth = (torch.from_numpy(found.loss[name].ravel()) for name in ("model", "truth"))
+    return float(spearman_corrcoef(model, truth))

@@ -1,0 +1,1 @@
+"""Rolling out and differentiating known networks without autograd."""

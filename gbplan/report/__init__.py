@@ -1,0 +1,5 @@
+"""Tables, figures and one page, from result files alone. Needs neither torch nor an environment."""
+
+from gbplan.report.table import report, results_table
+
+__all__ = ["report", "results_table"]

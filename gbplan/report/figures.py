@@ -1,0 +1,236 @@
+"""The figures of ``gbplan report``, from result files alone."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from gbplan.plots import (
+    Curve,
+    Theme,
+    plot_curves,
+    plot_landscape,
+    plot_panels,
+    plot_paths,
+    plot_success,
+    save,
+    theme,
+)
+from gbplan.report.curves import training_curves
+from gbplan.report.radius_curves import radius_curves
+from gbplan.report.training_seeds import over_training_seeds
+
+Drawing = Callable[[], Any]
+"""Makes a matplotlib figure, in the theme of the moment."""
+
+Found = tuple[str, dict[str, Any], dict[str, Any]]
+"""A result's name, all of it, and its metrics of one task kind."""
+
+BUDGET = ("num_samples", "num_elites", "keep_elites", "iterations", "restarts")
+TRAINING_LABELS = {
+    "training": ("epoch", "success on validation tasks"),
+    "rounds": ("online round", "success on new training tasks"),
+    "transitions": ("online transitions to train on", "success on validation tasks"),
+}
+TASKS_SHOWN = 3
+RESULTS_SHOWN = 5
+
+
+def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> dict[str, Drawing]:
+    """Say what can be drawn; drawing is left to the caller, who chooses the theme.
+
+    Args:
+        results: folders of results, and what their ``result.json`` holds, in the order to be shown.
+        runs: folders of trainings.
+
+    Returns:
+        By the name of its file, each figure there is data for: per task kind ``success-<kind>``; ``paths-<kind>``, the
+        first tasks as planned (dashed) and executed (solid), a column per result; ``landscape-<kind>``, the planning
+        loss of the first task in the model and in truth, each result on the plane through the expert's actions and two
+        of its own plans; ``error-<kind>``, the model's open-loop error along planned and the expert's trajectories;
+        ``alignment-<kind>``, the cosine between the model's gradient and the true one; ``calls-<kind>`` and
+        ``time-<kind>``, success against the effort of a plan; ``radius-<kind>``, success against the radius of the
+        attack a model was trained with; and of trainings, success on validation tasks by epoch (``training``), on the
+        tasks of online rounds (``rounds``), and by online transitions (``transitions``).
+    """
+    found: dict[str, Drawing] = {}
+    kinds = list(dict.fromkeys(kind for _, result in results for kind in result["tasks"]))
+    taken = over_training_seeds([result for _, result in results])
+    for kind in kinds:
+        of_kind = [(result["name"], result, result["tasks"][kind]) for result in taken if kind in result["tasks"]]
+        found[f"success-{kind}"] = partial(_success, of_kind, kind)
+        arrays = _arrays(results, kind)
+        if arrays:
+            found[f"paths-{kind}"] = partial(_paths, arrays)
+        planes = {name: array for name, array in arrays.items() if "alpha" in array}
+        if planes:
+            found[f"landscape-{kind}"] = partial(_landscapes, planes)
+        for figure, curves, draw in (
+            ("error", _errors(of_kind), _draw_errors),
+            ("alignment", _alignments(of_kind), _draw_alignment),
+            ("calls", _efforts(of_kind, "model_calls_per_plan", 1.0), _draw_calls),
+            ("time", _efforts(of_kind, "seconds_per_plan", 1000.0), _draw_time),
+        ):
+            if curves:
+                found[f"{figure}-{kind}"] = partial(draw, curves)
+        panels = radius_curves(of_kind)
+        if panels:
+            found[f"radius-{kind}"] = partial(_draw_radii, panels)
+    for name, curves in training_curves(runs).items():
+        found[name] = partial(plot_curves, curves, *TRAINING_LABELS[name], percent=True, markers=True)
+    return found
+
+
+def write_figures(drawn: dict[str, Drawing], folder: Path) -> None:
+    """Write each figure as ``<name>-<theme>.png`` and ``.svg``."""
+    with tqdm(total=2 * len(drawn), desc="figures", unit="figure", leave=False) as bar:
+        for name, draw in drawn.items():
+            for mode in get_args(Theme):
+                with theme(mode):
+                    figure = draw()
+                    for ending in ("png", "svg"):
+                        save(figure, folder / f"{name}-{mode}.{ending}")
+                bar.update()
+
+
+def _success(of_kind: list[Found], kind: str) -> Any:
+    rates = [next(iter(metrics["success"].values())) for _, _, metrics in of_kind]
+    thresholds = {next(iter(metrics["success"])) for _, _, metrics in of_kind}
+    beliefs = [metrics["believed_success"] for _, _, metrics in of_kind]
+    return plot_success(
+        [name for name, _, _ in of_kind],
+        [rate["rate"] for rate in rates],
+        [rate["low"] for rate in rates],
+        [rate["high"] for rate in rates],
+        [belief["rate"] if belief else None for belief in beliefs],
+        f"{kind} tasks, within {' or '.join(sorted(thresholds))} of the goal",
+    )
+
+
+def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str) -> dict[str, dict[str, NDArray]]:
+    """What planners imagined and did, by result; of several training seeds the first; only for the same tasks."""
+    found: dict[str, dict[str, NDArray]] = {}
+    for folder, result in results:
+        path = folder / f"{kind}.npz"
+        if kind not in result["tasks"] or result["name"] in found or not path.is_file():
+            continue
+        with np.load(path) as file:
+            arrays = dict(file)
+        if not {"imagined", "threshold"} <= arrays.keys() or arrays["executed"].shape[2:] != (2,):
+            continue
+        shown = next(iter(found.values()), arrays)
+        count = min(len(shown["goals"]), len(arrays["goals"]), TASKS_SHOWN)
+        if np.array_equal(shown["goals"][:count], arrays["goals"][:count]) and len(found) < RESULTS_SHOWN:
+            found[result["name"]] = arrays
+    return found
+
+
+def _paths(arrays: dict[str, dict[str, NDArray]]) -> Any:
+    count = min(TASKS_SHOWN, *(len(array["goals"]) for array in arrays.values()))
+    rows = [(array, task) for task in range(count) for array in arrays.values()]
+    return plot_paths(
+        [_without_padding(array["executed"][task]) for array, task in rows],
+        np.stack([array["goals"][task] for array, task in rows]),
+        np.array([array["success"][task] for array, task in rows]),
+        [array["imagined"][task] for array, task in rows],
+        rows[0][0]["walls"],
+        float(rows[0][0]["threshold"]),
+        columns=len(arrays),
+        titles=list(arrays),
+    )
+
+
+def _without_padding(path: NDArray) -> NDArray:
+    kept: NDArray = path[~np.isnan(path).any(1)]
+    return kept
+
+
+def _landscapes(planes: dict[str, dict[str, NDArray]]) -> Any:
+    """A column per result: what its model says of its plane, and the truth below."""
+    first = next(iter(planes.values()))
+    loss: dict[str, NDArray] = {}
+    for whose in ("model", "truth"):
+        loss |= {f"{name}: {whose}": array[f"loss of {whose}"] for name, array in planes.items()}
+    return plot_landscape(first["alpha"], first["beta"], loss, columns=len(planes))
+
+
+def _errors(of_kind: list[Found]) -> dict[str, Curve]:
+    curves = {}
+    for name, _, metrics in of_kind:
+        for along in ("planned", "expert"):
+            error = ((metrics["model_error"] or {}).get(along) or {}).get("by_step")
+            if error:
+                y = np.array(error, float)  # what diverged was written as null
+                curves[f"{name}, {along}"] = Curve(np.arange(1, len(y) + 1), y, family=name, dashed=along == "expert")
+    return curves
+
+
+def _draw_errors(curves: dict[str, Curve]) -> Any:
+    return plot_curves(curves, "steps of the open-loop rollout", "model error, units of the world")
+
+
+def _alignments(of_kind: list[Found]) -> dict[str, Curve]:
+    curves = {}
+    for name, _, metrics in of_kind:
+        found = {key: value for key, value in (metrics.get("gradient_alignment") or {}).items() if key != "tasks"}
+        if found:
+            x = [int(horizon) for horizon in found]
+            y = [np.nan if value["cosine"] is None else value["cosine"] for value in found.values()]
+            curves[name] = Curve(x, y)
+    return curves
+
+
+def _draw_alignment(curves: dict[str, Curve]) -> Any:
+    label = "cosine of the model's gradient and the true one"
+    return plot_curves(curves, "steps", label, log_x=True, ticks=_places(curves), markers=True)
+
+
+def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]:
+    """Success against effort: a line for what differs by its budget only, if it has several."""
+    points: dict[str, list[tuple[float, ...]]] = {}
+    labels: dict[str, str] = {}
+    planned = [found for found in of_kind if found[2]["planning"]]
+    parts = [_parts(result["method"]) for _, result, _ in planned]
+    telling = [len(set(column)) > 1 for column in zip(*parts, strict=True)]  # what all have in common says nothing
+    for (name, result, metrics), described in zip(planned, parts, strict=True):
+        method = result["method"]
+        planner = {key: value for key, value in method["planner"].items() if key not in BUDGET}
+        same = [method | {"planner": planner}, result["environment"], metrics["count"]]
+        key = json.dumps(same, sort_keys=True)
+        label = ", ".join(part for part, tells in zip(described, telling, strict=True) if tells) or described[0]
+        labels.setdefault(key, label if label not in labels.values() else f"{label} ({name})")
+        rate = next(iter(metrics["success"].values()))
+        spent = (unit * metrics["planning"][effort], rate["rate"], rate["low"], rate["high"])
+        points.setdefault(key, []).append(spent)
+    lines = {labels[key]: np.array(sorted(found)).T for key, found in points.items()}
+    return {label: Curve(*columns) for label, columns in lines.items() if len(set(columns[0])) > 1}
+
+
+def _parts(method: dict[str, Any]) -> tuple[str, str, str]:
+    model = Path(method["model"]).parent.name or method["model"]
+    return method["planner"]["class"].removesuffix("Planner"), model, method["mode"]
+
+
+def _draw_calls(curves: dict[str, Curve]) -> Any:
+    return plot_curves(curves, "model calls per plan", "success", log_x=True, percent=True, markers=True)
+
+
+def _draw_time(curves: dict[str, Curve]) -> Any:
+    return plot_curves(curves, "ms per plan, all tasks together", "success", log_x=True, percent=True, markers=True)
+
+
+def _draw_radii(panels: dict[str, dict[str, Curve]]) -> Any:
+    ticks = set().union(*map(_places, panels.values()))
+    return plot_panels(
+        panels, "radius, standard deviations", "success", log_x=True, ticks=ticks, percent=True, markers=True
+    )
+
+
+def _places(curves: dict[str, Curve]) -> set[float]:
+    """Where the curves have points."""
+    return {x for curve in curves.values() if curve.x is not None for x in np.asarray(curve.x, float).tolist()}

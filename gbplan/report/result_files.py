@@ -1,0 +1,77 @@
+"""Result files: one folder per evaluation.
+
+``result.json`` holds the figures, ``<kind>.csv`` those of the single tasks, ``<kind>.npz`` some episodes to look at.
+"""
+
+import csv
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gbplan.files import replacing
+
+RESULT_FILE = "result.json"
+
+_METRICS = {"count", "success", "believed_success", "final_distance", "model_error", "planning"}
+
+
+def write_result(
+    folder: Path,
+    result: dict[str, Any],
+    records: dict[str, dict[str, NDArray]],
+    arrays: dict[str, dict[str, NDArray]],
+) -> None:
+    """Write an evaluation's files, ``result.json`` last, so that its presence means all is there.
+
+    Args:
+        folder: where to; must exist.
+        result: plain data.
+        records: per task kind, the columns of its tasks, ``(N,)`` each.
+        arrays: per task kind, what is to be drawn.
+    """
+    for kind, drawn in arrays.items():
+        with replacing(folder / f"{kind}.npz", "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **drawn)
+    for kind, columns in records.items():
+        with replacing(folder / f"{kind}.csv") as file:
+            writer = csv.writer(file)
+            writer.writerow(["task", *columns])
+            writer.writerows(zip(itertools.count(), *map(np.ndarray.tolist, columns.values()), strict=False))
+    with replacing(folder / RESULT_FILE) as file:
+        json.dump(_without_nan(result), file, indent=1, allow_nan=False)
+        file.write("\n")
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace what JSON has no word for, the NaN or infinity of a rollout that diverged, by null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a ``result.json``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not one that ``gbplan evaluate`` wrote.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no result at {path}; make it with `gbplan evaluate --output {path.parent}`")
+    try:
+        result = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite") from None
+    complete = isinstance(result, dict) and {"name", "tasks", "provenance"} <= result.keys()
+    if not complete or not all(metrics.keys() >= _METRICS for metrics in result["tasks"].values()):
+        raise ValueError(f"{path} is not a complete result of `gbplan evaluate`; evaluate again with --overwrite")
+    return result

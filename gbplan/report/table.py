@@ -1,0 +1,208 @@
+"""The results table, from result files alone."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from gbplan.files import replacing, require_writable_folder
+from gbplan.report.figures import drawings, write_figures
+from gbplan.report.page import write_page
+from gbplan.report.result_files import RESULT_FILE, read_result
+from gbplan.report.training_seeds import over_training_seeds
+
+
+def report(
+    folder: str,
+    output: str | None = None,
+    columns: Sequence[str] = (),
+    names: Sequence[str] = ("*",),
+    kinds: Sequence[str] = (),
+    figures: str | None = None,
+    html: str | None = None,
+    trainings: Sequence[str] = (),
+) -> None:
+    """Print the results in a folder as a table (markdown), one row per result and task kind.
+
+    Results of one name, method and set of tasks, but of several models, are those of several training seeds, and
+    become one row.
+
+    Args:
+        folder: searched, with its subfolders, for result.json files.
+        output: file to write the table to as well.
+        columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
+        names: results to show, with ``*`` for any letters.
+        kinds: task kinds to show; none given shows all.
+        figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
+        html: file for one page with table, figures and settings; it needs nothing else, no network either.
+        trainings: folders whose trainings are drawn, too; ``folder`` if none is given.
+
+    Raises:
+        FileNotFoundError: there are no results.
+        PermissionError: a file or folder cannot be written.
+        ValueError: no result is named so, none has such tasks, or no column begins so.
+    """
+    paths = sorted(Path(folder).rglob(RESULT_FILE))
+    if not paths:
+        raise FileNotFoundError(f"there are no results in {folder}; make some with `gbplan evaluate`")
+    for file_path in (output, html):
+        if file_path is not None:
+            require_writable_folder(Path(file_path).parent)
+            if Path(file_path).is_dir():
+                raise IsADirectoryError(f"{file_path} is a folder; name a file in it")
+    if figures is not None:
+        require_writable_folder(Path(figures))
+    found = [read_result(path) for path in paths]
+    folders, chosen = [], []
+    for path, result in zip(paths, found, strict=True):
+        if any(fnmatchcase(result["name"], pattern) for pattern in names):
+            folders.append(path.parent)
+            chosen.append(result)
+    if not chosen:
+        raise ValueError(
+            f"no result is named {' or '.join(names)}; there are {', '.join(dict.fromkeys(r['name'] for r in found))}"
+        )
+    if kinds:
+        there = {kind for result in chosen for kind in result["tasks"]}
+        if absent := [kind for kind in kinds if kind not in there]:
+            raise ValueError(f"no result has tasks of kind {' or '.join(absent)}; there are {', '.join(sorted(there))}")
+        for result in chosen:
+            result["tasks"] = {kind: result["tasks"][kind] for kind in kinds if kind in result["tasks"]}
+    table = results_table(chosen, columns)
+    print(table)
+    if output is not None:
+        with replacing(Path(output)) as file:
+            file.write(table + "\n")
+        print(f"\nthe table is in {output}")
+    if figures is None and html is None:
+        return
+    events = [path for root in trainings or [folder] for path in Path(root).rglob("events.out.tfevents*")]
+    runs = sorted({path.parent for path in events} - {path.parent for path in paths})
+    drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
+    if figures is not None:
+        write_figures(drawn, Path(figures))
+        print(f"figures are in {figures}: {', '.join(drawn)}")
+    if html is not None:
+        write_page(Path(html), folder, table_of(chosen, columns), _notes(chosen), drawn, chosen)
+        print(f"the page is {html}; open it in a browser")
+
+
+def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
+    """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
+    rows = table_of(results, columns)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join([*lines, "", *_notes(results)] if notes else lines)
+
+
+def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list[list[str]]:
+    """The cells of the table, its header first."""
+    rows_of = over_training_seeds(results)
+    kinds = list(dict.fromkeys(kind for result in rows_of for kind in result["tasks"]))
+    cells = [
+        _cells(result["name"], kind, result["tasks"][kind])
+        for kind in kinds
+        for result in rows_of
+        if kind in result["tasks"]
+    ]
+    header = list(dict.fromkeys(column for row in cells for column in row))
+    for beginning in columns:
+        if not any(column.startswith(beginning) for column in header):
+            raise ValueError(f"no column begins with {beginning!r}; there are {', '.join(header)}")
+    if columns:
+        header = [column for column in header if column.startswith(tuple(columns))]
+    else:
+        header = [column for column in header if not column.startswith(DIAGNOSTICS)]
+    return [header] + [[row.get(column, "") for column in header] for row in cells]
+
+
+def _notes(results: list[dict[str, Any]]) -> list[str]:
+    """How to read the table, and what made it."""
+    commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
+    machines = sorted({result["provenance"]["machine"] for result in results})
+    return [*NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."]
+
+
+NOTES = (
+    "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval over the tasks (for one",
+    "  draw of the planner's noise, which all tasks share); number of tasks. Tasks that start within the largest r are",
+    '  drawn again. "a (b to c) / n x N": mean, lowest and highest of n models of different training seeds.',
+    "- believed: the first plan comes that near according to the model it was made with.",
+    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps or as many",
+    "  as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",
+    "  gap@H: on the executed ones minus on the expert's.",
+    "- cost: of the first plans, under the model they were made with, mean.",
+    "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
+    "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
+    "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
+    "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
+    "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
+    "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert;",
+    "  each model's cosine and planned gain are those at its own plans;",
+    "  landscape: rank correlation of the model's planning loss with the true one, on planes through the expert's",
+    "  actions and two plans of the model / number of planes.",
+    "",
+)
+
+DIAGNOSTICS = ("cosine@", "gain ", "landscape")  # columns that would make the table too wide to read
+
+
+def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
+    """Make one row, column by column; what does not apply is left out."""
+    first, *others = metrics["success"]
+    success = metrics["success"][first]
+    rate, low, high = (_percent(success[key]) for key in ("rate", "low", "high"))
+    row = {
+        "result": name,
+        "tasks": kind,
+        f"success@{first} %": f"{rate} ({low} to {high}) / {metrics['models']} x {metrics['count']}"
+        if "models" in metrics
+        else f"{rate} [{low}, {high}] / {metrics['count']}",
+        "believed %": _percent(metrics["believed_success"]["rate"]) if metrics["believed_success"] else "",
+    }
+    row |= {f"@{other} %": _percent(metrics["success"][other]["rate"]) for other in others}
+    row |= {
+        "distance": _number(metrics["final_distance"]["mean"], 2),
+        "steps": _number(metrics["steps_to_success"], 1),
+        "SPL": _number(metrics["spl"], 2),
+        "contacts": _number(metrics["wall_contacts"], 1),
+    }
+    if metrics["model_error"]:
+        error = metrics["model_error"]
+        for trajectories in ("expert", "planned"):
+            if trajectories in error:
+                row[f"error@1 {trajectories}"] = _number(error[trajectories]["one_step"], 4)
+                row[f"error@{error['horizon']} {trajectories}"] = _number(error[trajectories]["open_loop"], 4)
+        if "expert" in error and None not in (planned := error["planned"]["open_loop"], error["expert"]["open_loop"]):
+            row[f"gap@{error['horizon']}"] = _number(planned - error["expert"]["open_loop"], 4)
+    if metrics["planning"]:
+        row["cost"] = _number(metrics["planning"].get("first_cost"), 3)
+        row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
+        row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"
+    return row | _diagnostics(metrics)
+
+
+def _diagnostics(metrics: dict[str, Any]) -> dict[str, str]:
+    """The columns of what ``Diagnostics`` measures; results made without it have none."""
+    row = {}
+    alignment = dict(metrics.get("gradient_alignment") or {})
+    tasks = alignment.pop("tasks", 0)
+    for horizon, found in alignment.items():
+        counted = round(tasks * (1 - found["excluded"]))
+        row[f"cosine@{horizon}"] = f"{_number(found['cosine'], 2) or '-'} / {counted}"
+    for where, units in (metrics.get("input_smoothness") or {}).items():
+        gain = units["environment"]
+        row[f"gain {where}"] = " / ".join(_number(gain[statistic], 2) or "-" for statistic in ("mean", "p95", "max"))
+    if metrics.get("landscape"):
+        agreement = metrics["landscape"]
+        row["landscape"] = f"{_number(agreement['rank_correlation'], 2) or '-'} / {agreement['tasks']}"
+    return row
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:z.{digits}f}"  # z: no -0.00

@@ -1,0 +1,66 @@
+import pytest
+
+from gbplan.report.table import results_table
+from gbplan.report.training_seeds import over_training_seeds
+
+
+def result(model, rate, *, name="online", planner="GradientPlanner", count=512, distance=0.5, believed=1.0):
+    """A result file's content, as far as it is averaged."""
+    return {
+        "name": name,
+        "method": {"model": f"runs/{model}/last.ckpt", "model_sha256": model, "planner": {"class": planner}},
+        "environment": {"env_id": "DoorWall-v0"},
+        "tasks": {
+            "detour": {
+                "count": count,
+                "success": {"0.1": {"rate": rate, "low": rate - 0.01, "high": rate + 0.01}},
+                "believed_success": {"rate": believed},
+                "final_distance": {"mean": distance},
+                "steps_to_success": 20.0 if rate else None,
+                "spl": rate,
+                "wall_contacts": 0.0,
+                "model_error": {
+                    "horizon": 25,
+                    "planned": {"one_step": 0.01, "open_loop": 0.3 * rate, "by_step": [rate, 2 * rate]},
+                    "expert": {"one_step": 0.01, "open_loop": 0.1 * rate},
+                },
+                "planning": {"model_calls_per_plan": 100, "seconds_per_plan": distance},
+            }
+        },
+        "provenance": {"commit": "abc", "machine": "two cores"},
+    }
+
+
+def test_training_seeds_become_their_mean_with_the_lowest_and_highest_success():
+    results = [result("a", 0.9), result("expert", 1.0, name="expert"), result("b", 0.8), result("c", 1.0, distance=0.2)]
+    online, expert = over_training_seeds(results)
+    assert expert is results[1]
+    metrics = online["tasks"]["detour"]
+    assert metrics["success"]["0.1"] == {"rate": pytest.approx(0.9), "low": 0.8, "high": 1.0}
+    assert metrics["final_distance"]["mean"] == pytest.approx(0.4)
+    assert metrics["model_error"]["planned"]["by_step"] == [pytest.approx(0.9), pytest.approx(1.8)]
+    assert (metrics["models"], metrics["count"]) == (3, 512)
+    assert results[0]["tasks"]["detour"]["success"]["0.1"]["low"] == pytest.approx(0.89)  # is not changed
+
+
+def test_number_that_one_seed_lacks_has_no_mean():
+    (online,) = over_training_seeds([result("a", 0.5), result("b", 0.0)])
+    assert online["tasks"]["detour"]["steps_to_success"] is None
+
+
+@pytest.mark.parametrize("other", [{"planner": "CEMPlanner"}, {"count": 64}, {"name": "base"}])
+def test_what_differs_by_more_than_the_model_stays_apart(other):
+    results = [result("a", 0.9), result("b", 0.8, **other)]
+    assert over_training_seeds(results) == results
+
+
+def test_model_evaluated_twice_is_not_two_seeds():
+    results = [result("a", 0.9), result("a", 0.8)]
+    assert over_training_seeds(results) == results
+
+
+def test_table_shows_mean_range_and_gap():
+    results = [result("a", 0.9), result("b", 0.8) | {"provenance": {"commit": "def+", "machine": "two cores"}}]
+    table = results_table(results, ["success", "gap"])
+    assert "Commit abc, def+; two cores." in table
+    assert "| 85.0 (80.0 to 90.0) / 2 x 512 | 0.1700 |" in table
