@@ -30,7 +30,7 @@ def write_dataset(
     overwrite: bool = False,
     progress: bool = False,
 ) -> Path:
-    """Write trajectories as a local Minari dataset that ``minari.load_dataset`` reads.
+    """Write trajectories as a local Minari dataset that ``minari.load_dataset`` reads, pictures without loss.
 
     Nothing appears under the dataset's name before it is complete: it is written into a hidden folder beside it, which
     Minari does not list, and then renamed. A dataset that is overwritten stays until that moment.
@@ -66,7 +66,9 @@ def write_dataset(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as parts:
         new, old = Path(parts, "new"), Path(parts, "old")
         new.mkdir()
-        storage = MinariStorage.new(new / "data", *spaces, env_spec=env_spec, data_format="hdf5")
+        storage = MinariStorage.new(
+            new / "data", *spaces, env_spec=env_spec, data_format="hdf5", jpeg_encoding=False
+        )  # a model must see in training the pictures that it will plan from, not their JPEGs
         storage.update_metadata({"dataset_id": dataset_id, "minari_version": minari.__version__} | (metadata or {}))
         buffers = _buffers(trajectories, seeds)
         storage.update_episodes(

@@ -43,6 +43,14 @@ def spec():
 
 
 @pytest.fixture
+def picture_spec():
+    """Spec of an environment whose observations hold two 64 x 64 pictures."""
+    import gymnasium as gym
+
+    return gym.make("PictureDrift-v0").spec
+
+
+@pytest.fixture
 def stored(tmp_path, spec):
     """Write trajectories under an id in ``tmp_path`` and return the id."""
 

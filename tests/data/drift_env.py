@@ -36,6 +36,25 @@ class DriftEnv(gym.Env):
         return observation, -info["distance"], info["is_success"], False, info | {"stepped": 1}
 
 
+class PictureDriftEnv(DriftEnv):
+    """With two noisy pictures: where the point is, and where the goal is."""
+
+    def __init__(self, size: int = 64, **arguments):
+        super().__init__(**arguments)
+        picture = Box(0, 255, (size, size, 3), np.uint8)
+        self.observation_space = Dict(**self.observation_space.spaces, pixels=picture, desired_pixels=picture)
+        self.size = size
+
+    def _observe(self):
+        observation, info = super()._observe()
+        drawn = {"pixels": self._draw(self.position), "desired_pixels": self._draw(self.goal)}
+        return observation | drawn, info
+
+    def _draw(self, place):
+        seed = np.abs(np.round(place * 1000)).astype(np.int64)
+        return np.random.default_rng(seed).integers(0, 256, (self.size, self.size, 3), np.uint8)
+
+
 class Chase(Policy):
     """Goes to the goal as fast as it may, with noise of its own."""
 
@@ -70,3 +89,4 @@ class Script(Policy):
 
 if "Drift-v0" not in gym.registry:
     gym.register("Drift-v0", entry_point="drift_env:DriftEnv", max_episode_steps=20)
+    gym.register("PictureDrift-v0", entry_point="drift_env:PictureDriftEnv", max_episode_steps=20)

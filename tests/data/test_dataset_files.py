@@ -122,6 +122,18 @@ def test_compressed_images_are_read_through_minari(tmp_path):
     assert trajectories.rewards.tolist() == [1, 1, 1, 1, 0]
 
 
+def test_pictures_are_the_same_bytes_before_and_after(tmp_path, ladder, picture_spec):
+    written = ladder(3, 2)
+    random = np.random.default_rng(0)
+    for key in ("pixels", "desired_pixels"):
+        written.observations[key] = random.integers(0, 256, (7, 64, 64, 3), np.uint8)
+    write_dataset(written, "toy-v0", picture_spec, root=tmp_path)
+    read, _ = read_dataset("toy-v0", tmp_path)
+    equal(read, written)
+    stored = next(minari.MinariDataset(tmp_path / "toy-v0" / "data").iterate_episodes())
+    assert np.array_equal(stored.observations["pixels"], written.observations["pixels"][:4])
+
+
 # ------------------------------------------------------------------------------------------------------ atomic writing
 
 
