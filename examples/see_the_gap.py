@@ -37,7 +37,7 @@ for path in arguments.models:
     imagined += list(result.imagined)
     success += list(result.records["first_hit@0.1"] >= 0)
 
-walls = np.asarray(envs.unwrapped.wall_segments)
+walls = envs.unwrapped.background()
 figure = plot_paths(executed, np.concatenate([tasks.goals] * 2), np.array(success), imagined, walls, columns=len(tasks))
 figure.savefig(arguments.output, dpi=150)
 print(f"the figure is {arguments.output}: imagined paths dashed, executed ones solid")

@@ -20,7 +20,7 @@ BELOW = {
     "data": {"envs", "policies"},
     "modules": {"attacks", "data", "networks"},
     "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies", "report"},
-    "callbacks": {"data", "evaluation", "networks", "objectives", "planners", "policies"},
+    "callbacks": {"data", "envs", "evaluation", "networks", "objectives", "planners", "policies"},
     "cli": {"callbacks", "data", "envs", "evaluation", "modules", "networks", "objectives", "planners", "report"},
 }
 # Files that know more than their room: an environment's dynamics in torch.

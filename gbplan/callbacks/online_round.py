@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
+from gbplan.envs import offer
 from gbplan.evaluation import Tasks, evaluate
 from gbplan.evaluation.metrics import wilson_interval
 from gbplan.policies import PlannerPolicy
@@ -150,7 +151,8 @@ def execute(
                 max_steps=policy.planner.horizon if group.open_loop else None,
                 progress=progress,
             )
-            part = (rows, result, getattr(envs.unwrapped, "wall_segments", None))
+            background = offer(envs, "background")
+            part = (rows, result, None if background is None else background())
         finally:
             envs.close()
     parts = [part for part in gather(part) if part is not None]

@@ -12,10 +12,11 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan.callbacks.collected import pack, unpack
 from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
-from gbplan.callbacks.requirements import env_spec, environment_of, require_time_limit, require_world_model
+from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import differences, plain
+from gbplan.envs.offers import env_spec
 from gbplan.evaluation import Tasks, paths_figure, probe_tasks, sample_tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode

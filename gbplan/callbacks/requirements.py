@@ -1,12 +1,11 @@
 """What a callback that plans needs of the training it is part of."""
 
-from contextlib import closing
 from typing import Any
 
 import gymnasium as gym
 import lightning as L
-from gymnasium.envs.registration import EnvSpec
 
+from gbplan.envs.offers import env_spec, time_limit
 from gbplan.networks import WorldModel
 from gbplan.planners import Planner
 
@@ -53,7 +52,8 @@ def environment_of(
             f"the datasets were collected in {spec.id}, which is not registered here; name it with its module, "
             f'env_id="my_module:{spec.id}"'
         )
-    if spec.additional_wrappers:
+    # A class that is itself a wrapper is recorded as one, by gymnasium.make as well.
+    if spec.additional_wrappers != env_spec(spec.id, spec.kwargs).additional_wrappers:
         raise ValueError(
             f"the datasets were collected in {spec.id} with wrappers around it, which cannot be repeated here; "
             "register the wrapped environment, or name one with env_id"
@@ -65,26 +65,13 @@ def environment_of(
     return spec.id, recorded | (env_kwargs or {})
 
 
-def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
-    """Return what Gymnasium knows of an environment made with these arguments."""
-    with closing(gym.make(env_id, **env_kwargs)) as env:
-        spec = env.spec
-    assert spec is not None  # gymnasium.make sets it
-    return spec
-
-
 def require_time_limit(env_id: str, env_kwargs: dict[str, Any], planner: Planner) -> int:
     """Return the steps after which an episode ends at the latest.
 
     Raises:
         ValueError: there is no such limit, or the planner plans beyond it.
     """
-    limit = env_spec(env_id, env_kwargs).max_episode_steps
-    if limit is None:
-        raise ValueError(
-            f"{env_id} has no time limit, so an episode of a bad plan would never end; set one with "
-            'env_kwargs={"max_episode_steps": ...}'
-        )
+    limit = time_limit(env_id, env_kwargs)
     if planner.horizon > limit:
         raise ValueError(
             f"the planner's horizon of {planner.horizon} steps exceeds the time limit of {env_id}, {limit} steps; "

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from gbplan.data.dataset_folder import require_writable
 from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.rollout import make_vector_env, rollout
-from gbplan.data.spaces import require_goal_conditioned
 from gbplan.data.trajectories import Trajectories
+from gbplan.envs.offers import require_goal_conditioned
 from gbplan.envs.policy import Policy
 from gbplan.seeds import TRAINING_SEEDS, episode_seeds
 

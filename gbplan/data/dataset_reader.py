@@ -15,8 +15,8 @@ from minari.dataset.minari_storage import is_image_space
 from numpy.typing import NDArray
 
 from gbplan.data.dataset_folder import dataset_folder, list_datasets
-from gbplan.data.spaces import require_goal_conditioned
 from gbplan.data.trajectories import Trajectories
+from gbplan.envs.offers import require_goal_conditioned
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from minari.dataset.minari_storage import MinariStorage
 from tqdm import tqdm
 
 from gbplan.data.dataset_folder import dataset_folder, require_writable
-from gbplan.data.spaces import require_goal_conditioned
 from gbplan.data.trajectories import Trajectories
+from gbplan.envs.offers import require_goal_conditioned
 
 
 def write_dataset(

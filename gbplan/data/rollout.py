@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
-from gbplan.data.spaces import require_goal_conditioned
 from gbplan.data.trajectories import Trajectories
+from gbplan.envs.offers import require_goal_conditioned
 from gbplan.envs.policy import Policy
 from gbplan.seeds import policy_seeds
 

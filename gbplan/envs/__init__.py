@@ -4,14 +4,15 @@ Importing this package registers the environments.
 """
 
 from gbplan.envs import door_wall
-from gbplan.envs.offers import env_attribute
+from gbplan.envs.offers import Offers, offer
 from gbplan.envs.policy import Observation, Policy
 from gbplan.envs.random_walk import RandomWalkPolicy
 
 __all__ = [
     "Observation",
+    "Offers",
     "Policy",
     "RandomWalkPolicy",
     "door_wall",
-    "env_attribute",
+    "offer",
 ]

@@ -1,22 +1,272 @@
-"""What an environment offers beneath what is wrapped around it."""
+"""What an environment must do to be planned in, and what more it may offer.
 
-from typing import Any
+It must be goal-conditioned with continuous actions, where ``observation`` is the whole state; begin where
+``reset(options={"state": ..., "goal": ...})`` says; say in ``info["is_success"]`` whether the goal is reached, after
+``reset`` and after ``step``; and end its episodes by a time limit. :func:`require_contract` checks all of it. What it
+may offer is listed in :class:`Offers` and found by :func:`offer`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Dict
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv, VectorWrapper
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.envs.policy import Policy
+
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+
+# Arguments that make `observation` differ from the state, or a step from the next. Tasks are true states, so they are
+# drawn and checked in an environment made without them.
+NOISE_ARGUMENTS = ("observation_noise", "process_noise")
 
 
-def env_attribute(envs: gym.vector.VectorEnv, name: str) -> Any:
-    """Look up an attribute of a vector environment, or of the first of the single ones it is made of.
+class Offers(Protocol):
+    """The methods that an environment may have; each is optional, and by itself.
+
+    They depend on how the environment was made, never on the episode it is in. A vector environment has them for one
+    row, in the same form as the single environment. A wrapper that changes what the numbers in a space mean, but not
+    the space, must set the offers that no longer hold to None.
+    """
+
+    def expert(self, action_noise: float = 0.0) -> Policy:
+        """Return a policy that reaches the goal, with Gaussian noise of this standard deviation on its actions."""
+        ...
+
+    def shortest_path(self, state: ArrayLike, goal: ArrayLike) -> Any:
+        """Return the lengths of the shortest paths from states ``(..., *S)`` to goals ``(..., *G)``, ``(...)``."""
+        ...
+
+    def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return distances between goals ``(..., *G)``, float64 ``(...)``.
+
+        Only where goals are metric: where the distance alone says how near the goal is.
+        """
+        ...
+
+    def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return whether ``achieved`` reaches ``desired``, ``(..., *G)`` each, as bools ``(...)``.
+
+        Only where success depends on these two alone. Equal to ``info["is_success"]``, always.
+        """
+        ...
+
+    def simulator(self) -> Any:
+        """Return the true dynamics as a differentiable ``WorldModel``, noise left out."""
+        ...
+
+    def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of states ``(N, *S)``, uint8 ``(N, size, size, 3)``; no part of them depends on a goal."""
+        ...
+
+    def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of states in which goals ``(N, *G)`` are reached, uint8 ``(N, size, size, 3)``."""
+        ...
+
+    def background(self) -> NDArray[np.float64]:
+        """Return what figures draw behind paths in the goal space: line segments, ``(W, 2, 2)``."""
+        ...
+
+
+# What each offer was made for: entries of the observation, and whether actions matter, too.
+MADE_FOR: dict[str, tuple[tuple[str, ...], bool]] = {
+    "expert": (("observation", "desired_goal"), True),
+    "shortest_path": (("observation", "desired_goal"), False),
+    "goal_distance": (("achieved_goal", "desired_goal"), False),
+    "compute_success": (("achieved_goal", "desired_goal"), False),
+    "simulator": (GOAL_KEYS, True),
+    "render_state": (("observation",), False),
+    "render_goal": (("desired_goal",), False),
+    "background": (("achieved_goal",), False),
+}
+
+Env = gym.Env[Any, Any] | VectorEnv[Any, Any, Any]
+
+# Rows in other processes cannot be asked: an environment made as they are answers for them.
+_twins: WeakKeyDictionary[AsyncVectorEnv, gym.Env] = WeakKeyDictionary()
+
+
+def offer(envs: Env, name: str) -> Any | None:
+    """Find what an environment offers, beneath whatever is wrapped around it.
 
     Args:
-        envs: native, or Gymnasium's SyncVectorEnv, whose rows are all alike; wrapped or not.
-        name: of the attribute or method.
+        envs: single; or a vector environment, native or Gymnasium's, whose rows are all alike; wrapped or not.
+        name: a method of :class:`Offers`.
 
     Returns:
-        The attribute; None if there is none.
+        The method; None where there is none, or where the spaces it was made for are not those of ``envs``, because
+        a wrapper has changed them.
     """
-    base = envs.unwrapped
-    if not isinstance(base, gym.vector.SyncVectorEnv):
-        return getattr(base, name, None)
-    row = base.envs[0]
-    return row.get_wrapper_attr(name) if row.has_wrapper_attr(name) else None
+    keys, acts = MADE_FOR[name]
+    for layer in _layers(envs):
+        # By class, not by hasattr: a wrapper that forwards attributes does not own them.
+        if name in vars(layer) or hasattr(type(layer), name):
+            found = getattr(layer, name)
+            return found if found is not None and _same_spaces(layer, envs, keys, acts) else None
+    return None
+
+
+def _layers(envs: Env) -> Iterator[Env]:
+    """Go from the outermost wrapper to the environment, and from a vector environment on to its first row."""
+    yield envs
+    if isinstance(envs, gym.Wrapper | VectorWrapper):
+        yield from _layers(envs.env)
+    elif isinstance(envs, SyncVectorEnv):
+        yield from _layers(envs.envs[0])
+    elif isinstance(envs, AsyncVectorEnv):
+        if envs not in _twins:
+            _twins[envs] = envs.env_fns[0]()
+        yield from _layers(_twins[envs])
+
+
+def _same_spaces(one: Env, other: Env, keys: tuple[str, ...], acts: bool) -> bool:
+    (seen, done), (other_seen, other_done) = _spaces(one), _spaces(other)
+    if not (isinstance(seen, Dict) and isinstance(other_seen, Dict)):
+        return False
+    both = all(key in seen.spaces and key in other_seen.spaces and seen[key] == other_seen[key] for key in keys)
+    return both and (not acts or done == other_done)
+
+
+def _spaces(env: Env) -> tuple[gym.Space, gym.Space]:
+    if isinstance(env, VectorEnv):
+        return env.single_observation_space, env.single_action_space
+    return env.observation_space, env.action_space
+
+
+def name_of(envs: Env) -> str:
+    """Return an environment's id, or its class where it has none; for messages."""
+    return envs.spec.id if envs.spec else type(envs.unwrapped).__name__
+
+
+def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
+    """Return what Gymnasium knows of an environment made with these arguments."""
+    with closing(gym.make(env_id, **env_kwargs)) as env:
+        spec = env.spec
+    assert spec is not None  # gymnasium.make sets it
+    return spec
+
+
+def without_noise(env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments that are not noise."""
+    return {name: value for name, value in (env_kwargs or {}).items() if name not in NOISE_ARGUMENTS}
+
+
+def time_limit(env_id: str, env_kwargs: dict[str, Any] | None = None) -> int:
+    """Return the number of steps after which an episode ends at the latest.
+
+    Raises:
+        ValueError: there is no such limit.
+    """
+    limit = env_spec(env_id, env_kwargs or {}).max_episode_steps
+    if limit is None:
+        raise ValueError(
+            f"{env_id} has no time limit, so an episode of a bad plan would never end; set one with "
+            'env_kwargs={"max_episode_steps": ...}'
+        )
+    return limit
+
+
+def require_contract(env_id: str, env_kwargs: dict[str, Any] | None = None) -> int:
+    """Check that plans can be made, executed and judged in an environment.
+
+    Args:
+        env_id: registered id, or ``"module:id"``.
+        env_kwargs: arguments of the environment; noise is left out.
+
+    Returns:
+        The time limit, environment steps.
+
+    Raises:
+        ValueError: the environment is not goal-conditioned, has no time limit, does not begin where it is told, or
+            does not say whether the goal is reached.
+    """
+    with closing(gym.make(env_id, **without_noise(env_kwargs))) as env:
+        require_goal_conditioned(env.observation_space, env.action_space, env_id)
+        limit = time_limit(env_id, env_kwargs)
+        drawn, info = env.reset(seed=0)
+        require_success(env_id, info)
+        # Another seed: with the same one, an environment that draws its own task would draw the right one.
+        begun, _ = env.reset(seed=1, options={"state": drawn["observation"], "goal": drawn["desired_goal"]})
+        require_begun(env_id, "state", drawn["observation"][None], begun["observation"][None])
+        require_begun(env_id, "goal", drawn["desired_goal"][None], begun["desired_goal"][None])
+        env.action_space.seed(0)
+        require_success(env_id, env.step(env.action_space.sample())[4])
+    return limit
+
+
+def require_success(name: str, info: Mapping[str, Any]) -> None:
+    """Check that an environment says whether the goal is reached.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if "is_success" not in info:
+        got = ", ".join(key for key in info if not key.startswith("_")) or "nothing"
+        raise ValueError(
+            f"{name} does not say whether the goal is reached: its info must hold is_success (bool) after reset and "
+            f"step, got {got}; add it"
+        )
+
+
+def require_begun(name: str, option: str, asked: NDArray, begun: NDArray) -> None:
+    """Check that episodes begin where ``reset(options=...)`` says.
+
+    Args:
+        name: of the environment, for the message.
+        option: ``state`` or ``goal``.
+        asked: what the option was in each of N episodes, ``(N, ...)``.
+        begun: what was observed then, ``(N, ...)``.
+
+    Raises:
+        ValueError: they begin elsewhere.
+    """
+    elsewhere = ~np.isclose(begun, asked, rtol=1e-4, atol=1e-4).reshape(len(asked), -1).all(axis=1)
+    if elsewhere.any():
+        row = int(elsewhere.argmax())
+        shown = [np.array2string(values[row], precision=4, threshold=8).replace("\n", "") for values in (asked, begun)]
+        raise ValueError(
+            f"{name} cannot be put into a {option}: reset(options={{{option!r}: {shown[0]}}}) began at {shown[1]}; "
+            "add the option to its reset"
+        )
+
+
+def require_goal_conditioned(observation_space: gym.Space, action_space: gym.Space, name: str) -> tuple[Dict, Box]:
+    """Check that observations are goal-conditioned and actions continuous vectors.
+
+    Args:
+        observation_space: must be a Dict of Boxes with ``observation``, ``achieved_goal`` and ``desired_goal``.
+        action_space: must be a Box of shape ``(A,)``.
+        name: what has these spaces, for the message.
+
+    Returns:
+        The two spaces, with their types known.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    keys = list(observation_space) if isinstance(observation_space, Dict) else []
+    if not isinstance(observation_space, Dict) or not set(GOAL_KEYS) <= set(keys):
+        got = f"a Dict of {', '.join(keys)}" if keys else str(observation_space)
+        raise ValueError(
+            f"{name} is not goal-conditioned: its observation space must be a Dict of {', '.join(GOAL_KEYS)}, got {got}"
+        )
+    for key, space in observation_space.items():
+        if not isinstance(space, Box):
+            raise ValueError(f"{name}: observation {key!r} must be a Box (an array of numbers), got {space}")
+    if not isinstance(action_space, Box):
+        raise ValueError(
+            f"{name} has the action space {action_space}, but gradients need continuous actions: "
+            "a Box of shape (A,) is required"
+        )
+    if len(action_space.shape) != 1:
+        raise ValueError(
+            f"{name} has actions of shape {action_space.shape}, expected vectors (A,); "
+            "flatten them with a gymnasium wrapper"
+        )
+    return observation_space, action_space

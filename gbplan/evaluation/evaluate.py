@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, rollout
-from gbplan.envs import Policy, env_attribute
-from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.envs.door_wall.world import World
+from gbplan.envs import Policy, offer
 from gbplan.evaluation.diagnostics.diagnose import diagnose
 from gbplan.evaluation.diagnostics.landscape import Landscape
 from gbplan.evaluation.diagnostics.model_error import model_error
@@ -236,7 +234,7 @@ def _records(
     if "contact" in trajectories.infos:
         contact = trajectories.infos["contact"]
         records["wall_contacts"] = np.asarray([int(contact[episode].sum()) for episode in trajectories.episodes()])
-    shortest = env_attribute(envs, "shortest_path")
+    shortest = offer(envs, "shortest_path")
     if shortest is not None:
         # success begins on the rim of the goal region, not at its centre
         records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals)) - thresholds[0]
@@ -278,7 +276,7 @@ def _rate(success: NDArray[np.bool_]) -> dict[str, float]:
 
 def _expert_trajectories(tasks: Tasks, envs: gym.vector.VectorEnv) -> Trajectories | None:
     """The expert's episodes of these tasks; None where the environment has none."""
-    if env_attribute(envs, "expert") is None:
+    if offer(envs, "expert") is None:
         return None
     parts = [
         rollout(
@@ -315,11 +313,12 @@ def _errors(
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
     """The environment's dynamics, in differentiable form where there is one."""
-    world = env_attribute(envs, "world")
-    if isinstance(world, World) and world.contact == "slide":
-        with torch.inference_mode(False):  # else its tensors could take no part in a gradient
-            return PerfectDoorWallModel.of_world(world)
-    return envs
+    simulator = offer(envs, "simulator")
+    if simulator is None:
+        return envs
+    with torch.inference_mode(False):  # else its tensors could take no part in a gradient
+        model: WorldModel = simulator()
+    return model
 
 
 def _planning(

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
 from gbplan.data import make_vector_env
-from gbplan.envs import Policy, env_attribute
+from gbplan.envs import Policy, offer
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
@@ -157,7 +157,7 @@ def run_evaluation(
         envs = make_vector_env(env_id, count, tasks.env_kwargs)
         try:
             if isinstance(world_model, PerfectDoorWallModel):
-                world_model.require_world(env_attribute(envs, "world"))
+                world_model.require_world(getattr(envs.unwrapped, "world", None))
             result = evaluate(
                 policy,
                 envs,
@@ -167,7 +167,8 @@ def run_evaluation(
                 diagnostic_tasks=diagnostic_tasks,
                 progress=label,
             )
-            walls = env_attribute(envs, "wall_segments")
+            background = offer(envs, "background")
+            walls = None if background is None else background()
         finally:
             envs.close()
         results[kind] = result

@@ -18,14 +18,12 @@ from gbplan.data import (
     make_vector_env,
     rollout,
 )
-from gbplan.data.spaces import require_goal_conditioned
+from gbplan.envs.offers import require_begun, require_contract, require_goal_conditioned, without_noise
 from gbplan.policies import RandomPolicy
 
 Split = Literal["held_out", "validation", "training"]
 
 _SPANS = {"held_out": HELD_OUT_SEEDS, "validation": VALIDATION_SEEDS, "training": TRAINING_SEEDS}
-
-_NOISE = {"observation_noise", "process_noise"}  # a task is a true state, so it is drawn in a world without noise
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def sample_tasks(
     if split not in _SPANS:
         raise ValueError(f"split must be one of {sorted(_SPANS)}, got {split!r}")
     kwargs = dict(env_kwargs or {})
-    world = _without_noise(kwargs) | ({} if kind is None else {"task": kind})
+    world = without_noise(kwargs) | ({} if kind is None else {"task": kind})
     states: list[NDArray[np.float32]] = []
     goals: list[NDArray[np.float32]] = []
     kept_seeds: list[NDArray[np.int64]] = []
@@ -104,8 +102,9 @@ def sample_tasks(
             seeds = episode_seeds(_SPANS[split], seed, count, start=start + drawn)
             drawn += count
             observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row, as all vector envs take
-            apart = observation["achieved_goal"] - observation["desired_goal"]
-            far = np.sqrt((apart.reshape(count, -1).astype(np.float64) ** 2).sum(axis=1)) > min_distance
+            # Cast before: the difference of two unsigned integers wraps around.
+            apart = observation["achieved_goal"].astype(np.float64) - observation["desired_goal"]
+            far = np.sqrt((apart.reshape(count, -1) ** 2).sum(axis=1)) > min_distance
             states.append(observation["observation"][far].copy())
             goals.append(observation["desired_goal"][far].copy())
             kept_seeds.append(np.asarray(seeds, np.int64)[far])
@@ -142,9 +141,10 @@ def probe_tasks(
         An episode of one step for each task.
 
     Raises:
-        ValueError: the environment does not begin where ``reset(options={"state": ..., "goal": ...})`` says.
+        ValueError: the environment does not keep the contract, see :func:`gbplan.envs.offers.require_contract`.
     """
-    tasks = sample_tasks(env_id, kind, 8, 0, "training", _without_noise(env_kwargs or {}), min_distance)
+    require_contract(env_id, env_kwargs)
+    tasks = sample_tasks(env_id, kind, 8, 0, "training", without_noise(env_kwargs), min_distance)
     envs = make_vector_env(env_id, len(tasks), tasks.env_kwargs)
     try:
         # Not their own seeds, from which an environment that draws its own task would draw the right ones.
@@ -152,14 +152,7 @@ def probe_tasks(
         episodes = rollout(envs, RandomPolicy(), seeds=seeds, states=tasks.states, goals=tasks.goals, max_steps=1)
     finally:
         envs.close()
-    begun = episodes.observations["observation"][episodes.starts]
-    wrong = ~np.isclose(begun, tasks.states, rtol=1e-4, atol=1e-4).reshape(len(tasks), -1).all(axis=1)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(
-            f"{env_id} cannot be put into a state: reset(options={{'state': {tasks.states[row]}}}) began at "
-            f"{begun[row]}; add the option to its reset"
-        )
+    require_begun(env_id, "state", tasks.states, episodes.observations["observation"][episodes.starts])
     return episodes
 
 
@@ -176,7 +169,3 @@ def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any]) -> gym.vecto
             f"{env_id} takes no argument 'task', so it has no kind of tasks called {env_kwargs['task']!r}; "
             "ask for the tasks it draws by itself: --kinds [default], in Python kind=None"
         ) from None
-
-
-def _without_noise(env_kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in env_kwargs.items() if name not in _NOISE}

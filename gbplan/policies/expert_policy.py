@@ -6,14 +6,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.offers import env_attribute
+from gbplan.envs.offers import name_of, offer
 from gbplan.envs.policy import Observation, Policy
 
 
 class ExpertPolicy(Policy):
     """Does what the expert of the environment does, of whichever environment it is reset with.
 
-    An environment has an expert if it has a method ``expert(action_noise) -> Policy``.
+    An environment has an expert if it has a method ``expert(action_noise) -> Policy``, see ``gbplan.envs.Offers``.
     """
 
     def __init__(self, action_noise: float = 0.0) -> None:
@@ -43,12 +43,12 @@ class ExpertPolicy(Policy):
         return self._expert.act(observation, active)
 
     def _find(self, envs: gym.vector.VectorEnv) -> Policy:
-        factory = env_attribute(envs, "expert")
+        factory = offer(envs, "expert")
         if factory is None:
-            name = envs.spec.id if envs.spec else type(envs.unwrapped).__name__
             raise ValueError(
-                f"{name} has no expert; give its environment a method expert(action_noise) that returns a "
-                "gbplan.envs.Policy, or use another policy"
+                f"{name_of(envs)} has no expert for these observations and actions; give its environment (or the "
+                "wrapper that changes them) a method expert(action_noise) that returns a gbplan.envs.Policy, or use "
+                "another policy"
             )
         expert = factory(self.action_noise)
         if not isinstance(expert, Policy):

@@ -249,7 +249,7 @@ def test_numbers_out_of_range_are_refused_at_once(arguments, message):
         ({"planner": planner(horizon=4)}, {}, "horizon of 4 steps exceeds the time limit of TwoStates-v0, 3 steps"),
         ({"env_id": "TwoStatesForEver-v0"}, {}, "TwoStatesForEver-v0 has no time limit"),
         ({"env_kwargs": {"heeds": ("goal",)}}, {}, "TwoStates-v0 cannot be put into a state"),
-        ({"env_kwargs": {"heeds": ("state",)}}, {}, r"the environment ignores reset\(options={'goal'"),
+        ({"env_kwargs": {"heeds": ("state",)}}, {}, r"cannot be put into a goal: reset\(options={'goal'"),
         ({"env_id": "DoorWall-v0"}, {}, "must have the datasets' observations"),
         ({"kinds": ["detour"], "env_id": "TwoStates-v0"}, {}, "task"),
         ({}, {"buffer_capacity": 11}, r"6 tasks can have 12 transitions, but the replay buffer holds 11; raise"),

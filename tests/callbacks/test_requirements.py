@@ -2,10 +2,20 @@ from contextlib import closing
 from types import SimpleNamespace
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from gymnasium.wrappers import RescaleAction
 
 from gbplan.callbacks.requirements import environment_of
+
+
+class WrappedDoor(gym.Wrapper):
+    def __init__(self, **kwargs):
+        super().__init__(gym.make("DoorWall-v0", **kwargs).unwrapped)
+
+
+if "WrappedDoor-v0" not in gym.registry:
+    gym.register("WrappedDoor-v0", entry_point=WrappedDoor, max_episode_steps=9)
 
 
 def trainer(spec):
@@ -35,11 +45,21 @@ def test_missing_time_limit_stays_missing_and_rendering_is_not_for_planning():
 
 
 def test_wrapped_environment_is_refused():
-    with closing(RescaleAction(gym.make("DoorWall-v0"), -2.0, 2.0)) as env:
+    with closing(RescaleAction(gym.make("DoorWall-v0"), np.float32(-2), np.float32(2))) as env:
         spec = env.spec
     with pytest.raises(ValueError, match="with wrappers around it"):
         environment_of(trainer(spec), None, None)
     assert environment_of(trainer(spec), "DoorWall-v0", None) == ("DoorWall-v0", {})
+
+
+def test_class_that_is_itself_a_wrapper_is_the_environment():
+    with closing(gym.make("WrappedDoor-v0", step_size=0.2)) as env:
+        assert env.spec.additional_wrappers
+        assert environment_of(trainer(env.spec), None, None) == ("WrappedDoor-v0", {"step_size": 0.2})
+    with closing(RescaleAction(gym.make("WrappedDoor-v0"), np.float32(-2), np.float32(2))) as env:
+        spec = env.spec
+    with pytest.raises(ValueError, match="with wrappers around it"):
+        environment_of(trainer(spec), None, None)
 
 
 def test_arguments_change_those_of_the_datasets():

@@ -20,11 +20,14 @@ class TwoStatesEnv(gym.Env):
         drawn = {"state": state, "goal": -state}
         drawn |= {name: value for name, value in (options or {}).items() if name in self.heeds}
         self.state, self.goal = np.float32(drawn["state"]), np.float32(drawn["goal"])
-        return self._observe(), {}
+        return self._observe(), self._info()
 
     def step(self, action):
         self.state = np.where(action > 0, np.float32(1), np.float32(-1)).astype(np.float32)
-        return self._observe(), 0.0, bool(self.state == self.goal), False, {}
+        return self._observe(), 0.0, self._info()["is_success"], False, self._info()
+
+    def _info(self):
+        return {"is_success": bool(self.state == self.goal)}
 
     def _observe(self):
         return {"observation": self.state.copy(), "achieved_goal": self.state.copy(), "desired_goal": self.goal.copy()}

@@ -23,14 +23,14 @@ class Plain(gym.Env):
         drawn = {name: self.np_random.uniform(-2, 2, 2).astype(np.float32) for name in ("state", "goal")}
         drawn |= {name: value for name, value in (options or {}).items() if name in self.heeds}
         self.state, self.goal = drawn["state"], drawn["goal"]
-        return self._observe(), {}
+        return self._observe(), {"is_success": False}
 
     def _observe(self):
         return {"observation": self.state.copy(), "achieved_goal": self.state.copy(), "desired_goal": self.goal.copy()}
 
     def step(self, action):
         self.state = self.state + action
-        return self._observe(), 0.0, False, False, {}
+        return self._observe(), 0.0, False, False, {"is_success": False}
 
 
 if "PlainTasks-v0" not in gym.registry:
@@ -103,6 +103,29 @@ def test_stretches_of_a_stream_share_no_task():
     np.testing.assert_array_equal(sample_tasks(count=40, split="training").states[20:], second.states)
 
 
+class Bytes(Plain):
+    """Has goals that are unsigned integers, next to its start or far from it."""
+
+    def __init__(self, render_mode=None):
+        super().__init__()
+        goal = Box(0, 255, (1,), np.uint8)
+        self.observation_space = Dict(
+            observation=self.observation_space["observation"], achieved_goal=goal, desired_goal=goal
+        )
+
+    def _observe(self):
+        goals = np.uint8([100]), np.uint8([101 if self.state[0] < 0 else 30])
+        return {"observation": self.state.copy(), "achieved_goal": goals[0], "desired_goal": goals[1]}
+
+
+if "ByteTasks-v0" not in gym.registry:
+    gym.register("ByteTasks-v0", entry_point=Bytes, max_episode_steps=5)
+
+
+def test_distance_of_integer_goals_does_not_wrap_around():
+    assert (sample_tasks("ByteTasks-v0", None, count=8, min_distance=50.0).goals == 30).all()
+
+
 def test_environment_with_one_kind_of_tasks_needs_no_task_argument():
     tasks = sample_tasks("PlainTasks-v0", None, count=5)
     assert (len(tasks), tasks.kind) == (5, "default")
@@ -116,7 +139,10 @@ def test_probe_shows_an_environment_where_tasks_can_be_set():
 
 @pytest.mark.parametrize(
     ("heeds", "message"),
-    [(("goal",), "PlainTasks-v0 cannot be put into a state: reset"), (("state",), "the environment ignores reset")],
+    [
+        (("goal",), r"PlainTasks-v0 cannot be put into a state: reset"),
+        (("state",), r"PlainTasks-v0 cannot be put into a goal: reset"),
+    ],
 )
 def test_probe_names_what_an_environment_ignores(heeds, message):
     with pytest.raises(ValueError, match=message):

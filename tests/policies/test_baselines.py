@@ -49,7 +49,10 @@ def test_expert_is_asked_of_the_environment_with_its_noise():
 
 
 def test_an_environment_without_expert_is_refused_with_a_remedy():
-    with pytest.raises(ValueError, match="PointWorld has no expert; give its environment a method expert"):
+    with pytest.raises(
+        ValueError,
+        match=r"PointWorld has no expert for these observations and actions; give its environment .* a method expert",
+    ):
         ExpertPolicy().reset(PointWorld(), range(4))
     with pytest.raises(ValueError, match="Pendulum-v1 has no expert"):
         ExpertPolicy().reset(gym.make_vec("Pendulum-v1", 2, vectorization_mode="sync"), range(2))

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import slide, stop
+from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import draw_world
 from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
-from gbplan.envs.door_wall.world import NOISE_CUT, InWorld, World
+from gbplan.envs.door_wall.world import NOISE_CUT, World
 
 Observation = dict[str, NDArray[np.float32]]
 

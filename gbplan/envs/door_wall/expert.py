@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gbplan.envs.door_wall.contact import LIMIT
 from gbplan.envs.door_wall.world import World, height_at_wall
-from gbplan.envs.offers import env_attribute
+from gbplan.envs.offers import offer
 from gbplan.envs.policy import Observation, Policy
 from gbplan.seeds import policy_generators
 
@@ -144,8 +144,8 @@ def _passage(world: World, position: Floats, goal: Floats) -> tuple[Floats, NDAr
 
 
 def _world_of(envs: Any) -> World:
-    in_processes = isinstance(envs, gym.vector.AsyncVectorEnv)
-    world = envs.get_attr("world")[0] if in_processes else env_attribute(envs, "world")
-    if not isinstance(world, World):
-        raise TypeError(f"DoorWallExpert needs a DoorWall environment, got {envs}")
-    return world
+    make = offer(envs, "expert")
+    expert = None if make is None else make()
+    if not isinstance(expert, DoorWallExpert) or expert._world is None:
+        raise TypeError(f"DoorWallExpert needs a DoorWall environment with its own spaces, got {envs}")
+    return expert._world

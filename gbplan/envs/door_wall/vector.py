@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import slide_rows, stop_rows
 from gbplan.envs.door_wall.env import Observation, check_render_mode
+from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import draw_world
 from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
-from gbplan.envs.door_wall.world import NOISE_CUT, InWorld, World, distance_between
+from gbplan.envs.door_wall.world import NOISE_CUT, World, distance_between
 
 Bools = NDArray[np.bool_]
 Infos = dict[str, Any]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import HALF_SIZE, LIMIT
-
-if TYPE_CHECKING:
-    from gbplan.envs.door_wall.expert import DoorWallExpert
 
 MIN_DOOR_HALF_WIDTH = 0.05
 START_CLEARANCE = 0.3  # drawn starts and goals keep this distance from the wall
@@ -135,72 +132,6 @@ class World:
     def action_space(self) -> gym.spaces.Box:
         """Return the space of one agent's action."""
         return gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-
-
-class InWorld:
-    """What the single and the vector environment both say about their world. All methods work over leading axes."""
-
-    world: World
-
-    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
-
-        Args:
-            achieved_goal: positions, ``(..., 2)``.
-            desired_goal: goals, ``(..., 2)``.
-            info: not used; part of the goal-conditioned interface.
-
-        Returns:
-            Rewards, ``(...)``: -1 or 0 (sparse), or minus the distance (dense).
-        """
-        distance = distance_between(achieved_goal, desired_goal)
-        if self.world.reward_type == "dense":
-            return -distance
-        return np.where(distance < self.world.goal_threshold, 0.0, -1.0)[()]
-
-    def compute_terminated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return whether being at ``achieved_goal`` ends the episode, ``(...)``."""
-        reached = distance_between(achieved_goal, desired_goal) < self.world.goal_threshold
-        return np.logical_and(reached, not self.world.continuing_task)
-
-    def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
-        return np.zeros_like(distance_between(achieved_goal, desired_goal), dtype=np.bool_)[()]
-
-    def shortest_path(self, state: ArrayLike, goal: ArrayLike) -> Any:
-        """Return the length of the shortest path that avoids the wall, ``(...)``.
-
-        It is straight where it can be, and otherwise bends at an edge of the door. Skins are neglected.
-
-        Args:
-            state: states or positions, ``(..., 2)`` or ``(..., 4)``; only x and y matter.
-            goal: goals, ``(..., 2)``.
-        """
-        start, end = np.asarray(state, np.float64)[..., :2], np.asarray(goal, np.float64)
-        straight = distance_between(start, end)
-        height = np.clip(height_at_wall(start, end), self.world.door_low, self.world.door_high)
-        door = np.stack([np.zeros_like(height), height], axis=-1)
-        around = distance_between(start, door) + distance_between(door, end)
-        return np.where(start[..., 0] * end[..., 0] < 0.0, around, straight)[()]
-
-    @property
-    def wall_segments(self) -> NDArray[np.float64]:
-        """The wall beside the door and the borders as pairs of end points, ``(W, 2, 2)``, for drawing."""
-        edge = HALF_SIZE
-        corners = [(-edge, -edge), (edge, -edge), (edge, edge), (-edge, edge)]
-        borders = list(zip(corners, corners[1:] + corners[:1], strict=True))
-        wall = [((0.0, -edge), (0.0, self.world.door_low)), ((0.0, self.world.door_high), (0.0, edge))]
-        return np.array(wall + borders, np.float64)
-
-    def expert(self, action_noise: float = 0.0) -> DoorWallExpert:
-        """Return the expert for this world's geometry and dynamics.
-
-        Args:
-            action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
-        """
-        from gbplan.envs.door_wall.expert import DoorWallExpert
-
-        return DoorWallExpert(action_noise).in_world(self.world)
 
 
 def distance_between(a: ArrayLike, b: ArrayLike) -> Any:

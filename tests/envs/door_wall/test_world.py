@@ -2,7 +2,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gbplan.envs.door_wall.world import InWorld, World
+from gbplan.envs.door_wall.in_world import InWorld
+from gbplan.envs.door_wall.world import World
 
 
 class Place(InWorld):
@@ -77,8 +78,8 @@ def test_reward_and_ends_are_vectorised_over_leading_axes():
     assert not Place(continuing_task=True).compute_terminated(achieved, desired, {}).any()
 
 
-def test_wall_segments_leave_the_door_open():
-    env = gym.make("gbplan:DoorWall-v0", door_center=0.5, door_half_width=0.25).unwrapped
-    assert env.wall_segments.shape == (6, 2, 2)
-    assert env.wall_segments[0].tolist() == [[0, -2], [0, 0.25]]
-    assert env.wall_segments[1].tolist() == [[0, 0.75], [0, 2]]
+def test_background_leaves_the_door_open():
+    segments = gym.make("gbplan:DoorWall-v0", door_center=0.5, door_half_width=0.25).unwrapped.background()
+    assert segments.shape == (6, 2, 2)
+    assert segments[0].tolist() == [[0, -2], [0, 0.25]]
+    assert segments[1].tolist() == [[0, 0.75], [0, 2]]

@@ -1,0 +1,96 @@
+"""What an environment can say about its world without being asked to act: rewards, and all it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.envs.door_wall.contact import HALF_SIZE
+from gbplan.envs.door_wall.expert import DoorWallExpert
+from gbplan.envs.door_wall.world import World, distance_between, height_at_wall
+
+if TYPE_CHECKING:
+    from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
+
+
+class InWorld:
+    """What the single and the vector environment both say about their world. All methods work over leading axes."""
+
+    world: World
+
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
+
+        Args:
+            achieved_goal: positions, ``(..., 2)``.
+            desired_goal: goals, ``(..., 2)``.
+            info: not used; part of the goal-conditioned interface.
+
+        Returns:
+            Rewards, ``(...)``: -1 or 0 (sparse), or minus the distance (dense).
+        """
+        if self.world.reward_type == "dense":
+            return -self.goal_distance(achieved_goal, desired_goal)
+        return np.where(self.compute_success(achieved_goal, desired_goal), 0.0, -1.0)[()]
+
+    def compute_terminated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return whether being at ``achieved_goal`` ends the episode, ``(...)``."""
+        return np.logical_and(self.compute_success(achieved_goal, desired_goal), not self.world.continuing_task)
+
+    def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
+        return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
+
+    def shortest_path(self, state: ArrayLike, goal: ArrayLike) -> Any:
+        """Return the length of the shortest path that avoids the wall, ``(...)``.
+
+        It is straight where it can be, and otherwise bends at an edge of the door. Skins are neglected.
+
+        Args:
+            state: states or positions, ``(..., 2)`` or ``(..., 4)``; only x and y matter.
+            goal: goals, ``(..., 2)``.
+        """
+        start, end = np.asarray(state, np.float64)[..., :2], np.asarray(goal, np.float64)
+        straight = distance_between(start, end)
+        height = np.clip(height_at_wall(start, end), self.world.door_low, self.world.door_high)
+        door = np.stack([np.zeros_like(height), height], axis=-1)
+        around = distance_between(start, door) + distance_between(door, end)
+        return np.where(start[..., 0] * end[..., 0] < 0.0, around, straight)[()]
+
+    def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return the Euclidean distance between positions ``(..., 2)``, as ``info["distance"]`` has it, ``(...)``."""
+        return distance_between(achieved, desired)
+
+    def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return whether a position is at a goal, ``(..., 2)`` each, as ``info["is_success"]`` says, ``(...)``."""
+        return distance_between(achieved, desired) < self.world.goal_threshold
+
+    def background(self) -> NDArray[np.float64]:
+        """Return the wall beside the door and the borders as pairs of end points, ``(6, 2, 2)``."""
+        edge = HALF_SIZE
+        corners = [(-edge, -edge), (edge, -edge), (edge, edge), (-edge, edge)]
+        borders = list(zip(corners, corners[1:] + corners[:1], strict=True))
+        wall = [((0.0, -edge), (0.0, self.world.door_low)), ((0.0, self.world.door_high), (0.0, edge))]
+        return np.array(wall + borders, np.float64)
+
+    def expert(self, action_noise: float = 0.0) -> DoorWallExpert:
+        """Return the expert for this world's geometry and dynamics.
+
+        Args:
+            action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
+        """
+        return DoorWallExpert(action_noise).in_world(self.world)
+
+    @property
+    def simulator(self) -> Callable[[], PerfectDoorWallModel] | None:
+        """The method that returns the true dynamics in torch, noise left out; None where contact does not slide."""
+        return self._simulator if self.world.contact == "slide" else None
+
+    def _simulator(self) -> PerfectDoorWallModel:
+        # Here, because an environment alone needs no torch.
+        from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
+
+        return PerfectDoorWallModel.of_world(self.world)
