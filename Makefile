@@ -100,7 +100,7 @@ CEM_MPC := --planner configs/planners/cem_equal_calls.yaml
 GRADIENT_384 := --planner configs/planners/gradient_384_rollouts.yaml --kinds [detour]
 CEM_384 := --planner configs/planners/cem_384_rollouts.yaml --kinds [detour]
 FIELD_CEM := --planner configs/planners/cem.yaml
-PERFECT := --world_model gbplan.envs.door_wall.simulator.PerfectDoorWallModel
+PERFECT := --simulator true
 
 $(eval $(call evaluation,00,expert,--policy ExpertPolicy))
 $(eval $(call evaluation,01,straight-line,--policy StraightLinePolicy))

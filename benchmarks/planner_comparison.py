@@ -75,7 +75,7 @@ def evaluate(model: str, name: str, factor: float, count: int) -> None:
             return
     with contextlib.redirect_stdout(io.StringIO()):
         run_evaluation(
-            str(folder), ckpt_path=str(path), planner=planner, kinds=["detour"], count=count,
+            str(folder), "DoorWall-v0", ckpt_path=str(path), planner=planner, kinds=["detour"], count=count,
             diagnostic_tasks=0, num_threads=1, overwrite=True,
         )  # fmt: skip
 

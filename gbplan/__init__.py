@@ -1,6 +1,6 @@
 """World models that a gradient-based planner can trust.
 
-Importing the package registers its Gymnasium environments (``DoorWall-v0``); ``gymnasium.make("gbplan:DoorWall-v0")``
+Importing the package registers its Gymnasium environments (``gbplan.envs``); ``gymnasium.make("gbplan:<id>")``
 does so without an explicit import.
 """
 

@@ -71,7 +71,7 @@ def base_run(fit, tmp_path_factory):
 def evaluated(base_run, tmp_path_factory):
     """A folder with the results of a model and of a policy on the same four tasks."""
     folder = tmp_path_factory.mktemp("evaluate")
-    few = {"count": 4, "kinds": ["detour"], "split": "validation"}
+    few = {"env_id": "DoorWall-v0", "count": 4, "kinds": ["detour"], "split": "validation"}
     planner = GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1)
     run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), planner=planner, **few)
     run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), **few)

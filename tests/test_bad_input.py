@@ -33,18 +33,25 @@ TINY = "door-wall/tiny-v0"
 class Room(gym.Env):
     """Goal-conditioned, of any dimension, with continuous actions or four of them."""
 
-    def __init__(self, size=3, discrete=False, render_mode=None):
+    def __init__(self, size=3, discrete=False, judges=True, render_mode=None):
         box = Box(-1, 1, (size,), np.float32)
         self.observation_space = Dict(observation=box, achieved_goal=box, desired_goal=box)
         self.action_space = Discrete(4) if discrete else box
+        self.info = {"is_success": False} if judges else {}
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        return {key: self.np_random.uniform(-1, 1, 3).astype(np.float32) for key in self.observation_space}, {}
+        told = {"observation": "state", "desired_goal": "goal"}
+        drawn = {key: self.np_random.uniform(-1, 1, 3).astype(np.float32) for key in self.observation_space}
+        self.seen = {key: (options or {}).get(told.get(key), value) for key, value in drawn.items()}
+        return self.seen, {**self.info}
+
+    def step(self, action):
+        return dict(self.seen), 0.0, False, False, {**self.info}
 
 
-for name, arguments in {"Room3-v0": {}, "Discrete-v0": {"discrete": True}}.items():
-    gym.register(name, entry_point="test_bad_input:Room", kwargs=arguments)
+for name, arguments in {"Room3-v0": {}, "Discrete-v0": {"discrete": True}, "Silent-v0": {"judges": False}}.items():
+    gym.register(name, entry_point="test_bad_input:Room", kwargs=arguments, max_episode_steps=5)
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +84,15 @@ def shelf(dataset_root, base_run, tmp_path_factory):
     checkpoint["state_dict"]["world_model.predictor.net.2.weight"][3, 4] = torch.nan
     torch.save(checkpoint, folder / "nan.ckpt")
     (folder / "file").write_text("in the way")
-    run_evaluation(str(folder / "results" / "walk"), policy=RandomPolicy(), count=1, kinds=["uniform"])
+    run_evaluation(str(folder / "results" / "walk"), "DoorWall-v0", policy=RandomPolicy(), count=1, kinds=["uniform"])
     return folder
 
 
 FIT = "fit --config=configs/door_wall/base.yaml --data.root={shelf}/datasets --trainer.default_root_dir={out}"
 COLLECT = "collect --config=configs/door_wall/collect.yaml --episodes=2 --root={shelf}/datasets"
-PLAN = "evaluate --output={out} --count=2 --planner=GradientPlanner"
-WALK = "evaluate --output={out} --count=2 --policy=RandomPolicy"
-PERFECT = "--world_model=PerfectDoorWallModel"
+PLAN = "evaluate --output={out} --env_id=DoorWall-v0 --count=2 --planner=GradientPlanner"
+WALK = "evaluate --output={out} --env_id=DoorWall-v0 --count=2 --policy=RandomPolicy"
+PERFECT = "--simulator=true"
 
 ROWS = {
     "unknown dataset": (
@@ -134,6 +141,14 @@ ROWS = {
     "environment without goals": (
         f"{WALK} --env_id=CartPole-v1",
         "CartPole-v1 is not goal-conditioned: .* must be a Dict",
+    ),
+    "environment that does not judge": (
+        f"{WALK} --env_id=Silent-v0",
+        "Silent-v0 does not say whether the goal is reached: its info must hold is_success .*; add it",
+    ),
+    "environment without time limit": (
+        f"{WALK} --env_kwargs.max_episode_steps=-1",
+        r"DoorWall-v0 has no time limit, .*; set one with env_kwargs=",
     ),
     "environment without kinds of tasks": (
         f"{WALK} --env_id=Room3-v0",

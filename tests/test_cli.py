@@ -45,7 +45,7 @@ def test_collect_config_parses(config):
 @pytest.mark.parametrize("config", EVALUATIONS, ids=str)
 def test_evaluate_and_planner_configs_parse_and_build_together(config, planner):
     parser = build_parser()
-    parsed = parser.parse_args(["evaluate", f"--config={config}", f"--planner={planner}", "--output=x"])
+    parsed = parser.parse_args(["evaluate", *behind(config, "evaluate"), f"--planner={planner}", "--output=x"])
     arguments = parser.instantiate(parsed)["evaluate"]
     assert type(arguments["planner"]).__name__ == parsed["evaluate"]["planner"]["class_path"].rsplit(".", 1)[-1]
 
@@ -91,7 +91,9 @@ def test_equal_calls_configs_spend_what_the_gradient_planner_spends(gradient, ce
 
 def test_planner_is_chosen_by_its_short_name():
     parser = build_parser()
-    parsed = parser.parse_args(["evaluate", "--output=x", "--planner=CEMPlanner", "--planner.num_samples=77"])
+    parsed = parser.parse_args(
+        ["evaluate", "--output=x", "--env_id=DoorWall-v0", "--planner=CEMPlanner", "--planner.num_samples=77"]
+    )
     planner = parser.instantiate(parsed)["evaluate"]["planner"]
     assert (type(planner).__name__, planner.num_samples) == ("CEMPlanner", 77)
 
@@ -249,7 +251,7 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
     ],
 )
 def test_bad_planner_arguments_are_one_line(capsys, tmp_path, arguments, message):
-    line = error_of(capsys, "evaluate", f"--output={tmp_path}", "--world_model=PerfectDoorWallModel", *arguments)
+    line = error_of(capsys, "evaluate", f"--output={tmp_path}", "--env_id=DoorWall-v0", "--simulator=true", *arguments)
     assert message in line
 
 
@@ -374,7 +376,16 @@ def test_tensorboard_shows_the_configuration_of_a_run(base_run):
 
 
 def test_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
-    main(["evaluate", "--policy=RandomPolicy", "--count=1", "--kinds=[detour]", f"--output={tmp_path}/random"])
+    main(
+        [
+            "evaluate",
+            "--env_id=DoorWall-v0",
+            "--policy=RandomPolicy",
+            "--count=1",
+            "--kinds=[detour]",
+            f"--output={tmp_path}/random",
+        ]
+    )
     command = [sys.executable, "cli.py", "report", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()

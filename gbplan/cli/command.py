@@ -22,7 +22,6 @@ from gbplan.data import TrajectoryDataModule, collect
 from gbplan.envs import Policy
 from gbplan.evaluation import run_evaluation
 from gbplan.modules import WorldModelModule
-from gbplan.networks import WorldModel
 from gbplan.objectives import Objective
 from gbplan.planners import Planner
 from gbplan.report import report
@@ -35,7 +34,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {"collect": collect, "evaluate": run_e
 # Arguments of `evaluate` that are objects. Added by themselves, they may be given by short name, as a yaml file of
 # their own, or in --config; and what is wrong with one is said without the alternatives of an optional type.
 PARTS: dict[str, tuple[type, str]] = {
-    "world_model": (WorldModel, "A model that needs no training, instead of a checkpoint: PerfectDoorWallModel."),
     "policy": (Policy, "A policy that needs no planner: StraightLinePolicy, ConstantPolicy, ExpertPolicy, ..."),
     "planner": (Planner, "Finds the actions: GradientPlanner, CEMPlanner, ..., or a yaml file of one."),
     "objective": (Objective, "What the planner minimises; ReachGoal if not given."),

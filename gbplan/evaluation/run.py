@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from gbplan.data import make_vector_env
 from gbplan.envs import Policy, offer
-from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
+from gbplan.envs.offers import require_contract
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
@@ -31,15 +33,15 @@ from gbplan.report.table import results_table
 
 def run_evaluation(
     output: str,
+    env_id: str,
     ckpt_path: str | None = None,
-    world_model: WorldModel | None = None,
+    simulator: bool = False,
     policy: Policy | None = None,
     planner: Planner | None = None,
     objective: Objective | None = None,
     replan_every: int | None = 5,
     shrink_horizon: bool = False,
     planner_seed: int = 0,
-    env_id: str = "DoorWall-v0",
     env_kwargs: dict[str, Any] | None = None,
     kinds: Sequence[str] = ("uniform", "detour"),
     count: int = 512,
@@ -55,21 +57,21 @@ def run_evaluation(
 ) -> None:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
-    Give a checkpoint (or a world model) and a planner, or a policy. Writes result.json, per kind one CSV of single
+    Give a checkpoint (or the simulator) and a planner, or a policy. Writes result.json, per kind one CSV of single
     tasks and one NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and prints a
     line per task kind.
 
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
+        env_id: a registered goal-conditioned environment whose reset takes options state and goal.
         ckpt_path: checkpoint of a world model trained with ``gbplan fit``.
-        world_model: a model that needs no training, instead of a checkpoint: PerfectDoorWallModel.
+        simulator: plan through the environment's own differentiable simulator instead of a model.
         policy: a policy that needs no planner: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
         planner: finds the actions, e.g. GradientPlanner or CEMPlanner.
         objective: what the planner minimises; ReachGoal if not given.
         replan_every: steps between plans (model predictive control); null plans once and executes it all (open loop).
         shrink_horizon: plan no further than the end of the episode's first horizon.
         planner_seed: seed of the planner's noise, which all tasks share.
-        env_id: a registered goal-conditioned environment whose reset takes options state and goal.
         env_kwargs: passed to the environment.
         kinds: kinds of tasks, as the environment's ``task`` argument names them; ``default``, for environments that
             have no such argument, are the tasks it draws by itself.
@@ -87,8 +89,9 @@ def run_evaluation(
         overwrite: replace results that are in the output folder.
 
     Raises:
-        ValueError: not exactly one of checkpoint, model and policy; a model without a planner, or a policy with one;
-            a checkpoint that is broken, of another class, or of another environment.
+        ValueError: not exactly one of checkpoint, simulator and policy; a model without a planner, or a policy with
+            one; a checkpoint that is broken, of another class, or of another environment; an environment without a
+            simulator, or one that does not keep the contract of ``gbplan.envs.offers.require_contract``.
         FileExistsError: the output folder holds a result, and ``overwrite`` is false.
         FileNotFoundError: there is no such checkpoint.
         PermissionError: the output folder cannot be written to.
@@ -112,15 +115,15 @@ def run_evaluation(
     folder = Path(output)
     if (folder / RESULT_FILE).exists() and not overwrite:
         raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite")
-    given = {"ckpt_path": ckpt_path, "world_model": world_model, "policy": policy}
+    given = {"ckpt_path": ckpt_path, "simulator": simulator or None, "policy": policy}
     chosen = [key for key, value in given.items() if value is not None]
     if len(chosen) != 1:
         got = " and ".join(chosen) or "none"
-        raise ValueError(f"give exactly one of --ckpt_path, --world_model and --policy, got {got}")
+        raise ValueError(f"give exactly one of --ckpt_path, --simulator and --policy, got {got}")
     if policy is None:
         if planner is None:
             raise ValueError("a world model needs a planner; add --planner GradientPlanner or --planner CEMPlanner")
-        model = world_model if world_model is not None else load_world_model(str(ckpt_path))
+        model = load_world_model(ckpt_path) if ckpt_path is not None else _simulator(env_id, env_kwargs)
         policy = PlannerPolicy(
             model.to(device),
             objective or ReachGoal(),
@@ -131,6 +134,7 @@ def run_evaluation(
         )
     elif planner is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --planner out, or give a --ckpt_path")
+    require_contract(env_id, env_kwargs)
     # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
     sampled = {
         kind: sample_tasks(
@@ -156,8 +160,6 @@ def run_evaluation(
     for kind, tasks in sampled.items():
         envs = make_vector_env(env_id, count, tasks.env_kwargs)
         try:
-            if isinstance(world_model, PerfectDoorWallModel):
-                world_model.require_world(getattr(envs.unwrapped, "world", None))
             result = evaluate(
                 policy,
                 envs,
@@ -224,6 +226,18 @@ def load_world_model(path: str) -> WorldModel:
             "WorldModelModule.load_from_checkpoint(path, world_model=...) and call gbplan.evaluation.evaluate"
         )
     return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
+
+
+def _simulator(env_id: str, env_kwargs: dict[str, Any] | None) -> WorldModel:
+    with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+        make = offer(env, "simulator")
+        if make is None:
+            raise ValueError(
+                f"{env_id}, made with {env_kwargs or 'no arguments'}, offers no differentiable simulator; give "
+                "--ckpt_path or --policy instead of --simulator"
+            )
+        model: WorldModel = make()
+    return model
 
 
 def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:

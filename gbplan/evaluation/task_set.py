@@ -56,7 +56,7 @@ class Tasks:
 
 
 def sample_tasks(
-    env_id: str = "DoorWall-v0",
+    env_id: str,
     kind: str | None = "uniform",
     count: int = 512,
     seed: int = 0,

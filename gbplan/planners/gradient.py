@@ -35,8 +35,9 @@ class GradientPlanner(Planner):
     ``init_std=1``, ``num_samples=1``, ``restarts=1``, ``action_noise=0.003``, ``lr=0.3``, ``iterations=300``, except
     that it bounds no action and returns the last iterate rather than the best.
 
-    The defaults were chosen on the true dynamics of ``DoorWall-v0``: correlated candidates at full speed matter most,
-    then their number, then descent; four restarts or eight, clip or tanh, and the learning rate hardly matter.
+    The defaults were chosen on the true dynamics of a point in a room with a door: correlated candidates at full speed
+    matter most, then their number, then descent; four restarts or eight, clip or tanh, and the learning rate hardly
+    matter.
     """
 
     def __init__(

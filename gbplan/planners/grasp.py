@@ -38,7 +38,7 @@ class GRASPPlanner(Planner):
 
     The differences from the paper: actions move by Adam; and states start on the candidates' rollouts, not on a line
     from ``s_0`` to the goal, which need not be a latent. The defaults, which are not the paper's either, were chosen on
-    the true dynamics of ``DoorWall-v0``, where the paper's goal weight of 1 pulls straight at the wall.
+    the true dynamics of a point in a room with a door, where the paper's goal weight of 1 pulls straight at the wall.
 
     Source: Psenka et al., Parallel stochastic gradient-based planning for world models, arXiv 2602.00475.
     """

@@ -19,7 +19,7 @@ class MPPIPlanner(Planner):
     becomes precise, not the samples. A sample whose cost is not finite has no weight.
 
     A task costs ``num_samples * iterations * H`` model calls. Temperature and noise were chosen on the true dynamics of
-    ``DoorWall-v0``, with ``ReachGoal``; another objective may want another temperature.
+    a point in a room with a door, with ``ReachGoal``; another objective may want another temperature.
 
     Source: Williams et al., Information theoretic MPC for model-based reinforcement learning, ICRA 2017, with several
     updates a plan.

@@ -15,8 +15,8 @@ class StraightLinePolicy(Policy):
 
     It asks for the displacement that is left, ``(desired - achieved) / step_size``, scaled down to the action box with
     its direction kept: full speed at first, and the last step ends on the goal. This supposes that an action moves the
-    achieved goal by ``step_size * action``, one action dimension per goal dimension, as in ``DoorWall-v0`` with
-    position dynamics; under others it is only a heading.
+    achieved goal by ``step_size * action``, one action dimension per goal dimension, as where the
+    action is the displacement of a point; under others it is only a heading.
     """
 
     def __init__(self, step_size: float = 0.1) -> None:

@@ -49,14 +49,14 @@ def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
 
 
 def test_expert_reaches_every_detour_task_in_few_steps():
-    tasks = sample_tasks(kind="detour", count=64, split="training")
+    tasks = sample_tasks("DoorWall-v0", kind="detour", count=64, split="training")
     result = evaluate(ExpertPolicy(), make_vector_env("DoorWall-v0", 64), tasks)
     assert result.metrics["success"]["0.1"]["rate"] == 1.0
     assert result.metrics["spl"] > 0.85
 
 
 def test_tasks_in_several_batches_give_the_same_records_as_all_at_once():
-    tasks = sample_tasks(kind="uniform", count=10, split="training")
+    tasks = sample_tasks("DoorWall-v0", kind="uniform", count=10, split="training")
     whole = evaluate(StraightLinePolicy(), make_vector_env("DoorWall-v0", 10), tasks)
     parts = evaluate(StraightLinePolicy(), make_vector_env("DoorWall-v0", 4), tasks)  # 4 + 4 + 2
     assert parts.metrics["count"] == 10

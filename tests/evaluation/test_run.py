@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import run_evaluation
 from gbplan.planners import GradientPlanner
 from gbplan.policies import StraightLinePolicy
@@ -13,7 +12,7 @@ from gbplan.report import report, results_table
 from gbplan.report.result_files import RESULT_FILE, read_result
 
 DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
-FEW = {"count": 4, "kinds": ["detour"], "split": "validation"}
+FEW = {"env_id": "DoorWall-v0", "count": 4, "kinds": ["detour"], "split": "validation"}
 
 
 def test_result_says_what_was_measured_and_how(evaluated):
@@ -145,7 +144,7 @@ def test_diagnostics_are_in_every_output_but_in_the_table_only_when_asked_for(ev
 
 
 def test_result_without_diagnostics_is_shown_as_before(tmp_path):
-    policy = {"world_model": PerfectDoorWallModel(), "planner": GradientPlanner(horizon=5, iterations=1)}
+    policy = {"simulator": True, "planner": GradientPlanner(horizon=5, iterations=1)}
     run_evaluation(str(tmp_path / "run"), diagnostic_tasks=0, **policy, **FEW)
     result = read_result(tmp_path / "run" / RESULT_FILE)
     assert result["tasks"]["detour"]["gradient_alignment"] is None
@@ -173,14 +172,16 @@ def test_existing_result_is_kept_unless_told_otherwise(evaluated):
 
 def test_failed_evaluation_leaves_no_result(tmp_path):
     with pytest.raises(ValueError, match="task must be one of"):
-        run_evaluation(str(tmp_path / "run"), policy=StraightLinePolicy(), count=2, kinds=["uniform", "no such kind"])
+        run_evaluation(
+            str(tmp_path / "run"), **FEW | {"policy": StraightLinePolicy(), "kinds": ["uniform", "no such kind"]}
+        )
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "give exactly one of --ckpt_path, --world_model and --policy, got none"),
+        ({}, "give exactly one of --ckpt_path, --simulator and --policy, got none"),
         ({"policy": StraightLinePolicy(), "ckpt_path": "x"}, "got ckpt_path and policy"),
         ({"ckpt_path": "x"}, "a world model needs a planner"),
         ({"policy": StraightLinePolicy(), "planner": GradientPlanner()}, "StraightLinePolicy does not plan"),
@@ -190,28 +191,23 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
         ({"policy": StraightLinePolicy(), "diagnostic_tasks": -1}, "diagnostic_tasks must not be negative, got -1"),
         ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),
         (
-            {"world_model": PerfectDoorWallModel(), "planner": GradientPlanner(), "replan_every": 0},
+            {"simulator": True, "planner": GradientPlanner(), "replan_every": 0},
             "replan_every must be at least 1, got 0",
         ),
         (
-            {
-                "world_model": PerfectDoorWallModel(),
-                "planner": GradientPlanner(),
-                "env_kwargs": {"door_center": 1.0},
-                "count": 2,
-            },
-            "the perfect model's door edges must be the environment's",
+            {"simulator": True, "planner": GradientPlanner(), "env_kwargs": {"contact": "stop"}},
+            "DoorWall-v0, made with {'contact': 'stop'}, offers no differentiable simulator; give --ckpt_path or",
         ),
     ],
 )
 def test_contradictory_arguments_are_named(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        run_evaluation(str(tmp_path / "run"), **arguments)
+        run_evaluation(str(tmp_path / "run"), **FEW | arguments)
 
 
 def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
-        run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), planner=GradientPlanner())
+        run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), planner=GradientPlanner(), **FEW)
     with pytest.raises(FileNotFoundError, match="there are no results in"):
         report(str(tmp_path))
 

@@ -38,21 +38,24 @@ if "PlainTasks-v0" not in gym.registry:
 
 
 def test_same_arguments_give_the_same_tasks_and_another_seed_gives_others():
-    one, two, other = (sample_tasks(count=20, seed=seed) for seed in (0, 0, 1))
+    one, two, other = (sample_tasks("DoorWall-v0", count=20, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.states, two.states)
     np.testing.assert_array_equal(one.goals, two.goals)
     assert not np.isin(one.seeds, other.seeds).any()
 
 
 def test_fewer_tasks_are_the_first_of_more():
-    few, many = sample_tasks(kind="detour", count=8), sample_tasks(kind="detour", count=64)
+    few, many = (
+        sample_tasks("DoorWall-v0", kind="detour", count=8),
+        sample_tasks("DoorWall-v0", kind="detour", count=64),
+    )
     np.testing.assert_array_equal(few.states, many.states[:8])
     np.testing.assert_array_equal(few.goals, many.goals[:8])
 
 
 @pytest.mark.parametrize(("kind", "digest"), [("uniform", "c81a09cc1d451ce7"), ("detour", "208f04dfc3ae6767")])
 def test_held_out_tasks_stay_what_they_are(kind, digest):
-    tasks = sample_tasks(kind=kind, count=512)
+    tasks = sample_tasks("DoorWall-v0", kind=kind, count=512)
     data = np.concatenate([tasks.states, tasks.goals]).astype("<f4").tobytes()
     assert hashlib.sha256(data).hexdigest()[:16] == digest
 
@@ -61,12 +64,12 @@ def test_held_out_tasks_stay_what_they_are(kind, digest):
     ("split", "span"), [("held_out", HELD_OUT_SEEDS), ("validation", VALIDATION_SEEDS), ("training", TRAINING_SEEDS)]
 )
 def test_seeds_lie_in_the_range_of_their_split(split, span):
-    seeds = sample_tasks(count=10, split=split).seeds
+    seeds = sample_tasks("DoorWall-v0", count=10, split=split).seeds
     assert all(int(seed) in span for seed in seeds)
 
 
 def test_detour_tasks_are_not_solved_by_a_straight_line_through_the_door():
-    tasks = sample_tasks(kind="detour", count=200)
+    tasks = sample_tasks("DoorWall-v0", kind="detour", count=200)
     (x0, y0), (x1, y1) = tasks.states.T.astype(np.float64), tasks.goals.T.astype(np.float64)
     crossing = y0 + (y1 - y0) * x0 / (x0 - x1)
     assert (x0 * x1 < 0).all()
@@ -75,7 +78,7 @@ def test_detour_tasks_are_not_solved_by_a_straight_line_through_the_door():
 
 
 def test_no_task_starts_within_the_minimum_distance():
-    tasks = sample_tasks(count=300, min_distance=1.5)
+    tasks = sample_tasks("DoorWall-v0", count=300, min_distance=1.5)
     assert (np.linalg.norm(tasks.states - tasks.goals, axis=1) > 1.5).all()
 
 
@@ -92,15 +95,15 @@ def test_no_task_starts_within_the_minimum_distance():
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        sample_tasks(**arguments)
+        sample_tasks(**{"env_id": "DoorWall-v0"} | arguments)
 
 
 def test_stretches_of_a_stream_share_no_task():
-    first = sample_tasks(count=20, split="training")
-    second = sample_tasks(count=20, split="training", start=int(first.seeds[-1]) + 1)
+    first = sample_tasks("DoorWall-v0", count=20, split="training")
+    second = sample_tasks("DoorWall-v0", count=20, split="training", start=int(first.seeds[-1]) + 1)
     assert first.seeds[-1] < second.seeds[0]
     assert (np.diff(first.seeds) > 0).all()
-    np.testing.assert_array_equal(sample_tasks(count=40, split="training").states[20:], second.states)
+    np.testing.assert_array_equal(sample_tasks("DoorWall-v0", count=40, split="training").states[20:], second.states)
 
 
 class Bytes(Plain):

@@ -121,7 +121,7 @@ def test_trained_network_initialises_a_planner_named_in_yaml(trained, tmp_path):
         "    init_args: {horizon: 12}\n"
     )
     parser = build_parser()
-    parsed = parser.parse_args(["evaluate", f"--planner={path}", "--output=x"])
+    parsed = parser.parse_args(["evaluate", "--env_id=DoorWall-v0", f"--planner={path}", "--output=x"])
     planner = parser.instantiate(parsed)["evaluate"]["planner"]
     assert isinstance(planner, InitializedPlanner)
     assert isinstance(planner.planner, GradientPlanner)

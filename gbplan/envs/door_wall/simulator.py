@@ -96,32 +96,9 @@ class PerfectDoorWallModel(WorldModel):
         Raises:
             ValueError: contact does not slide.
         """
+        if world.contact != "slide":
+            raise ValueError(
+                f"only sliding contact can be simulated in torch, the world's contact is {world.contact!r}"
+            )
         names = ("step_size", "door_center", "door_half_width", "acceleration", "damping", "max_speed")
-        model = cls(DoorWallDynamics(world.dynamics, **{name: getattr(world, name) for name in names}))  # type: ignore[arg-type]
-        model.require_world(world)
-        return model
-
-    def require_world(self, world: World | None) -> None:
-        """Check that this is the model of that world.
-
-        Raises:
-            ValueError: an argument of the world differs from the model's, contact does not slide, or the environment
-                is not DoorWall-v0.
-        """
-        if world is None:
-            raise ValueError("the perfect model knows DoorWall-v0 only; evaluate it there")
-        own = self.predictor
-        assert isinstance(own, DoorWallDynamics)
-        pairs = {
-            "dynamics": (world.dynamics, own.dynamics),
-            "contact": (world.contact, "slide"),
-            "door edges": ((world.door_low, world.door_high), (own.low, own.high)),
-        }
-        numbers = ["step_size"] if own.dynamics == "position" else ["acceleration", "damping", "max_speed"]
-        pairs |= {name: (getattr(world, name), getattr(own, name)) for name in numbers}
-        for name, (there, here) in pairs.items():
-            if there != here:
-                raise ValueError(
-                    f"the perfect model's {name} must be the environment's {there}, got {here}; give its dynamics the "
-                    "environment's arguments (contact must slide)"
-                )
+        return cls(DoorWallDynamics(world.dynamics, **{name: getattr(world, name) for name in names}))  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def gradient_alignment(
 
     Args:
         world_model: the model; used in eval mode, its mode is restored.
-        truth: the true dynamics: a differentiable simulator (``PerfectDoorWallModel``, say), through which the gradient
+        truth: the true dynamics: a differentiable simulator, such as environments offer, through which the gradient
             is taken by autograd, or any vector environment whose ``reset`` sets states, without autoreset, in which it
             is taken by finite differences. Those replay every task ``1 + 2 H A`` times, H the longest horizon. At an
             obstacle autograd takes one side of the kink, differences average over both.

@@ -54,8 +54,8 @@ def landscape(
     gradient descent finds through the base model and through the adversarially trained one.
 
     Args:
-        models: whose losses, by name. The truth may be among them: as a differentiable simulator such as
-            ``PerfectDoorWallModel``, or as a vector environment whose ``reset`` sets states, without autoreset; an
+        models: whose losses, by name. The truth may be among them: as the environment's
+            differentiable simulator, or as a vector environment whose ``reset`` sets states, without autoreset; an
             episode that it ends early stays where it ended.
         objective: the loss.
         tasks: the task, N = 1.

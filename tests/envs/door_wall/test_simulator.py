@@ -53,11 +53,10 @@ def test_rollout_follows_the_environment_through_contacts(dynamics):
 def test_model_of_a_world_is_that_worlds():
     world = World(dynamics="velocity", door_center=0.4, door_half_width=0.3, damping=0.2, max_speed=0.1)
     model = PerfectDoorWallModel.of_world(world)
-    model.require_world(world)
     assert model.latent_shape == (4,)
-    with pytest.raises(ValueError, match="door edges"):
-        model.require_world(World(dynamics="velocity"))
-    with pytest.raises(ValueError, match="contact must be the environment's stop"):
+    assert (model.predictor.low, model.predictor.high) == (world.door_low, world.door_high)
+    assert (model.predictor.damping, model.predictor.max_speed) == (0.2, 0.1)
+    with pytest.raises(ValueError, match=r"only sliding contact can be simulated in torch, .* 'stop'"):
         PerfectDoorWallModel.of_world(World(contact="stop"))
 
 

@@ -14,7 +14,7 @@ from gbplan.policies import ExpertPolicy, PlannerPolicy
 
 @pytest.fixture(scope="module")
 def tasks():
-    return sample_tasks(kind="detour", count=6, split="training")
+    return sample_tasks("DoorWall-v0", kind="detour", count=6, split="training")
 
 
 def planning(**kwargs):

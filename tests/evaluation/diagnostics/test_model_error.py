@@ -34,7 +34,7 @@ def test_errors_of_a_model_that_predicts_no_motion_are_the_motions():
 
 
 def test_perfect_model_makes_no_error_on_the_environments_episodes():
-    tasks = sample_tasks(kind="detour", count=16, split="training")
+    tasks = sample_tasks("DoorWall-v0", kind="detour", count=16, split="training")
     envs = make_vector_env("DoorWall-v0", 16)
     runs = rollout(envs, ExpertPolicy(), seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
     error = model_error(PerfectDoorWallModel(), runs)
