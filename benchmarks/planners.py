@@ -71,7 +71,7 @@ def fit_model() -> WorldModel:
     adam = torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(1500):
         state, action = 2 * torch.rand(2, 1024, 2) - 1
-        loss = (model.step(state, action) - wall_world(state, action)).square().mean()
+        loss = (model.step(state[:, None], action[:, None]) - wall_world(state, action)).square().mean()
         adam.zero_grad()
         loss.backward()
         adam.step()

@@ -56,7 +56,7 @@ def make_module(data: TrajectoryDataModule) -> WorldModelModule:
     torch.manual_seed(0)
     model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, hidden_sizes=(128, 128)))
     found = data.statistics
-    model.set_statistics(
+    model.normalizer.set(
         found.observation_mean["observation"],
         found.observation_std["observation"],
         found.action_mean,

@@ -35,7 +35,7 @@ for step in range(env.spec.max_episode_steps):
         began = time.perf_counter()
         state = torch.from_numpy(observation["observation"])[None, None]  # (B, K, state) = (1, 1, 2)
         context = model.encode({"observation": state})
-        goal = model.encode_goal(torch.from_numpy(observation["desired_goal"])[None])
+        goal = model.encode_goal({"desired_goal": torch.from_numpy(observation["desired_goal"])[None]})
         problem = PlanningProblem(model, ReachGoal(), context, context.new_zeros(1, 0, 2), goal, low, high)
         if plan is None:
             plan = first.plan(problem)

@@ -44,8 +44,9 @@ class FourierPredictor(Predictor):
             nn.Linear(width, latent_dim),
         )
 
-    def forward(self, latent: Tensor, action: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Predict the next latents, ``(..., latent_dim)``."""
+        latent, action = latents[:, -1], actions[:, -1]
         inputs = torch.cat([latent, action], dim=-1)
         phase = inputs @ self.frequencies
         return latent + self.net(torch.cat([inputs, phase.sin(), phase.cos()], dim=-1))

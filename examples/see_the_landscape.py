@@ -38,7 +38,7 @@ def plan(method: str) -> np.ndarray:
     model, one = models[method], torch.ones(2)
     with torch.no_grad():
         context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None]})
-    goal = model.encode_goal(torch.from_numpy(tasks.goals))
+    goal = model.encode_goal({"desired_goal": torch.from_numpy(tasks.goals)})
     problem = PlanningProblem(model, objective, context, context.new_zeros(1, 0, 2), goal, -one, one)
     return planner.plan(problem).actions[0].numpy()
 

@@ -315,7 +315,7 @@ def test_fit_says_nothing_a_user_cannot_act_on(fit, tmp_path, monkeypatch, caplo
     monkeypatch.setattr("gbplan.cli.command.run", lambda args: fit(tmp_path / "run", "--trainer.log_every_n_steps=1"))
     with warnings.catch_warnings(record=True) as caught:
         main(["fit"])
-    assert not caught
+    assert not [str(warning.message) for warning in caught]
     assert caplog.messages == ["Seed set to 0", "`Trainer.fit` stopped: `max_epochs=2` reached."]
 
 

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -223,6 +223,18 @@ class TrajectoryDataModule(LightningDataModule):
     def observation_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one observation, per key."""
         return dict(self.layout.observation_shapes)
+
+    @property
+    def observation_dtypes(self) -> dict[str, torch.dtype]:
+        """Type of one observation, per key."""
+        return dict.fromkeys(self.layout.observation_shapes, torch.float32)
+
+    def training_frames(self, keys: Sequence[str], batch_size: int = 65_536) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield all frames of the datasets' training episodes, ``(F, ...)`` per key, in parts."""
+        layout = self.layout
+        for frames in self._frames.split(batch_size):
+            observations, _ = layout.unpack(frames)
+            yield {key: observations[key] for key in keys}
 
     @property
     def action_dim(self) -> int:

@@ -196,7 +196,7 @@ class AdversarialWorldModelModule(WorldModelModule):
     def _attacked(
         self, latents: Tensor, actions: Tensor, target: Tensor, radii: tuple[Tensor, Tensor], generator: Generator
     ) -> tuple[Tensor, Tensor]:
-        """Perturb latents ``(B, K, *D)`` and actions ``(B, N, A)`` together; gradients pass to an encoder in training.
+        """Perturb latents ``(B, F, *D)``, all frames, and actions ``(B, N, A')`` together.
 
         The first samples of the batch are those that stay clean: batches come in random order.
         """
@@ -217,5 +217,5 @@ class AdversarialWorldModelModule(WorldModelModule):
 
 
 def _join(latents: Tensor, actions: Tensor) -> Tensor:
-    """One row per sample, ``(B, K * prod(D) + N * A)``: what is attacked at once."""
+    """One row per sample, ``(B, F * prod(D) + N * A')``: what is attacked at once."""
     return torch.cat([latents.flatten(1), actions.flatten(1)], dim=1)

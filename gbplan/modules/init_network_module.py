@@ -77,7 +77,7 @@ class InitNetworkModule(WorldModelModule):
             )
             sizes = {
                 "latent_dim": (latent.numel(), network.latent_dim),
-                "goal_dim": (self.world_model.achieved_goal(latent).numel(), network.goal_dim),
+                "goal_dim": (self.world_model.goal_features(latent).numel(), network.goal_dim),
                 "action_dim": (datamodule.action_dim, network.action_dim),
             }
         for name, (data, own) in sizes.items():
@@ -109,7 +109,7 @@ class InitNetworkModule(WorldModelModule):
             before_goal = torch.arange(actions.shape[1], device=goal.device) < goal[:, None]
             target = actions.new_zeros(len(goal), self.network.horizon, actions.shape[2])
             target[:, : actions.shape[1]] = actions * before_goal[..., None]
-        guess = self.network(start * model.latent_std + model.latent_mean, model.achieved_goal(end))
+        guess = self.network(model.normalizer.restore(start), model.goal_features(end))
         return F.mse_loss(guess, target)
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:

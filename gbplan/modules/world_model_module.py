@@ -12,7 +12,9 @@ from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules.checkpoints import load_world_model_weights
+from gbplan.modules.regularizer import Regularizer, require_stable_latents
 from gbplan.networks import WorldModel
+from gbplan.networks.normalizer import Moments
 
 Batch = dict[str, Any]
 
@@ -20,12 +22,15 @@ Batch = dict[str, Any]
 class WorldModelModule(L.LightningModule):
     """Trains a world model by teacher forcing: mean squared error of the next latent, in standardised units.
 
-    B windows, T steps per window, *D latent shape. The network is ``self.world_model``, a plain ``nn.Module`` that
-    works without Lightning.
+    B windows, T model steps per window, K history frames, A' model action dimensions, *D latent shape. The network is
+    ``self.world_model``, a plain ``nn.Module`` that works without Lightning.
 
     Logged: ``train/loss``; ``val/loss``; ``val/one_step_error`` (mean squared error of one step, standardised units)
-    and ``val/one_step_distance`` (mean Euclidean distance in goal space, environment units); for every horizon h,
-    ``val/rollout_error/h`` and ``val/rollout_distance/h``, the same two for step h of an open-loop rollout.
+    and, if the model has a probe, ``val/one_step_distance`` (mean Euclidean distance between what the probe says of the
+    prediction and the environment's achieved goal); for every horizon h, ``val/rollout_error/h`` and
+    ``val/rollout_distance/h``, the same two for step h of an open-loop rollout.
+
+    An encoder in training needs a regulariser: the next latent is easiest to predict when all latents are alike.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class WorldModelModule(L.LightningModule):
         rollout_steps: int = 1,
         validation_horizons: Sequence[int] = (5, 10, 25),
         init_from: str | None = None,
+        regularizer: Regularizer | None = None,
     ) -> None:
         """Set up the training.
 
@@ -48,17 +54,20 @@ class WorldModelModule(L.LightningModule):
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
+            regularizer: keeps the latents of an encoder in training from collapsing.
 
         Raises:
-            ValueError: ``rollout_steps`` or a horizon is below 1.
+            ValueError: ``rollout_steps`` or a horizon is below 1, or an encoder in training has no regulariser.
         """
         super().__init__()
         if rollout_steps < 1:
             raise ValueError(f"rollout_steps must be at least 1, got {rollout_steps}")
         if not validation_horizons or min(validation_horizons) < 1:
             raise ValueError(f"validation_horizons must be one or more steps >= 1, got {list(validation_horizons)}")
+        require_stable_latents(world_model, regularizer)
         self._save_plain_hyperparameters()
         self.world_model = world_model
+        self.regularizer = regularizer
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.rollout_steps = rollout_steps
@@ -82,7 +91,8 @@ class WorldModelModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser and, if asked for, the scheduler."""
-        optimizer = self.optimizer(self.world_model.parameters())
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = self.optimizer(trained)
         if self.scheduler is None:
             return optimizer
         scheduler = {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}
@@ -90,6 +100,8 @@ class WorldModelModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Check that data and model fit each other, and give the model its starting point."""
+        # A frozen encoder is in eval mode on purpose.
+        warnings.filterwarnings("ignore", "Found .* module.s. in eval mode at the start of training")
         datamodule = getattr(self.trainer, "datamodule", None)
         if isinstance(datamodule, TrajectoryDataModule):
             self._check_data(datamodule)
@@ -97,33 +109,60 @@ class WorldModelModule(L.LightningModule):
             return  # resumed: weights and normaliser have just been restored
         if self.init_from is not None:
             load_world_model_weights(self.world_model, self.init_from)
-        elif not self.world_model.has_statistics:
+        elif not self.world_model.normalizer.fitted:
             if not isinstance(datamodule, TrajectoryDataModule):
                 raise ValueError(
-                    "the world model has no normalisation statistics yet; train with a TrajectoryDataModule, call "
-                    "world_model.set_statistics(...) first, or start from a checkpoint with init_from"
+                    "the world model's normalizer has not been fitted yet; train with a TrajectoryDataModule, call "
+                    "world_model.normalizer.set(...) first, or start from a checkpoint with init_from"
                 )
-            statistics = datamodule.statistics
-            key = self.world_model.encoder.observation_key
-            self.world_model.set_statistics(
-                statistics.observation_mean[key].to(self.device),
-                statistics.observation_std[key].to(self.device),
-                statistics.action_mean.to(self.device),
-                statistics.action_std.to(self.device),
-            )
+            self._fit_normalizer(datamodule)
+
+    @torch.no_grad()
+    def _fit_normalizer(self, datamodule: TrajectoryDataModule) -> None:
+        """Standardise what the encoder makes of the training frames, and the actions taken.
+
+        The latents of an encoder in training stay as they are: its first moments would say nothing of its last ones,
+        and its regulariser keeps their scale.
+        """
+        model, statistics = self.world_model, datamodule.statistics
+        moments = statistics.action_mean.to(self.device), statistics.action_std.to(self.device)
+        if not model.encoder.frozen:
+            latent = model.normalizer.latent_mean
+            model.normalizer.set(torch.zeros_like(latent), torch.ones_like(latent), *moments)
+            return
+        frames = datamodule.training_frames(model.encoder.observation_keys)
+        encoded = (model.encoder.encode({key: part.to(self.device) for key, part in batch.items()}) for batch in frames)
+        model.normalizer.fit(encoded, *moments)
+        if model.probe is not None:
+            reached = Moments()
+            for batch in datamodule.training_frames(["achieved_goal"]):
+                reached.add(batch["achieved_goal"])
+            model.probe.set_units(*reached.compute())
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         """Raise ValueError unless the data's observations, actions and goals are those the model is sized for."""
         model, shapes = self.world_model, datamodule.observation_shapes
+        encoder = model.encoder
+        absent = [key for key in (*encoder.observation_keys, *encoder.goal_keys) if key not in shapes]
+        if absent:
+            raise ValueError(
+                f"{type(encoder).__name__} reads {' and '.join(map(repr, absent))}, but the data have "
+                f"{', '.join(shapes)}; collect them in an environment that shows it, or use another encoder"
+            )
         with torch.no_grad():
-            blank = {key: torch.zeros(1, *shape, device=self.device) for key, shape in shapes.items()}
-            goal, latent = model.encode_goal(blank["desired_goal"]), model.encoder(blank[model.encoder.observation_key])
+            blank = {
+                key: torch.zeros(1, *shape, device=self.device, dtype=datamodule.observation_dtypes[key])
+                for key, shape in shapes.items()
+            }
+            goal, latent = encoder.encode_goal(blank), encoder.encode(blank)
             sizes = {
                 "latents": (tuple(latent.shape[1:]), model.latent_shape),
-                "actions": ((datamodule.action_dim,), (model.action_dim,)),
+                "actions": ((datamodule.action_dim,), (model.env_action_dim,)),
             }
             if latent.shape[1:] == model.latent_shape:
-                sizes["goals"] = (tuple(goal.shape[1:]), tuple(model.achieved_goal(latent).shape[1:]))
+                sizes["goals"] = (tuple(goal.shape[1:]), tuple(encoder.goal_features(latent).shape[1:]))
+                if model.probe is not None:
+                    sizes["achieved goals"] = (shapes["achieved_goal"], tuple(model.probe.goal_shape))
         for name, (data, own) in sizes.items():
             if data != own:
                 raise ValueError(
@@ -152,7 +191,7 @@ class WorldModelModule(L.LightningModule):
         """Loss of one batch of windows.
 
         Args:
-            batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A)``.
+            batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A')``.
 
         Returns:
             Mean squared error in standardised units, a scalar.
@@ -160,7 +199,10 @@ class WorldModelModule(L.LightningModule):
         Raises:
             ValueError: the windows are shorter than ``rollout_steps``.
         """
-        return self.prediction_loss(*self.training_pairs(batch))
+        loss = self.prediction_loss(*self.training_pairs(batch))
+        if self.regularizer is None:
+            return loss
+        return loss + self.regularizer(self.encoded(batch), batch["actions"])
 
     def training_pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What a batch of windows teaches: from which latents and actions to predict what.
@@ -169,32 +211,46 @@ class WorldModelModule(L.LightningModule):
             batch: see ``loss``.
 
         Returns:
-            Latents the predictions start from, ``(B, K, *D)``; actions ``(B, N, A)`` in environment units; and the
-            latents to predict, ``(B, N, *D)``, detached. Teacher forcing starts each of the N = T steps from its true
-            latent, K = T; a rollout of N = ``rollout_steps`` starts from the first, K = 1.
+            Latents the predictions start from, ``(B, F, *D)``; all actions they need, ``(B, N, A')``, environment
+            units; and the latents to predict, detached. Teacher forcing predicts from every true frame with K - 1
+            frames before it, F = N = T; a rollout of ``rollout_steps`` from the first K frames, F = K.
 
         Raises:
-            ValueError: the windows are shorter than ``rollout_steps``.
+            ValueError: the windows are shorter than that.
         """
-        latents = self.world_model.encode(batch["observations"])
-        actions = batch["actions"]
-        steps = self.rollout_steps
-        if actions.shape[1] < steps:
+        latents = self.encoded(batch)
+        actions, steps, history = batch["actions"], self.rollout_steps, self.world_model.history
+        needed = history - 1 + steps
+        if actions.shape[1] < needed:
             raise ValueError(
-                f"rollout_steps = {steps} needs windows of at least {steps} steps, got {actions.shape[1]}; "
-                f"set the datamodule's steps (--data.steps) to {steps}"
+                f"rollout_steps = {steps} with a history of {history} frames needs windows of at least {needed} steps, "
+                f"got {actions.shape[1]}; set the datamodule's steps (--data.steps) to {steps}"
             )
         if steps == 1:
-            return latents[:, :-1], actions, latents[:, 1:].detach()
-        return latents[:, :1], actions[:, :steps], latents[:, 1 : steps + 1].detach()
+            return latents[:, :-1], actions, latents[:, history:].detach()
+        return latents[:, :history], actions[:, :needed], latents[:, history : history + steps].detach()
+
+    def encoded(self, batch: Batch) -> Tensor:
+        """Standardised latents of a batch's frames, ``(B, T + 1, *D)``; those of a cache where there is one."""
+        if "latents" in batch:
+            return self.world_model.normalizer.standardize(batch["latents"])
+        return self.world_model.encode(batch["observations"])
 
     def prediction_loss(self, latents: Tensor, actions: Tensor, target: Tensor) -> Tensor:
         """Mean squared error of predicting ``target``, a scalar in standardised units; see ``training_pairs``."""
         if self.rollout_steps == 1:
-            predicted = self.world_model.step(latents, actions)
+            predicted = self.world_model.sequence(latents, actions)
         else:
-            predicted = self.world_model.rollout(latents, actions[:, :0], actions)
+            past = self.world_model.history - 1
+            predicted = self.world_model.rollout(latents, actions[:, :past], actions[:, past:])
         return F.mse_loss(predicted, target)
+
+    def probe_loss(self, batch: Batch) -> Tensor:
+        """Mean squared error of the probe, in standard deviations of the achieved goal; moves the probe alone."""
+        probe = self.world_model.probe
+        assert probe is not None
+        told = probe(self.encoded(batch).detach())
+        return F.mse_loss(told / probe.goal_std, batch["observations"]["achieved_goal"] / probe.goal_std)
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
         """What a training step minimises: the loss of the batch. For subclasses to make harder."""
@@ -206,31 +262,36 @@ class WorldModelModule(L.LightningModule):
         # Kept, not logged: self.log at every step costs a small model a tenth of its training speed.
         self._losses.append(loss.detach() * len(batch["actions"]))
         self._samples += len(batch["actions"])
+        if self.world_model.probe is not None:
+            loss = loss + self.probe_loss(batch)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the loss, and one-step and open-loop errors in standardised and in environment units."""
         model, size = self.world_model, len(batch["actions"])
-        latents, actions = model.encode(batch["observations"]), batch["actions"]
-        one_step = model.step(latents[:, :-1], actions)
-        rollout = model.rollout(latents[:, :1], actions[:, :0], actions)
+        latents, actions, history = self.encoded(batch), batch["actions"], model.history
+        one_step = model.sequence(latents[:, :-1], actions)
+        past = history - 1
+        rollout = model.rollout(latents[:, :history], actions[:, :past], actions[:, past:])
         metrics = {
             "val/loss": self.loss(batch),
-            "val/one_step_error": F.mse_loss(one_step, latents[:, 1:]),
-            "val/one_step_distance": self._goal_distance(one_step, latents[:, 1:]),
+            "val/one_step_error": F.mse_loss(one_step, latents[:, history:]),
         }
+        if model.has_probe:
+            metrics["val/one_step_distance"] = self._distance(one_step, batch, history)
         for horizon in self.validation_horizons:
-            if horizon > actions.shape[1]:
+            if horizon > rollout.shape[1]:
                 raise ValueError(
-                    f"validation horizon {horizon} exceeds the validation windows' {actions.shape[1]} steps; "
+                    f"validation horizon {horizon} exceeds the validation windows' {rollout.shape[1]} steps; "
                     f"lower model.validation_horizons or set data.validation_steps to {horizon}"
                 )
-            predicted, true = rollout[:, horizon - 1], latents[:, horizon]
-            metrics[f"val/rollout_error/{horizon}"] = F.mse_loss(predicted, true)
-            metrics[f"val/rollout_distance/{horizon}"] = self._goal_distance(predicted, true)
+            predicted = rollout[:, horizon - 1]
+            metrics[f"val/rollout_error/{horizon}"] = F.mse_loss(predicted, latents[:, past + horizon])
+            if model.has_probe:
+                metrics[f"val/rollout_distance/{horizon}"] = self._distance(predicted[:, None], batch, past + horizon)
         self.log_dict(metrics, batch_size=size, sync_dist=True)
 
-    def _goal_distance(self, predicted: Tensor, true: Tensor) -> Tensor:
-        """Mean Euclidean distance between two sets of latents in goal space."""
-        difference = self.world_model.achieved_goal(predicted) - self.world_model.achieved_goal(true)
-        return difference.flatten(true.dim() - len(self.world_model.latent_shape)).norm(dim=-1).mean()
+    def _distance(self, predicted: Tensor, batch: Batch, first: int) -> Tensor:
+        """Mean Euclidean distance between what is predicted for frames from ``first`` on and where they truly were."""
+        true = batch["observations"]["achieved_goal"][:, first : first + predicted.shape[1]]
+        return (self.world_model.achieved_goal(predicted) - true).flatten(2).norm(dim=-1).mean()

@@ -2,7 +2,10 @@
 
 from gbplan.networks.encoder import Encoder, IdentityEncoder
 from gbplan.networks.init_network import InitNetwork
-from gbplan.networks.predictor import MLPPredictor, Predictor
+from gbplan.networks.mlp import MLPPredictor
+from gbplan.networks.normalizer import Normalizer
+from gbplan.networks.predictor import Predictor
+from gbplan.networks.probe import Probe
 from gbplan.networks.world_model import WorldModel
 
 __all__ = [
@@ -10,6 +13,8 @@ __all__ = [
     "IdentityEncoder",
     "InitNetwork",
     "MLPPredictor",
+    "Normalizer",
     "Predictor",
+    "Probe",
     "WorldModel",
 ]

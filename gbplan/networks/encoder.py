@@ -1,50 +1,68 @@
 """From observations to latents, and from latents to what a goal is compared with."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 from torch import Tensor, nn
-
-from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
 
 
 class Encoder(nn.Module, ABC):
     """Maps observations to latents ``(..., *D)``, before normalisation.
 
+    A frozen encoder stays in eval mode and gets no gradient, whatever happens to the module it is part of; its latents
+    may be cached. One that is trained needs a regulariser, see ``WorldModelModule``.
+
     Attributes:
-        latent_shape: D, the shape of one latent.
-        observation_key: the entry of the observation dict that is encoded.
+        latent_shape: *D, the shape of one latent.
+        observation_keys: the entries of the observation that are encoded.
+        goal_keys: the entries that say what is wanted.
+        frozen: see above.
+        exact_goals: whether ``goal_features`` are the environment's ``achieved_goal``, in its units.
     """
 
     latent_shape: tuple[int, ...]
-    observation_key: str = "observation"
+    observation_keys: tuple[str, ...] = ("observation",)
+    goal_keys: tuple[str, ...] = ("desired_goal",)
+    exact_goals: bool = False
+
+    def __init__(self, frozen: bool = True) -> None:
+        """Set what all encoders have.
+
+        Args:
+            frozen: keep the weights as they are.
+        """
+        super().__init__()
+        self.frozen = frozen
+
+    def train(self, mode: bool = True) -> Self:
+        """Change the mode, unless the encoder is frozen: then it stays in eval mode."""
+        return super().train(mode and not self.frozen)
 
     @abstractmethod
-    def forward(self, observation: Tensor) -> Tensor:
-        """Encode ``observation[observation_key]``, ``(..., *obs shape)``, into latents ``(..., *D)``."""
+    def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Encode ``observation_keys``, ``(..., *obs)`` each, into latents ``(..., *D)``. Pictures are uint8."""
 
     @abstractmethod
-    def achieved_goal(self, latent: Tensor) -> Tensor:
-        """What a latent ``(..., *D)`` has reached, in goal space ``(..., *G)``; differentiable."""
-
-    def achieved_goal_with_pullback(self, latent: Tensor) -> tuple[Tensor, Pullback]:
-        """``achieved_goal``, detached, and the way back: from the gradient of what it returns to that of ``latent``."""
-        return pullback_by_autograd(self.achieved_goal, latent)
+    def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Encode ``goal_keys``, ``(..., *obs)`` each, into the model's goal space ``(..., *G)``."""
 
     @abstractmethod
-    def encode_goal(self, desired_goal: Tensor) -> Tensor:
-        """Map the observation dict's ``desired_goal`` into the same goal space ``(..., *G)``."""
+    def goal_features(self, latent: Tensor) -> Tensor:
+        """What of a latent ``(..., *D)`` is compared with a goal, ``(..., *G)``; differentiable."""
 
 
 class IdentityEncoder(Encoder):
     """The state is its own latent; a goal is some of its coordinates, in environment units."""
+
+    exact_goals = True
 
     def __init__(self, dim: int, goal_indices: Sequence[int] = (0, 1)) -> None:
         """Encode state vectors as they are.
 
         Args:
             dim: number of state dimensions.
-            goal_indices: which state dimensions ``achieved_goal`` consists of, in its order.
+            goal_indices: which state dimensions the goal consists of, in its order.
 
         Raises:
             ValueError: ``dim`` < 1, or an index outside 0..dim - 1.
@@ -61,30 +79,16 @@ class IdentityEncoder(Encoder):
         first, last = self.goal_indices[0], self.goal_indices[-1]
         consecutive = self.goal_indices == list(range(first, last + 1))
         # A slice is a view; a list gathers, and its gradient scatters, which takes longer than rolling out a row.
-        self._goal: slice | list[int] = slice(first, last + 1) if consecutive else self.goal_indices
+        self.goal_index: slice | list[int] = slice(first, last + 1) if consecutive else self.goal_indices
 
-    def forward(self, observation: Tensor) -> Tensor:
+    def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the state itself."""
-        return observation
+        return observations["observation"]
 
-    def achieved_goal(self, latent: Tensor) -> Tensor:
-        """Pick the goal coordinates, ``(..., G)``."""
-        return latent[..., self._goal]
-
-    def achieved_goal_with_pullback(self, latent: Tensor) -> tuple[Tensor, Pullback]:
-        """Pick the goal coordinates, and put their gradient back where they came from; see ``Encoder``."""
-        if isinstance(self._goal, list) or type(self).achieved_goal is not IdentityEncoder.achieved_goal:
-            return super().achieved_goal_with_pullback(latent)
-        if len(self.goal_indices) == latent.shape[-1]:
-            return latent, lambda gradient: gradient
-
-        def pullback(gradient: Tensor) -> Tensor:
-            of_latent = gradient.new_zeros(latent.shape)
-            of_latent[..., self._goal] = gradient
-            return of_latent
-
-        return latent[..., self._goal], pullback
-
-    def encode_goal(self, desired_goal: Tensor) -> Tensor:
+    def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the desired goal itself."""
-        return desired_goal
+        return observations["desired_goal"]
+
+    def goal_features(self, latent: Tensor) -> Tensor:
+        """Pick the goal coordinates, ``(..., G)``."""
+        return latent[..., self.goal_index]

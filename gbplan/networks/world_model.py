@@ -1,4 +1,4 @@
-"""A world model: encoder, predictor and normaliser in one module."""
+"""A world model: encoder, normaliser and predictor in one module."""
 
 from collections.abc import Mapping
 
@@ -6,33 +6,38 @@ import torch
 from torch import Tensor, nn
 
 from gbplan.networks.encoder import Encoder
-from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.fused.rollout import fused_rollout
+from gbplan.networks.normalizer import Normalizer, Per
 from gbplan.networks.predictor import Predictor
+from gbplan.networks.probe import Probe
 
 
 class WorldModel(nn.Module):
     """Predicts latents under actions; takes observations and actions in environment units.
 
-    B tasks, K history frames, H steps, A action dimensions, *D latent shape, *G goal shape. Latents are standardised
-    (zero mean and unit variance over the training data). The statistics are buffers, so they travel with the weights;
-    until ``set_statistics`` is called they are the identity.
+    B tasks, K history frames, H model steps, A' dimensions of a model action, *D latent shape, *G goal shape. Latents
+    are standardised. A model step is ``action_block`` environment steps, and a model action their actions side by side.
     """
 
-    latent_mean: Tensor
-    latent_std: Tensor
-    action_mean: Tensor
-    action_std: Tensor
-    has_statistics: Tensor
-
-    def __init__(self, encoder: Encoder, predictor: Predictor) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        predictor: Predictor,
+        action_block: int = 1,
+        normalize: Per = "dimension",
+        probe: Probe | None = None,
+    ) -> None:
         """Join an encoder and a predictor.
 
         Args:
             encoder: observations to latents, and latents to goal space.
-            predictor: latents and actions to next latents, in standardised units.
+            predictor: latents and actions to next latents, in standardised units; it decides the history K.
+            action_block: environment steps in a model step; the predictor's ``action_dim`` is a multiple of it.
+            normalize: latents are standardised per dimension, or per channel, the last axis (for patches).
+            probe: from latents to the environment's achieved goal; None: there is none, or the encoder is exact.
 
         Raises:
-            ValueError: the encoder's latent shape is not the predictor's.
+            ValueError: the encoder's latent shape is not the predictor's, or the block does not divide the actions.
         """
         super().__init__()
         if tuple(encoder.latent_shape) != tuple(predictor.latent_shape):
@@ -40,13 +45,18 @@ class WorldModel(nn.Module):
                 f"encoder and predictor must agree on the latent shape, got {tuple(encoder.latent_shape)} from the "
                 f"encoder and {tuple(predictor.latent_shape)} from the predictor; give both the same dimension"
             )
+        if action_block < 1 or predictor.action_dim % action_block:
+            raise ValueError(
+                f"action_block must be at least 1 and divide the predictor's action_dim, got {action_block} and "
+                f"{predictor.action_dim}; action_dim is the environment's times action_block"
+            )
         self.encoder = encoder
         self.predictor = predictor
-        self.register_buffer("latent_mean", torch.zeros(encoder.latent_shape))
-        self.register_buffer("latent_std", torch.ones(encoder.latent_shape))
-        self.register_buffer("action_mean", torch.zeros(predictor.action_dim))
-        self.register_buffer("action_std", torch.ones(predictor.action_dim))
-        self.register_buffer("has_statistics", torch.zeros((), dtype=torch.bool))
+        self.normalizer = Normalizer(tuple(predictor.latent_shape), predictor.action_dim, action_block, normalize)
+        self.probe = probe
+        self.action_block = action_block
+        if encoder.frozen:
+            encoder.requires_grad_(False).eval()
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -55,88 +65,107 @@ class WorldModel(nn.Module):
 
     @property
     def action_dim(self) -> int:
-        """A, the number of action dimensions."""
+        """A', the number of dimensions of a model action."""
         return self.predictor.action_dim
 
-    def set_statistics(self, latent_mean: Tensor, latent_std: Tensor, action_mean: Tensor, action_std: Tensor) -> None:
-        """Set the normaliser from the training data.
+    @property
+    def env_action_dim(self) -> int:
+        """A, the number of dimensions of an environment action."""
+        return self.predictor.action_dim // self.action_block
 
-        Args:
-            latent_mean: mean of the encoder's output, ``(*D)``.
-            latent_std: its standard deviation, ``(*D)``, > 0.
-            action_mean: mean action in environment units, ``(A,)``.
-            action_std: its standard deviation, ``(A,)``, > 0.
+    @property
+    def history(self) -> int:
+        """K, the number of frames it looks at."""
+        return self.predictor.history
 
-        Raises:
-            ValueError: a shape differs, a value is not finite, or a standard deviation is not positive.
-        """
-        given = {
-            "latent_mean": latent_mean,
-            "latent_std": latent_std,
-            "action_mean": action_mean,
-            "action_std": action_std,
-        }
-        for name, value in given.items():
-            buffer = getattr(self, name)
-            if value.shape != buffer.shape:
-                raise ValueError(
-                    f"{name} must have shape {tuple(buffer.shape)}, got {tuple(value.shape)}; "
-                    "was the data made by another environment than the model is sized for?"
-                )
-            if not torch.isfinite(value).all() or (name.endswith("std") and (value <= 0).any()):
-                raise ValueError(f"{name} must be finite, and positive for a standard deviation, got {value.tolist()}")
-        for name, value in given.items():
-            getattr(self, name).copy_(value)
-        self.has_statistics.fill_(True)
+    @property
+    def has_probe(self) -> bool:
+        """Whether ``achieved_goal`` can be told."""
+        return self.probe is not None or self.encoder.exact_goals
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Encode a goal-conditioned observation dict with entries ``(..., *obs)`` into latents ``(..., *D)``.
+        """Encode an observation dict with entries ``(..., *obs)`` into standardised latents ``(..., *D)``.
 
         Any leading axes do: ``(B, K, ...)`` for a planning context, ``(B, T, ...)`` for a window of training data.
         """
-        latent: Tensor = self.encoder(observations[self.encoder.observation_key])
-        return (latent - self.latent_mean) / self.latent_std
+        if not self.encoder.frozen:
+            return self.normalizer.standardize(self.encoder.encode(observations))
+        with torch.no_grad():
+            return self.normalizer.standardize(self.encoder.encode(observations))
 
-    def encode_goal(self, desired_goal: Tensor) -> Tensor:
-        """Map ``desired_goal`` ``(B, ...)`` into goal space ``(B, *G)``."""
-        return self.encoder.encode_goal(desired_goal)
+    def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Encode what an observation dict, entries ``(..., *obs)``, says is wanted, into goal space ``(..., *G)``."""
+        return self.encoder.encode_goal(observations)
 
-    def achieved_goal(self, latent: Tensor) -> Tensor:
-        """Map latents ``(..., *D)`` into goal space ``(..., *G)``, the units of ``encode_goal``; differentiable."""
-        return self.encoder.achieved_goal(latent * self.latent_std + self.latent_mean)
+    def goal_features(self, latents: Tensor) -> Tensor:
+        """What of latents ``(..., *D)`` is compared with a goal, ``(..., *G)``; differentiable."""
+        return self.encoder.goal_features(self.normalizer.restore(latents))
 
-    def achieved_goal_with_pullback(self, latent: Tensor) -> tuple[Tensor, Pullback]:
-        """``achieved_goal``, detached, and the way back: from the gradient of what it returns to that of ``latent``."""
-        if type(self).achieved_goal is not WorldModel.achieved_goal:
-            return pullback_by_autograd(self.achieved_goal, latent)
-        mean, std = self.latent_mean, self.latent_std
-        achieved, pullback = self.encoder.achieved_goal_with_pullback(torch.addcmul(mean, latent.detach(), std))
-        return achieved, lambda gradient: pullback(gradient) * std
+    def achieved_goal(self, latents: Tensor) -> Tensor:
+        """Where latents ``(..., *D)`` are in the environment's own goal space, in its units: belief, not truth.
 
-    def step(self, latent: Tensor, action: Tensor) -> Tensor:
-        """Predict one step from latents ``(..., *D)`` and actions ``(..., A)`` (environment units), over any axes."""
-        predicted: Tensor = self.predictor(latent, (action - self.action_mean) / self.action_std)
-        return predicted
+        Raises:
+            ValueError: the model has no probe, and its encoder is not exact.
+        """
+        if self.probe is not None:
+            where: Tensor = self.probe(latents)
+            return where
+        if not self.encoder.exact_goals:
+            raise ValueError(
+                f"a world model of {type(self.encoder).__name__} cannot say what it achieves in the environment's "
+                "units; give it a probe"
+            )
+        return self.goal_features(latents)
+
+    def step(self, context: Tensor, actions: Tensor) -> Tensor:
+        """Predict one step from the last K latents ``(..., K, *D)`` and the action at each, ``(..., K, A')``.
+
+        Returns:
+            The next latents, ``(..., *D)``.
+        """
+        lead = actions.shape[:-2]
+        latents = context.reshape(-1, *context.shape[len(lead) :])
+        acts = self.normalizer.standardize_actions(actions).reshape(-1, *actions.shape[-2:])
+        predicted: Tensor = self.predictor(latents, acts)
+        return predicted.reshape(*lead, *self.latent_shape)
+
+    def sequence(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Predict the next latent at every frame with K - 1 frames before it, ``(B, T - K + 1, *D)``.
+
+        Args:
+            latents: consecutive frames, ``(B, T, *D)``.
+            actions: taken at each, ``(B, T, A')``.
+        """
+        return self.predictor.sequence(latents, self.normalizer.standardize_actions(actions))
 
     def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """Predict steps 1..H, differentiably in ``actions``.
 
         Args:
-            context: latents of the last K observed frames, ``(B, K, *D)``; this model looks at the last one only.
-            past_actions: actions between the context's frames, ``(B, K - 1, A)``, in environment units.
-            actions: actions to try, ``(B, H, A)``, in environment units.
+            context: latents of the last K observed frames, ``(B, K, *D)``; of more, the last K count.
+            past_actions: actions between the context's frames, ``(B, K - 1, A')``, in environment units.
+            actions: actions to try, ``(B, H, A')``, in environment units.
 
         Returns:
             Latents after each action, ``(B, H, *D)``; the context is not among them.
-        """
-        del past_actions  # the predictor is Markov
-        return self.predictor.rollout(context[:, -1], actions, self.action_mean, self.action_std)
 
-    def rollout_with_pullback(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
-        """Predict steps 1..H as ``rollout``, detached, and return the way back to the actions.
-
-        For planners, which want gradients of the actions and of nothing else, and want them fast.
+        Raises:
+            ValueError: the context has fewer than K frames.
         """
-        if type(self).rollout is not WorldModel.rollout:
-            return pullback_by_autograd(lambda given: self.rollout(context, past_actions, given), actions)
-        return self.predictor.rollout_with_pullback(context[:, -1], actions, self.action_mean, self.action_std)
+        history = self.history
+        if context.shape[1] < history:
+            raise ValueError(
+                f"the context must have the model's {history} frames, got {context.shape[1]}; at the start of an "
+                "episode repeat the first, as PlanningProblem.from_observations does"
+            )
+        fast = fused_rollout(self, context, actions)
+        if fast is not None:
+            return fast
+        taken = actions if history == 1 else torch.cat([past_actions[:, 1 - history :], actions], dim=1)
+        taken = self.normalizer.standardize_actions(taken)
+        frames = list(context[:, -history:].split(1, dim=1))
+        for t in range(actions.shape[1]):
+            # Of one frame no window is copied: gradients then add up in the same order as in a chain of steps.
+            window = frames[-1] if history == 1 else torch.cat(frames[-history:], dim=1)
+            frames.append(self.predictor(window, taken[:, t : t + history])[:, None])
+        return torch.cat(frames[history:], dim=1)

@@ -176,7 +176,7 @@ def _pull(problem: PlanningProblem, weight: Tensor, x: Tensor, states: Tensor) -
     predicted, pullback = problem.step(states.flatten(0, 2), actions.flatten(0, 2))
     predicted = predicted.reshape(states.shape).requires_grad_()
     with torch.enable_grad():
-        achieved = problem.model.achieved_goal(predicted)  # (B, R, H, *G)
+        achieved = problem.model.goal_features(predicted)  # (B, R, H, *G)
     gap = (achieved - problem.goal[:, None, None]) * weight.reshape(-1, *[1] * (achieved.ndim - 3))
     # The gradient of half the sum, by the predictions.
     (pull,) = torch.autograd.grad(achieved, predicted, gap)

@@ -55,7 +55,7 @@ class InitializedPlanner(Planner):
     def _guess(self, problem: PlanningProblem, horizon: int) -> Tensor:
         latent, model, network = problem.context[:, -1], problem.model, self.network
         if isinstance(model, WorldModel):  # the network takes what the encoder makes, unnormalised
-            latent = latent * model.latent_std + model.latent_mean
+            latent = model.normalizer.restore(latent)
         sizes = (latent[0].numel(), problem.goal[0].numel(), problem.action_dim)
         if sizes != (network.latent_dim, network.goal_dim, network.action_dim):
             raise ValueError(

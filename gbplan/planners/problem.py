@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gbplan.networks.fused.constant_parameters import constant_parameters
-from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
-from gbplan.networks.world_model import WorldModel
+from gbplan.networks.fused.gradients import goal_features_with_pullback, rollout_with_pullback
+from gbplan.networks.fused.pullback import Pullback
 from gbplan.objectives.objective import Objective
 from gbplan.planners.cuda_graph import Replay, recorder_for
 
@@ -22,10 +22,7 @@ class PlanningModel(Protocol):
     def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """Context ``(B, K, *D)``, past actions ``(B, K - 1, A)``, actions ``(B, H, A)`` to latents ``(B, H, *D)``."""
 
-    def step(self, latent: Tensor, action: Tensor) -> Tensor:
-        """Latents ``(..., *D)`` and actions ``(..., A)`` to next latents ``(..., *D)``."""
-
-    def achieved_goal(self, latent: Tensor) -> Tensor:
+    def goal_features(self, latents: Tensor) -> Tensor:
         """Latents ``(..., *D)`` to goal space ``(..., *G)``."""
 
 
@@ -91,7 +88,7 @@ class PlanningProblem:
                 self.context.repeat_interleave(samples, 0), self.past_actions.repeat_interleave(samples, 0), rows
             )
         self._require_shape(latents, batch * samples, horizon)
-        achieved = self.model.achieved_goal(latents)
+        achieved = self.model.goal_features(latents)
         return achieved.reshape(batch, samples, *achieved.shape[1:])
 
     def cost(self, actions: Tensor) -> Tensor:
@@ -177,7 +174,7 @@ class PlanningProblem:
         with constant_parameters():
             latents = self.model.rollout(self.context, self.past_actions, rows)
         self._require_shape(latents, *rows.shape[:2])
-        cost = self.objective(self.model.achieved_goal(self._read(latents)), self.goal, rows)
+        cost = self.objective(self.model.goal_features(self._read(latents)), self.goal, rows)
         self._require_one_cost_per_row(cost, rows)
         return cost, latents
 
@@ -185,10 +182,7 @@ class PlanningProblem:
         """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
         latents, to_actions = self._rollout_with_pullback(self.context, self.past_actions, rows)
         read = self._read(latents)
-        if isinstance(self.model, WorldModel):
-            achieved, to_latents = self.model.achieved_goal_with_pullback(read)
-        else:
-            achieved, to_latents = pullback_by_autograd(self.model.achieved_goal, read)
+        achieved, to_latents = goal_features_with_pullback(self.model, read)
         cost, of_achieved, of_rows = self.objective.with_gradients(achieved, self.goal, rows)
         self._require_one_cost_per_row(cost, rows)
         of_latents = to_latents(of_achieved)
@@ -202,12 +196,7 @@ class PlanningProblem:
         return latents[:, -1:] if self.objective.reads_last_only else latents
 
     def _rollout_with_pullback(self, context: Tensor, past_actions: Tensor, rows: Tensor) -> tuple[Tensor, Pullback]:
-        if isinstance(self.model, WorldModel):
-            latents, pullback = self.model.rollout_with_pullback(context, past_actions, rows)
-        else:
-            latents, pullback = pullback_by_autograd(
-                lambda given: self.model.rollout(context, past_actions, given), rows
-            )
+        latents, pullback = rollout_with_pullback(self.model, context, past_actions, rows)
         self._require_shape(latents, *rows.shape[:2])
         return latents, pullback
 
@@ -271,7 +260,7 @@ class PlanningProblem:
                 f"the model is on {device}, the context on {own.context.device}; move one to the other's device"
             )
         with torch.no_grad():
-            achieved = own.model.achieved_goal(own.context[:, -1])
+            achieved = own.model.goal_features(own.context[:, -1])
         if own.goal.shape != achieved.shape:
             raise ValueError(
                 f"goal must have the shape of the model's achieved goal, {tuple(achieved.shape)}, "

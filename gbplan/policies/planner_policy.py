@@ -87,7 +87,7 @@ class PlannerPolicy(Policy):
         low, high = action_bounds(envs)
         with eval_mode(self.world_model):
             _check_model(self.world_model, envs)
-        statistics = self.world_model.latent_mean  # where the model lives, and its precision
+        statistics = self.world_model.normalizer.latent_mean  # where the model lives, and its precision
         self._low, self._high = (torch.from_numpy(bound).to(statistics) for bound in (low, high))
         self._rest = np.clip(np.zeros_like(low), low, high)
         self._plans = torch.zeros(envs.num_envs, 0, len(low)).to(statistics)
@@ -141,11 +141,11 @@ class PlannerPolicy(Policy):
         self.effort = PlanningEffort(total.plans + len(rows), total.seconds + seconds, total.model_calls + calls)
 
     def _problem(self, observation: Observation, rows: NDArray[np.int64]) -> PlanningProblem:
-        key = self.world_model.encoder.observation_key
-        tensors = {name: self._tensor(observation, name, rows) for name in (key, "desired_goal")}
+        encoder = self.world_model.encoder
+        tensors = {key: self._tensor(observation, key, rows) for key in {*encoder.observation_keys, *encoder.goal_keys}}
         with torch.no_grad():
-            context = self.world_model.encode({key: tensors[key][:, None]})  # K = 1
-            goal = self.world_model.encode_goal(tensors["desired_goal"])
+            context = self.world_model.encode({key: tensors[key][:, None] for key in encoder.observation_keys})  # K = 1
+            goal = self.world_model.encode_goal(tensors)
         past_actions = context.new_zeros(len(rows), 0, len(self._low))
         return PlanningProblem(
             self.world_model, self.objective.at_step(self._step), context, past_actions, goal, self._low, self._high
@@ -161,9 +161,9 @@ class PlannerPolicy(Policy):
 
 def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:
     space = envs.single_observation_space
-    key = model.encoder.observation_key
-    if not isinstance(space, gym.spaces.Dict) or not {key, "desired_goal"} <= set(space.spaces):
-        raise TypeError(f"observations must be a dict with {key!r} and 'desired_goal', got {space}")
+    keys = (*model.encoder.observation_keys, *model.encoder.goal_keys)
+    if not isinstance(space, gym.spaces.Dict) or not set(keys) <= set(space.spaces):
+        raise TypeError(f"observations must be a dict with {' and '.join(map(repr, keys))}, got {space}")
     actions = envs.single_action_space.shape
     if actions != (model.action_dim,):
         raise ValueError(
@@ -176,16 +176,14 @@ def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:
                 f"the world model's {name} holds NaN or infinity; train it again, or load another checkpoint"
             )
     with torch.no_grad():
-        blank = {
-            name: torch.zeros(1, *(space[name].shape or ())).to(model.latent_mean) for name in (key, "desired_goal")
-        }
-        latent = model.encoder(blank[key])
+        blank = {key: torch.zeros(1, *(space[key].shape or ())).to(model.normalizer.latent_mean) for key in keys}
+        latent = model.encoder.encode(blank)
         if latent.shape[1:] != model.latent_shape:
             raise ValueError(
-                f"the environment's {key!r} has shape {space[key].shape}, encoded {tuple(latent.shape[1:])}, but the "
-                f"world model's latents have {model.latent_shape}; use a model trained on this environment"
+                f"the environment's {keys[0]!r} has shape {space[keys[0]].shape}, encoded {tuple(latent.shape[1:])}, "
+                f"but the world model's latents have {model.latent_shape}; use a model trained on this environment"
             )
-        goal, achieved = model.encode_goal(blank["desired_goal"]), model.achieved_goal(latent)
+        goal, achieved = model.encode_goal(blank), model.encoder.goal_features(latent)
     if goal.shape != achieved.shape:
         raise ValueError(
             f"the environment's goals have shape {tuple(goal.shape[1:])}, the world model's "

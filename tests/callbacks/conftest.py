@@ -47,7 +47,7 @@ def two_states_fit(two_states_root, tmp_path):
         with torch.no_grad():
             model.predictor.net[0].weight.copy_(torch.tensor([[0.0, 1.0]]))
             model.predictor.net[0].bias.zero_()
-        model.set_statistics(torch.zeros(1), torch.ones(1), torch.zeros(1), torch.ones(1))
+        model.normalizer.set(torch.zeros(1), torch.ones(1), torch.zeros(1), torch.ones(1))
         module = WorldModelModule(model, lambda p: torch.optim.SGD(p, lr=0.0), validation_horizons=[1])
         arguments = {"validation_steps": 1, "validation_fraction": 0.3, "batch_size": 8} | (data or {})
         datamodule = TrajectoryDataModule(["two/random-v0"], str(two_states_root), **arguments)

@@ -18,7 +18,7 @@ def test_weights_are_those_of_the_world_model_without_its_prefix(good):
     model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 2))
     assert world_model_weights(good).keys() == model.state_dict().keys()
     load_world_model_weights(model, good)
-    assert model.has_statistics
+    assert model.normalizer.fitted
 
 
 def test_missing_file_is_named(tmp_path):

@@ -39,7 +39,7 @@ def test_loss_is_that_of_the_actions_up_to_the_goal_and_of_zeros_after_it():
 def test_network_is_asked_from_the_first_frame_to_the_goal_frame_without_normalisation():
     module = make_module()
     one = torch.ones(1)
-    module.world_model.set_statistics(5 * one, 2 * one, one, one)
+    module.world_model.normalizer.set(5 * one, 2 * one, one, one)
     module.hindsight_loss(BATCH, torch.tensor([1, 3]))
     latent, goal = module.network.asked
     torch.testing.assert_close(latent, torch.tensor([[0.0], [9.0]]))

@@ -22,7 +22,7 @@ def doubling_module(rollout_steps=1):
     with torch.no_grad():
         model.predictor.net[0].weight.copy_(torch.tensor([[2.0, 1.0]]))
         model.predictor.net[0].bias.zero_()
-    model.action_mean, model.action_std = torch.zeros(1), torch.ones(1)
+    model.normalizer.action_mean, model.normalizer.action_std = torch.zeros(1), torch.ones(1)
     return WorldModelModule(model, rollout_steps=rollout_steps)
 
 
@@ -40,7 +40,10 @@ def test_rollout_loss_feeds_predictions_back():
 
 def test_rollout_loss_says_how_to_get_longer_windows():
     batch = batch_of([[[1.0], [2.0]]], [[[1.0]]])
-    with pytest.raises(ValueError, match=r"rollout_steps = 2 needs windows of at least 2 steps, got 1; .*--data.steps"):
+    with pytest.raises(
+        ValueError,
+        match=r"rollout_steps = 2 with a history of 1 frames needs windows of at least 2 steps, got 1; .*--data.steps",
+    ):
         doubling_module(rollout_steps=2).loss(batch)
 
 
@@ -96,7 +99,7 @@ def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(fit, whole, tmp_pa
 def test_checkpoint_of_the_cli_rebuilds_the_module_by_itself(base_run):
     for name in ("best.ckpt", "last.ckpt"):
         module = WorldModelModule.load_from_checkpoint(base_run / name)  # weights_only, Lightning's default
-        assert module.world_model.has_statistics
+        assert module.world_model.normalizer.fitted
         assert module.world_model.predictor.net[0].out_features == 128
 
 

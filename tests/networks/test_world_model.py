@@ -9,7 +9,7 @@ from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 def make_model(latent=3, action=2, hidden=(8,), **kwargs):
     torch.manual_seed(0)
     model = WorldModel(IdentityEncoder(latent, goal_indices=[0, 2]), MLPPredictor(latent, action, hidden, **kwargs))
-    model.set_statistics(
+    model.normalizer.set(
         torch.arange(latent) * 1.0, torch.arange(latent) + 1.0, torch.ones(action), 2 * torch.ones(action)
     )
     return model.double()
@@ -17,14 +17,14 @@ def make_model(latent=3, action=2, hidden=(8,), **kwargs):
 
 def test_step_of_a_linear_model_matches_hand_computation():
     model = WorldModel(IdentityEncoder(1, goal_indices=[0]), MLPPredictor(1, 1, hidden_sizes=()))
-    model.set_statistics(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([0.5]), torch.tensor([0.25]))
+    model.normalizer.set(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([0.5]), torch.tensor([0.25]))
     with torch.no_grad():
         model.predictor.net[0].weight.copy_(torch.tensor([[3.0, 5.0]]))
         model.predictor.net[0].bias.copy_(torch.tensor([7.0]))
     latent = model.encode({"observation": torch.tensor([[5.0]])})  # (5 - 1) / 2 = 2
-    predicted = model.step(latent, torch.tensor([[1.0]]))  # action (1 - 0.5) / 0.25 = 2; 2 + 3 * 2 + 5 * 2 + 7 = 25
+    predicted = model.step(latent[:, None], torch.tensor([[[1.0]]]))  # (1 - 0.5) / 0.25 = 2; 2 + 3 * 2 + 5 * 2 + 7
     assert predicted.tolist() == [[25.0]]
-    assert model.achieved_goal(predicted).tolist() == [[51.0]]  # 25 * 2 + 1
+    assert model.goal_features(predicted).tolist() == [[51.0]]  # 25 * 2 + 1
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -35,7 +35,7 @@ def test_rollout_equals_repeated_steps(residual, activation):
     rollout = model.rollout(context, actions[:, :0], actions)
     latent = context[:, 0]
     for h in range(6):
-        latent = model.step(latent, actions[:, h])
+        latent = model.step(latent[:, None], actions[:, h : h + 1])
         torch.testing.assert_close(rollout[:, h], latent)
 
 
@@ -48,20 +48,20 @@ def test_rollout_is_differentiable_in_the_actions(batch, horizon, latent, action
     assert torch.autograd.gradcheck(lambda a: model.rollout(context, a[:, :0], a), actions)
 
 
-def test_encoding_standardises_and_achieved_goal_undoes_it():
+def test_encoding_standardises_and_goal_features_undo_it():
     model = make_model()
     state = torch.randn(5, 2, 3).double()
     latent = model.encode({"observation": state})
     torch.testing.assert_close(latent, (state - torch.arange(3)) / (torch.arange(3) + 1.0))
-    torch.testing.assert_close(model.achieved_goal(latent), state[..., [0, 2]])
+    torch.testing.assert_close(model.goal_features(latent), state[..., [0, 2]])
 
 
-def test_statistics_travel_with_the_state_dict():
+def test_the_normalizer_travels_with_the_state_dict():
     model, other = make_model(), WorldModel(IdentityEncoder(3, [0, 2]), MLPPredictor(3, 2, (8,))).double()
-    assert not other.has_statistics
+    assert not other.normalizer.fitted
     other.load_state_dict(model.state_dict())
-    assert other.has_statistics
-    torch.testing.assert_close(other.latent_std, model.latent_std)
+    assert other.normalizer.fitted
+    torch.testing.assert_close(other.normalizer.latent_std, model.normalizer.latent_std)
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def test_statistics_travel_with_the_state_dict():
         (lambda: MLPPredictor(2, 2, activation="sin"), "activation must be one of"),
         (lambda: WorldModel(IdentityEncoder(3), MLPPredictor(2, 2)), "must agree on the latent shape"),
         (
-            lambda: make_model().set_statistics(torch.zeros(2), torch.ones(3), torch.zeros(2), torch.ones(2)),
+            lambda: make_model().normalizer.set(torch.zeros(2), torch.ones(3), torch.zeros(2), torch.ones(2)),
             r"latent_mean must have shape \(3,\), got \(2,\)",
         ),
         (
-            lambda: make_model().set_statistics(torch.zeros(3), torch.zeros(3), torch.zeros(2), torch.ones(2)),
+            lambda: make_model().normalizer.set(torch.zeros(3), torch.zeros(3), torch.zeros(2), torch.ones(2)),
             "latent_std must be finite, and positive",
         ),
     ],

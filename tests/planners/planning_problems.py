@@ -13,7 +13,8 @@ class LinearDynamics(Predictor):
     latent_shape = (2,)
     action_dim = 2
 
-    def forward(self, latent, action):
+    def forward(self, latents, actions):
+        latent, action = latents[:, -1], actions[:, -1]
         return latent + action
 
 

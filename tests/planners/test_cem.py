@@ -32,10 +32,11 @@ def test_samples_and_model_calls_are_what_was_asked_for():
     class Counting(LinearDynamics):
         rows = 0
 
-        def forward(self, latent, action):
+        def forward(self, latents, actions):
+            latent, action = latents[:, -1], actions[:, -1]
             assert (action.abs() <= 0.3).all()  # nothing is scored that could not be executed
             Counting.rows += len(latent)
-            return super().forward(latent, action)
+            return super().forward(latents, actions)
 
     model = WorldModel(IdentityEncoder(2), Counting()).double()
     plan = CEMPlanner(4, iterations=3, num_samples=10, num_elites=2).plan(

@@ -133,9 +133,9 @@ def test_model_calls_count_candidates_and_passes_both_ways():
     class Counting(LinearDynamics):
         rows = 0
 
-        def forward(self, latent, action):
-            Counting.rows += len(latent)
-            return super().forward(latent, action)
+        def forward(self, latents, actions):
+            Counting.rows += len(latents)
+            return super().forward(latents, actions)
 
     model = WorldModel(IdentityEncoder(2), Counting()).double()
     plan = GradientPlanner(4, iterations=7, num_samples=5, restarts=3).plan(make_problem(2, model=model))

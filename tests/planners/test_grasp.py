@@ -16,9 +16,10 @@ class Watched(LinearDynamics):
         super().__init__()
         self.calls = []
 
-    def forward(self, latent, action):
+    def forward(self, latents, actions):
+        latent, action = latents[:, -1], actions[:, -1]
         self.calls.append((latent.detach().clone(), action.detach().clone()))
-        return super().forward(latent, action)
+        return super().forward(latents, actions)
 
 
 def watched_problem(batch=1, bound=2.0):

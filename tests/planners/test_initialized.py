@@ -67,11 +67,13 @@ def test_network_sees_latents_as_the_encoder_makes_them():
     network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
     model = WorldModel(IdentityEncoder(2), LinearDynamics()).double()
     one = torch.ones(2)
-    model.set_statistics(torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.5]), 0 * one, one)
+    model.normalizer.set(torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.5]), 0 * one, one)
     problem = make_problem(4, model=model)
     initialized(RandomShooting(3, 1), network).plan(problem)
     latent, goal = seen[0]
-    torch.testing.assert_close(latent, problem.context[:, 0] * model.latent_std + model.latent_mean)
+    torch.testing.assert_close(
+        latent, problem.context[:, 0] * model.normalizer.latent_std + model.normalizer.latent_mean
+    )
     torch.testing.assert_close(goal, problem.goal)
 
 

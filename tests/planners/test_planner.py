@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_problems import LinearDynamics, make_problem, random_mlp
+from planning_problems import make_problem, random_mlp
 
-from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, Predictor, WorldModel
+from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, MLPPredictor, Predictor, WorldModel
 from gbplan.networks.fused import mlp
 from gbplan.objectives import Objective
 from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
@@ -179,14 +179,14 @@ class Column(Encoder):
 
     latent_shape = (3, 1)
 
-    def forward(self, observation):
-        return observation[..., None]
+    def encode(self, observations):
+        return observations["observation"][..., None]
 
-    def achieved_goal(self, latent):
+    def goal_features(self, latent):
         return latent[..., :2, 0]
 
-    def encode_goal(self, desired_goal):
-        return desired_goal
+    def encode_goal(self, observations):
+        return observations["desired_goal"]
 
 
 class ColumnMLP(Predictor):
@@ -196,8 +196,8 @@ class ColumnMLP(Predictor):
         super().__init__()
         self.flat = flat
 
-    def forward(self, latent, action):
-        return self.flat(latent[..., 0], action)[..., None]
+    def forward(self, latents, actions):
+        return self.flat(latents[..., 0], actions)[..., None]
 
 
 def test_latents_may_have_several_axes(planner):
@@ -215,7 +215,7 @@ def test_half_ranges_are_the_unit_of_every_length(planner):
     if isinstance(planner, InitializedPlanner):
         pytest.skip("a network's guess is in the units of the environment it was trained for")
     model, scaled = random_mlp(), random_mlp()
-    scaled.action_std.fill_(10.0)
+    scaled.normalizer.action_std.fill_(10.0)
     small = planner.plan(make_problem(2, model=model))
     large = planner.plan(make_problem(2, model=scaled, low=(-10.0, -5.0), high=(5.0, 20.0)))
     torch.testing.assert_close(large.actions, 10 * small.actions)
@@ -348,17 +348,15 @@ def test_init_outside_the_bounds_is_refused_but_for_rounding(planner):
     planner.plan(problem, torch.full((3, 5, 2), 0.5 + 1e-9))
 
 
-class Returning(LinearDynamics):
-    """Dynamics whose rollout answers in whatever shape it is told to."""
-
-    latent_shape = (3,)
+class Returning(WorldModel):
+    """A model whose rollout answers in whatever shape it is told to."""
 
     def __init__(self, reshape):
-        super().__init__()
+        super().__init__(IdentityEncoder(3), MLPPredictor(3, 2))
         self.reshape = reshape
 
-    def rollout(self, latent, actions, action_mean, action_std):
-        return self.reshape(latent[:, None].repeat(1, actions.shape[1], 1) + actions[:, :, :1])
+    def rollout(self, context, past_actions, actions):
+        return self.reshape(context[:, -1:].repeat(1, actions.shape[1], 1) + actions[:, :, :1])
 
 
 SHAPES = {
@@ -371,9 +369,9 @@ SHAPES = {
 
 @pytest.mark.parametrize("reshape", SHAPES.values(), ids=SHAPES.keys())
 def test_a_model_that_returns_a_wrong_shape_is_named(planner, reshape):
-    model = WorldModel(IdentityEncoder(3), Returning(reshape)).double()
+    model = Returning(reshape).double()
     with pytest.raises(
-        ValueError, match=r"the rollout of WorldModel must return latents of shape \(rows, H, \*D\) = .*got"
+        ValueError, match=r"the rollout of Returning must return latents of shape \(rows, H, \*D\) = .*got"
     ):
         planner.plan(make_problem(3, model=model))
 

@@ -47,9 +47,9 @@ class DoorWallDynamics(Predictor):
         self.low, self.high = door_center - door_half_width, door_center + door_half_width
         self.acceleration, self.damping, self.max_speed = acceleration, damping, max_speed
 
-    def forward(self, latent: Tensor, action: Tensor) -> Tensor:
-        """Move states ``(..., 2 or 4)`` by actions ``(..., 2)``."""
-        action = action.clamp(-1, 1)
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Move states ``(B, 1, 2 or 4)`` by actions ``(B, 1, 2)``."""
+        latent, action = latents[:, -1], actions[:, -1].clamp(-1, 1)
         if self.dynamics == "position":
             return self._slide(latent, self.step_size * action)[0]
         velocity = (1 - self.damping) * latent[..., 2:] + self.acceleration * action
@@ -87,7 +87,7 @@ class PerfectDoorWallModel(WorldModel):
         """
         dynamics = dynamics or DoorWallDynamics()
         super().__init__(IdentityEncoder(dynamics.latent_shape[0], goal_indices=[0, 1]), dynamics)
-        self.has_statistics.fill_(True)  # the identity: the dynamics are in environment units already
+        self.normalizer.fitted.fill_(True)  # the identity: the dynamics are in environment units already
 
     @classmethod
     def of_world(cls, world: World) -> "PerfectDoorWallModel":

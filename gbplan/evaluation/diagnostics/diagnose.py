@@ -119,7 +119,10 @@ def _visited(world_model: WorldModel, trajectories: Trajectories) -> tuple[Tenso
 
 
 def _encode(world_model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
-    key = world_model.encoder.observation_key
+    like = world_model.normalizer.latent_mean
     return world_model.encode(
-        {key: torch.as_tensor(trajectories.observations[key][frames]).to(world_model.latent_mean)}
+        {
+            key: torch.as_tensor(trajectories.observations[key][frames]).to(like)
+            for key in world_model.encoder.observation_keys
+        }
     )

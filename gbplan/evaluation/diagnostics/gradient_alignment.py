@@ -93,10 +93,10 @@ def gradient_alignment(
         raise ValueError(f"horizons must lie in 1..{actions.shape[1]}, the length of the plans, got {list(horizons)}")
     true: _Differentiated | _Replayed
     if isinstance(truth, WorldModel):
-        true = _Differentiated(truth, {truth.encoder.observation_key: tasks.states}, actions)
+        true = _Differentiated(truth, {"observation": tasks.states}, actions)
     else:
         true = _Replayed(envs=truth, tasks=tasks, actions=actions[:, : max(horizons)], step=step)
-    model = _Differentiated(world_model, observations or {world_model.encoder.observation_key: tasks.states}, actions)
+    model = _Differentiated(world_model, observations or {"observation": tasks.states}, actions)
     goals = tasks.goals.reshape(len(tasks), -1).astype(np.float64)
     cosine, excluded = {}, {}
     for horizon in horizons:
@@ -119,7 +119,7 @@ class _Differentiated:
 
     def __init__(self, model: WorldModel, observations: Mapping[str, NDArray], actions: NDArray[np.floating]) -> None:
         self._model = model
-        self._observation = observations[model.encoder.observation_key]
+        self._observations = {key: observations[key] for key in model.encoder.observation_keys}
         self._actions = actions
 
     def outcome(self, horizon: int) -> NDArray[np.float64]:
@@ -134,13 +134,13 @@ class _Differentiated:
         return gradient.flatten(1).cpu().double().numpy()
 
     def _run(self, horizon: int) -> tuple[Tensor, Tensor]:
-        units = self._model.latent_mean
+        units = self._model.normalizer.latent_mean
         actions = torch.tensor(self._actions[:, :horizon]).to(units).requires_grad_(torch.is_grad_enabled())
         with eval_mode(self._model), constant_parameters():
-            observation = torch.tensor(self._observation).to(units)[:, None]  # K = 1
-            context = self._model.encode({self._model.encoder.observation_key: observation}).detach()
+            observations = {key: torch.tensor(seen).to(units)[:, None] for key, seen in self._observations.items()}
+            context = self._model.encode(observations).detach()  # K = 1
             latents = self._model.rollout(context, actions[:, :0], actions)
-            return actions, self._model.achieved_goal(latents[:, -1]).flatten(1)
+            return actions, self._model.goal_features(latents[:, -1]).flatten(1)
 
 
 class _Replayed:

@@ -58,12 +58,12 @@ def input_smoothness(
     """
     if not len(latents) or len(latents) != len(actions):
         raise ValueError(f"there must be one action for each latent, got {len(actions)} for {len(latents)}")
-    of_latent = world_model.latent_std.flatten()
-    inputs = torch.cat([of_latent, world_model.action_std])
+    of_latent = world_model.normalizer.latent_std.expand(world_model.latent_shape).flatten()
+    inputs = torch.cat([of_latent, world_model.normalizer.action_std])
     standardised, environment = [], []
     for part, taken in zip(latents.split(chunk_rows), actions.split(chunk_rows), strict=True):
         jacobian = _jacobian(world_model, part, taken)  # latents standardised, actions not
-        jacobian[:, :, len(of_latent) :] *= world_model.action_std
+        jacobian[:, :, len(of_latent) :] *= world_model.normalizer.action_std
         standardised.append(_largest_singular_value(jacobian))
         environment.append(_largest_singular_value(of_latent[:, None] * jacobian / inputs))
     return InputSmoothness(np.concatenate(standardised), np.concatenate(environment))
@@ -73,7 +73,7 @@ def _jacobian(world_model: WorldModel, latents: Tensor, actions: Tensor) -> Tens
     """Derivatives of the next latents, flattened, for latents and actions, ``(M, D, D + A)``."""
     with eval_mode(world_model), torch.inference_mode(False), torch.enable_grad(), constant_parameters():
         latents, actions = latents.detach().clone().requires_grad_(), actions.detach().clone().requires_grad_()
-        following = world_model.step(latents, actions).flatten(1)
+        following = world_model.step(latents[:, None], actions[:, None]).flatten(1)
         rows = []
         for output in following.unbind(1):
             gradients = torch.autograd.grad(output.sum(), (latents, actions), retain_graph=True)

@@ -96,13 +96,13 @@ def landscape(
 def _imagined(
     model: WorldModel, objective: Objective, tasks: Tasks, actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    units = model.latent_mean
+    units = model.normalizer.latent_mean
     observation, goal, tried = (torch.tensor(array).to(units) for array in (tasks.states, tasks.goals, actions))
     with eval_mode(model), torch.no_grad():
-        context = model.encode({model.encoder.observation_key: observation[:, None]})  # K = 1
+        context = model.encode({"observation": observation[:, None]})  # K = 1
         past = tried[:1, :0]
         low, high = tried.amin((0, 1)), tried.amax((0, 1))  # clipped already
-        problem = PlanningProblem(model, objective, context, past, model.encode_goal(goal), low, high)
+        problem = PlanningProblem(model, objective, context, past, model.encode_goal({"desired_goal": goal}), low, high)
         return problem.cost(tried[None])[0].cpu().double().numpy()
 
 

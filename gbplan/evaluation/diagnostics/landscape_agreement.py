@@ -84,12 +84,12 @@ def landscape_agreement(
 def _plan_again(policy: PlannerPolicy, tasks: Tasks, bounds: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
     model = policy.world_model
     low, high, states, goals = (
-        torch.as_tensor(array).to(model.latent_mean) for array in (*bounds, tasks.states, tasks.goals)
+        torch.as_tensor(array).to(model.normalizer.latent_mean) for array in (*bounds, tasks.states, tasks.goals)
     )
     with eval_mode(model):
         with torch.no_grad():
-            context = model.encode({model.encoder.observation_key: states[:, None]})  # K = 1
-            goal = model.encode_goal(goals)
+            context = model.encode({"observation": states[:, None]})  # K = 1
+            goal = model.encode_goal({"desired_goal": goals})
         past_actions = context.new_zeros(len(tasks), 0, len(low))
         problem = PlanningProblem(model, policy.objective.at_step(0), context, past_actions, goal, low, high)
         plan = policy.planner.plan(problem, generator=torch.Generator().manual_seed(policy.seed + 1))

@@ -42,13 +42,15 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
     Returns:
         The errors.
     """
-    device = world_model.latent_mean.device
+    device = world_model.normalizer.latent_mean.device
     longest = int(trajectories.lengths.max())
     episodes, lengths = len(trajectories), torch.from_numpy(trajectories.lengths).to(device)
     # Episodes side by side, the short ones padded by their last frame: (E, T + 1, ...)
     frames = trajectories.starts[:, None] + np.minimum(np.arange(longest + 1), trajectories.lengths[:, None])
-    key = world_model.encoder.observation_key
-    observation = torch.as_tensor(trajectories.observations[key][frames], dtype=torch.float32, device=device)
+    observations = {
+        key: torch.as_tensor(trajectories.observations[key][frames], dtype=torch.float32, device=device)
+        for key in world_model.encoder.observation_keys
+    }
     actions = torch.as_tensor(trajectories.actions[frames[:, :-1]], dtype=torch.float32, device=device)
     taken = torch.arange(longest, device=device) < lengths[:, None]  # (E, T)
 
@@ -58,8 +60,8 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
 
     steps = min(horizon, longest)
     with eval_mode(world_model):
-        latents = world_model.encode({key: observation})
-        one_step = distance(world_model.step(latents[:, :-1], actions), latents[:, 1:])
+        latents = world_model.encode(observations)
+        one_step = distance(world_model.sequence(latents[:, :-1], actions), latents[:, 1:])
         rolled = world_model.rollout(latents[:, :1], actions[:, :0], actions[:, :steps])
         open_loop = distance(rolled, latents[:, 1 : steps + 1])
     rolled_taken = taken[:, :steps]

@@ -1,1 +1,1 @@
-"""Rolling out and differentiating known networks without autograd."""
+"""Rolling out and differentiating known networks without autograd; planners come in through ``gradients``."""

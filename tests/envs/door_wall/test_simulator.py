@@ -26,7 +26,7 @@ def test_position_dynamics_equal_the_environments_contact():
     position = np.stack([x, y], 1)
     moved, _ = slide_rows(position, 0.1 * action, -0.5, 0.5)
     model = PerfectDoorWallModel().double()
-    predicted = model.step(torch.from_numpy(position), torch.from_numpy(action))
+    predicted = model.step(torch.from_numpy(position)[:, None], torch.from_numpy(action)[:, None])
     np.testing.assert_allclose(predicted.numpy(), moved, atol=1e-12)
 
 
@@ -64,5 +64,5 @@ def test_gradient_is_the_step_size_in_the_open_and_zero_into_the_wall():
     model = PerfectDoorWallModel().double()
     state = torch.tensor([[1.0, 1.0], [-0.05, 1.0]]).double()  # in the open; in front of the wall
     action = torch.tensor([[0.5, 0.5], [0.9, 0.5]]).double().requires_grad_()
-    (gradient,) = torch.autograd.grad(model.step(state, action).sum(), action)
+    (gradient,) = torch.autograd.grad(model.step(state[:, None], action[:, None]).sum(), action)
     torch.testing.assert_close(gradient, torch.tensor([[0.1, 0.1], [0.0, 0.1]]).double())

@@ -24,7 +24,8 @@ class Turning(Predictor):
         super().__init__()
         self.matrix = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
-    def forward(self, latent, action):
+    def forward(self, latents, actions):
+        latent, action = latents[:, -1], actions[:, -1]
         return latent + action @ self.matrix.T
 
 
@@ -109,11 +110,13 @@ def test_horizons_beyond_the_end_of_an_episode_are_excluded():
 
 def test_model_without_a_gradient_has_cosine_zero_and_one_that_diverges_has_none():
     class Deaf(Turning):
-        def forward(self, latent, action):
+        def forward(self, latents, actions):
+            latent, action = latents[:, -1], actions[:, -1]
             return latent + 0 * action
 
     class Diverging(Turning):
-        def forward(self, latent, action):
+        def forward(self, latents, actions):
+            latent, action = latents[:, -1], actions[:, -1]
             return latent + torch.inf * action
 
     for predictor, cosine in ((Deaf, 0.0), (Diverging, np.nan)):

@@ -33,7 +33,7 @@ def test_gain_of_a_linear_model_is_the_norm_of_its_matrix_in_either_units(seed, 
     matrix = rng.normal(size=(latent_dim, latent_dim + action_dim))
     latent_std, action_std = rng.uniform(0.1, 10, latent_dim), rng.uniform(0.1, 10, action_dim)
     model = model_of([matrix])
-    model.set_statistics(*map(torch.from_numpy, (latent_std, latent_std, action_std, action_std)))
+    model.normalizer.set(*map(torch.from_numpy, (latent_std, latent_std, action_std, action_std)))
     found = input_smoothness(model, torch.zeros(2, latent_dim).double(), torch.ones(2, action_dim).double())
     np.testing.assert_allclose(found.standardised, np.linalg.norm(matrix, 2))
     in_units = latent_std[:, None] * matrix / np.concatenate([latent_std, action_std])
@@ -64,7 +64,7 @@ def test_no_direction_is_amplified_by_more_and_one_is_by_as_much():
     grid = torch.stack(torch.meshgrid(around, around, 2 * around, indexing="ij"), -1).reshape(-1, 3)
     (sin_a, sin_b, sin_c), (cos_a, cos_b, cos_c) = grid.sin().T, grid.cos().T
     unit = torch.stack([cos_a, sin_a * cos_b, sin_a * sin_b * cos_c, sin_a * sin_b * sin_c], -1)
-    apart = [model.step(*(point + 1e-6 * sign * unit).split(2, dim=1)) for sign in (1, -1)]
+    apart = [model.step(*(point + 1e-6 * sign * unit)[:, None].split(2, dim=2)) for sign in (1, -1)]
     amplified = ((apart[0] - apart[1]) / 2e-6).norm(dim=1)
     assert amplified.max() <= gain * (1 + 1e-6)
     assert amplified.max() > 0.9 * gain

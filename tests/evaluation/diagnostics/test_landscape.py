@@ -25,7 +25,8 @@ class Moving(Predictor):
     latent_shape = (2,)
     action_dim = 2
 
-    def forward(self, latent, action):
+    def forward(self, latents, actions):
+        latent, action = latents[:, -1], actions[:, -1]
         return latent + action
 
 

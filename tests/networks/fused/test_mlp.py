@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.networks.fused import mlp
 from gbplan.networks.fused.constant_parameters import constant_parameters, prepared
 from gbplan.objectives import ReachGoal
@@ -27,21 +27,24 @@ def make_model(hidden=(7, 5), latent=3, action=2, dtype=torch.float64, **kwargs)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = WorldModel(IdentityEncoder(latent, [0]), MLPPredictor(latent, action, hidden, **kwargs))
-        model.set_statistics(*(torch.rand(n) + 0.5 for n in (latent, latent, action, action)))
+        model.normalizer.set(*(torch.rand(n) + 0.5 for n in (latent, latent, action, action)))
     return model.to(dtype)
 
 
 def draw(model, batch, horizon, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    dtype = model.action_std.dtype
+    dtype = model.normalizer.action_std.dtype
     context = torch.randn(batch, 1, *model.latent_shape, generator=generator, dtype=torch.float64)
     actions = torch.randn(batch, horizon, model.action_dim, generator=generator, dtype=torch.float64)
     return context.to(dtype), actions.to(dtype)
 
 
 def plain(model, context, actions):
-    """The rollout that every predictor inherits."""
-    return Predictor.rollout(model.predictor, context[:, -1], actions, model.action_mean, model.action_std)
+    """The rollout of a model that is not known, step by step."""
+    latents = [context[:, -1]]
+    for action in actions.unbind(1):
+        latents.append(model.step(latents[-1][:, None], action[:, None]))
+    return torch.stack(latents[1:], dim=1)
 
 
 def fused(model, context, actions):
@@ -252,7 +255,7 @@ def test_nothing_is_remembered_between_calls():
         assert_same(model, context, actions)
         model.rollout(context, actions[:, :0], actions).square().mean().backward()
         optimizer.step()  # the next call sees new weights,
-        model.set_statistics(*(torch.rand(n) + 0.5 for n in (3, 3, 2, 2)))  # statistics,
+        model.normalizer.set(*(torch.rand(n) + 0.5 for n in (3, 3, 2, 2)))  # statistics,
     model.predictor.net[0] = nn.Linear(5, 9).double()  # layers,
     model.predictor.net[2] = nn.Linear(9, 5).double()
     assert_same(model, *draw(model, 2, 5))
@@ -267,9 +270,9 @@ def test_what_is_prepared_is_kept_while_parameters_are_constant_and_no_longer():
     with constant_parameters():
         with constant_parameters():
             before = fused(model, context, actions)
-        kept = prepared()[model.predictor].packed
+        kept = prepared()[model].packed
         assert fused(model, context, actions).equal(before)
-        assert prepared()[model.predictor].packed is kept
+        assert prepared()[model].packed is kept
         model.float()  # an input of another type is not served by what is kept
         with pytest.raises(RuntimeError, match="dtype"):
             fused(model, context, actions)
@@ -304,8 +307,8 @@ def test_a_second_derivative_is_refused():
 
 
 class Doubled(MLPPredictor):
-    def forward(self, latent, action):
-        return 2 * super().forward(latent, action)
+    def forward(self, latents, actions):
+        return 2 * super().forward(latents, actions)
 
 
 def hooked_outside(predictor):

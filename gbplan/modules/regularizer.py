@@ -1,0 +1,117 @@
+"""What keeps the latents of an encoder in training apart."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gbplan.networks import WorldModel
+
+
+class Regularizer(nn.Module, ABC):
+    """A loss on encoded frames that a constant encoder does not minimise. It may have parameters of its own."""
+
+    @abstractmethod
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Return the loss.
+
+        Args:
+            latents: consecutive frames, ``(B, T + 1, *D)``, with gradients.
+            actions: taken between them, ``(B, T, A')``, environment units.
+
+        Returns:
+            A scalar.
+        """
+
+
+class VICReg(Regularizer):
+    """Variance of at least one, no covariance, and actions that can be told from two neighbouring latents.
+
+    ``variance_weight * mean(relu(1 - std)) + covariance_weight * mean of squared off-diagonal covariances
+    + inverse_weight * mean squared error of the action told from two frames``. The inverse dynamics make the
+    position of what the actions move linear in the latent.
+
+    Source: Bardes et al., VICReg, 2022; with inverse dynamics as in PLDM (Sobal et al., 2025).
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        action_dim: int,
+        variance_weight: float = 1.0,
+        covariance_weight: float = 0.1,
+        inverse_weight: float = 1.0,
+        hidden_size: int = 64,
+    ) -> None:
+        """Set the weights.
+
+        Args:
+            latent_dim: numbers in a latent.
+            action_dim: dimensions A' of a model action.
+            variance_weight: of the variance term.
+            covariance_weight: of the covariance term.
+            inverse_weight: of the inverse dynamics; 0 leaves them out.
+            hidden_size: width of the inverse dynamics' hidden layer.
+
+        Raises:
+            ValueError: a size is below 1, or a weight is negative.
+        """
+        super().__init__()
+        if min(latent_dim, action_dim, hidden_size) < 1:
+            raise ValueError(
+                f"latent_dim, action_dim and hidden_size must be at least 1, got {latent_dim}, {action_dim} and "
+                f"{hidden_size}"
+            )
+        if min(variance_weight, covariance_weight, inverse_weight) < 0:
+            raise ValueError(
+                f"weights must not be negative, got {variance_weight}, {covariance_weight} and {inverse_weight}"
+            )
+        self.variance_weight = variance_weight
+        self.covariance_weight = covariance_weight
+        self.inverse_weight = inverse_weight
+        self.inverse = nn.Sequential(
+            nn.Linear(2 * latent_dim, hidden_size), nn.ReLU(), nn.Linear(hidden_size, action_dim)
+        )
+
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Return the loss; see ``Regularizer``.
+
+        Raises:
+            ValueError: there is one latent only, which has no variance.
+        """
+        flat = latents.flatten(2)
+        points = flat.flatten(0, 1)
+        if len(latents) < 2:
+            raise ValueError("VICReg needs at least 2 windows in a batch, got 1; raise data.batch_size")
+        centred = points - points.mean(0)
+        std = (centred.square().mean(0) + 1e-4).sqrt()
+        covariance = centred.T @ centred / len(points)
+        off_diagonal = covariance - torch.diag(covariance.diagonal())
+        dim = points.shape[1]
+        loss = self.variance_weight * F.relu(1 - std).mean()
+        loss = loss + self.covariance_weight * off_diagonal.square().sum() / dim
+        if self.inverse_weight:
+            told = self.inverse(torch.cat([flat[:, :-1], flat[:, 1:]], dim=-1))
+            loss = loss + self.inverse_weight * F.mse_loss(told, actions)
+        return loss
+
+
+def require_stable_latents(world_model: WorldModel, regularizer: Regularizer | None) -> None:
+    """Refuse an encoder in training that nothing keeps from collapsing.
+
+    Raises:
+        ValueError: it has weights, is not frozen, and there is no regulariser; or there is one for a frozen encoder.
+    """
+    encoder = world_model.encoder
+    trained = not encoder.frozen and any(True for _ in encoder.parameters())
+    if trained and regularizer is None:
+        raise ValueError(
+            f"{type(encoder).__name__} is trained on the next-latent loss alone, which a constant encoder minimises: "
+            "its latents would collapse; freeze it (frozen: true), or give a regularizer such as VICReg"
+        )
+    if regularizer is not None and not trained:
+        raise ValueError(
+            f"{type(regularizer).__name__} regularises an encoder in training, but {type(encoder).__name__} is frozen; "
+            "leave the regularizer out, or set the encoder's frozen to false"
+        )

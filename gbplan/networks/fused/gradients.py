@@ -1,0 +1,56 @@
+"""The one door to gradients of a rollout: without autograd for known models, by autograd for all others.
+
+Planners want gradients of the actions and of nothing else, and want them fast.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gbplan.networks.encoder import IdentityEncoder
+from gbplan.networks.fused.mlp import mlp_rollout_with_pullback
+from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.fused.rollout import perceptron_of
+from gbplan.networks.world_model import WorldModel
+
+
+class _Model(Protocol):
+    def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor: ...
+
+    def goal_features(self, latents: Tensor) -> Tensor: ...
+
+
+def rollout_with_pullback(
+    model: _Model, context: Tensor, past_actions: Tensor, actions: Tensor
+) -> tuple[Tensor, Pullback]:
+    """Predict steps 1..H as ``model.rollout``, detached, and return the way back to the actions."""
+    if isinstance(model, WorldModel) and type(model).rollout is WorldModel.rollout:
+        latent = context[:, -1]
+        perceptron = perceptron_of(model, latent, actions, for_parameters=False)
+        if perceptron is not None:
+            return mlp_rollout_with_pullback(perceptron, latent, actions)
+    return pullback_by_autograd(lambda given: model.rollout(context, past_actions, given), actions)
+
+
+def goal_features_with_pullback(model: _Model, latents: Tensor) -> tuple[Tensor, Pullback]:
+    """``model.goal_features``, detached, and the way back: from the gradient of what it returns to the latents'."""
+    if (
+        not isinstance(model, WorldModel)
+        or type(model).goal_features is not WorldModel.goal_features
+        or type(model.encoder) is not IdentityEncoder
+        or isinstance(model.encoder.goal_index, list)
+    ):
+        return pullback_by_autograd(model.goal_features, latents)
+    normalizer = model.normalizer
+    mean, std, index = normalizer.latent_mean, normalizer.latent_std, model.encoder.goal_index
+    restored = torch.addcmul(mean, latents.detach(), std)
+    if len(model.encoder.goal_indices) == restored.shape[-1]:
+        return restored, lambda gradient: gradient * std
+
+    def pullback(gradient: Tensor) -> Tensor:
+        grad_latents = gradient.new_zeros(restored.shape)
+        grad_latents[..., index] = gradient
+        return grad_latents * std
+
+    return restored[..., index], pullback
