@@ -42,8 +42,8 @@ def draw(model, batch, horizon, seed=0):
 def plain(model, context, actions):
     """The rollout of a model that is not known, step by step."""
     frames = [context[:, -1:]]
-    for action in actions.split(1, dim=1):
-        frames.append(model.step(frames[-1], action)[:, None])
+    for action in model.normalizer.standardize_actions(actions).split(1, dim=1):
+        frames.append(model.predictor(frames[-1], action)[:, None])
     return torch.cat(frames[1:], dim=1)
 
 
