@@ -18,6 +18,7 @@ import io
 import os
 import statistics
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -29,7 +30,7 @@ from plan_time import read_planner
 from gbplan.evaluation import load_world_model, run_evaluation, sample_tasks
 from gbplan.evaluation.run import settings_of
 from gbplan.objectives import ReachGoal
-from gbplan.planners import Planner, PlanningProblem
+from gbplan.planners import InitializedPlanner, Planner, PlanningProblem
 from gbplan.report.result_files import RESULT_FILE, read_result
 
 PLANNERS = {
@@ -55,11 +56,12 @@ def result_of(model: str, name: str, factor: float) -> Path:
 def planner_of(name: str, factor: float) -> Planner:
     """A planner of ``configs/planners`` with so many times its samples."""
     planner = read_planner(name)
-    sampler: Any = getattr(planner, "planner", planner)  # InitializedPlanner improves on what another finds
-    sampler.num_samples = max(round(factor * sampler.num_samples), getattr(sampler, "restarts", 1))
+    sampler: Any = planner.planner if isinstance(planner, InitializedPlanner) else planner
+    changed = {"num_samples": max(round(factor * sampler.num_samples), getattr(sampler, "restarts", 1))}
     if hasattr(sampler, "num_elites"):
-        sampler.num_elites = max(2, round(factor * sampler.num_elites))
-    return planner
+        changed["num_elites"] = max(2, round(factor * sampler.num_elites))
+    sampler = replace(sampler, **changed)
+    return replace(planner, planner=sampler) if isinstance(planner, InitializedPlanner) else sampler
 
 
 def evaluate(model: str, name: str, factor: float, count: int) -> None:

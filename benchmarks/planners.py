@@ -44,6 +44,7 @@ from gbplan.planners import (
     Planner,
     PlanningProblem,
     RandomShooting,
+    White,
 )
 from gbplan.policies import PlannerPolicy
 
@@ -103,7 +104,7 @@ def ours(planner: Planner, problem: PlanningProblem) -> Callable[[], Tensor]:
 
 
 def descent(horizon: int) -> GradientPlanner:
-    return GradientPlanner(horizon, STEPS, LR, num_samples=1, restarts=1, proposal="zero")
+    return GradientPlanner(horizon, STEPS, LR, num_samples=1, restarts=1, init_std=0.0)
 
 
 def refined(horizon: int) -> GradientPlanner:
@@ -117,7 +118,7 @@ def refined(horizon: int) -> GradientPlanner:
 
 
 def search(horizon: int, samples: int = SAMPLES) -> CEMPlanner:
-    return CEMPlanner(horizon, ITERATIONS, samples, samples * ELITES // SAMPLES, proposal="white", init_std=1.0)
+    return CEMPlanner(horizon, ITERATIONS, samples, samples * ELITES // SAMPLES, White(), init_std=1.0)
 
 
 def floor(batch: int, horizon: int, rows: int, passes: int, iterations: int) -> Callable[[], None]:

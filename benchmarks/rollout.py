@@ -34,7 +34,7 @@ from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.networks.fused import mlp
 from gbplan.networks.fused.constant_parameters import constant_parameters
 from gbplan.objectives import ReachGoal
-from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem
+from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem, White
 
 WIDTH = 128
 Times = dict[str, list[float]]
@@ -155,9 +155,9 @@ def chunk_table(model: WorldModel, rounds: int) -> list[str]:
 
 
 def plan_table(model: WorldModel, rounds: int) -> list[str]:
-    gradient = GradientPlanner(25, 100, num_samples=1, restarts=1, proposal="white", init_std=0.0)
+    gradient = GradientPlanner(25, 100, num_samples=1, restarts=1, init_std=0.0)
     default = GradientPlanner(25)
-    cem = CEMPlanner(25, proposal="white", init_std=1.0)
+    cem = CEMPlanner(25, noise=White(), init_std=1.0)
     cells = [("GradientPlanner, 100 Adam steps, 1 start", gradient, batch) for batch in (1, 16, 64, 512)]
     cells += [("GradientPlanner, defaults", default, batch) for batch in (1, 16)]
     cells += [("CEMPlanner, 300 samples, 30 iterations", cem, batch) for batch in (1, 64)]

@@ -7,11 +7,11 @@ that look at one number.
 import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import get_args
+from typing import Any, get_args
 
 
-def at_least_one(**counts: int) -> None:
-    """Require counts of 1 or more."""
+def at_least_one(**counts: float) -> None:
+    """Require counts, or factors, of 1 or more."""
     _require("at least 1", lambda count: count >= 1, counts)
 
 
@@ -25,6 +25,14 @@ def not_negative(**values: float) -> None:
     _require("finite and not negative", lambda value: value >= 0, values)
 
 
+def share(*, below_one: bool = False, **values: float) -> None:
+    """Require values in 0..1; with ``below_one``, 1 itself is refused."""
+    limits = "lie in 0..1, 1 excluded" if below_one else "lie in 0..1"
+    for name, value in values.items():
+        if not 0 <= value <= 1 or (below_one and value == 1):
+            raise ValueError(f"{name} must {limits}, got {value}")
+
+
 def ascending(**values: float) -> None:
     """Require that no value exceeds the next: ``ascending(num_elites=30, num_samples=300)``."""
     for (name, value), (next_name, limit) in pairwise(values.items()):
@@ -33,10 +41,18 @@ def ascending(**values: float) -> None:
 
 
 def one_of(choices: object, **given: object) -> None:
-    """Require what a ``Literal`` allows: ``one_of(Proposal, proposal=proposal)``."""
+    """Require what a ``Literal`` allows: ``one_of(Bounds, bounds=bounds)``."""
     for name, choice in given.items():
         if choice not in get_args(choices):
             raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {choice!r}")
+
+
+def kind_of(base: type[Any], **given: object) -> None:
+    """Require an instance of a class: ``kind_of(Noise, noise=noise)``."""
+    for name, value in given.items():
+        if not isinstance(value, base):
+            known = ", ".join(sorted(kind.__name__ for kind in base.__subclasses__()))
+            raise TypeError(f"{name} must be an object of a {base.__name__} class ({known}), got {value!r}")
 
 
 def _require(what: str, holds: Callable[[float], bool], values: Mapping[str, float]) -> None:

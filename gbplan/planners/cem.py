@@ -1,16 +1,19 @@
 """Planning by the cross-entropy method."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
-from gbplan.planners.incumbent import Incumbent, lowest
-from gbplan.planners.noise import Proposal, draw_proposals
+from gbplan.planners.noise import Knots, Noise, draw_around
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import Incumbent, lowest
 
 
+@dataclass(frozen=True)
 class CEMPlanner(Planner):
     """Samples around a mean, and moves the mean and the spread to those of the best samples, over and over.
 
@@ -19,48 +22,36 @@ class CEMPlanner(Planner):
     box, ``(high - low) / 2``.
 
     A task costs ``num_samples * iterations * H`` model calls. The CEM that is common in the field draws white noise,
-    ``proposal="white"``, ``init_std=1``; the defaults are those of ``GradientPlanner``, for a fair comparison.
+    ``noise=White()``, ``init_std=1``; the defaults are those of ``GradientPlanner``, for a fair comparison.
+
+    Args:
+        horizon: number of steps H planned ahead.
+        iterations: number of times the samples are drawn.
+        num_samples: samples S per iteration.
+        num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
+        noise: what is drawn.
+        init_std: standard deviation at the start.
+        min_std: standard deviation below which no action shrinks.
+
+    Raises:
+        ValueError: a number is out of range, or there are more elites than samples.
     """
 
-    def __init__(
-        self,
-        horizon: int = 50,
-        iterations: int = 30,
-        num_samples: int = 300,
-        num_elites: int = 30,
-        proposal: Proposal = "knots",
-        num_knots: int = 5,
-        init_std: float = 2.0,
-        min_std: float = 0.05,
-    ) -> None:
-        """Set the budget and the spread.
+    iterations: int = 30
+    num_samples: int = 300
+    num_elites: int = 30
+    noise: Noise = Knots()
+    init_std: float = 2.0
+    min_std: float = 0.05
 
-        Args:
-            horizon: number of steps H planned ahead.
-            iterations: number of times the samples are drawn.
-            num_samples: samples S per iteration.
-            num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
-            proposal: noise that is white in time, or correlated through ``num_knots`` knots.
-            num_knots: knots per sequence, for ``proposal="knots"``.
-            init_std: standard deviation at the start.
-            min_std: standard deviation below which no action shrinks.
-
-        Raises:
-            ValueError: a number is out of range, or there are more elites than samples.
-        """
-        super().__init__(horizon)
-        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_elites=num_elites, num_knots=num_knots)
-        checks.not_negative(min_std=min_std, init_std=init_std)
-        checks.ascending(num_elites=num_elites, num_samples=num_samples)
-        checks.ascending(min_std=min_std, init_std=init_std)
-        checks.one_of(Proposal, proposal=proposal)
-        self.iterations = iterations
-        self.num_samples = num_samples
-        self.num_elites = num_elites
-        self.proposal: Proposal = proposal
-        self.num_knots = num_knots
-        self.init_std = init_std
-        self.min_std = min_std
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        checks.at_least_one(iterations=self.iterations, num_samples=self.num_samples, num_elites=self.num_elites)
+        checks.not_negative(min_std=self.min_std, init_std=self.init_std)
+        checks.ascending(num_elites=self.num_elites, num_samples=self.num_samples)
+        checks.ascending(min_std=self.min_std, init_std=self.init_std)
+        checks.kind_of(Noise, noise=self.noise)
 
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
@@ -69,9 +60,8 @@ class CEMPlanner(Planner):
         best = Incumbent(*shape, like=mean)
         trace = []
         for _ in range(self.iterations):
-            noise = draw_proposals(self.proposal, self.num_samples, *shape[1:], self.num_knots, generator).to(mean)
-            noise[0] = 0.0
-            samples = problem.clip(mean[:, None] + std[:, None] * noise)  # (B, S, H, A)
+            noise = self.noise.draw(self.num_samples, *shape[1:], generator)
+            samples = draw_around(problem, mean, std, noise)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
             trace.append(best.cost)

@@ -1,17 +1,20 @@
 """Planning by the cross-entropy method whose samples descend."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
 from gbplan.planners.descent import Descent
-from gbplan.planners.incumbent import Incumbent, lowest
-from gbplan.planners.noise import Proposal, draw_proposals
+from gbplan.planners.noise import Knots, Noise
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import Incumbent, lowest
 
 
+@dataclass(frozen=True)
 class GradCEMPlanner(Planner):
     """CEM that improves each sample by a few steps of Adam before it picks the elites.
 
@@ -22,63 +25,48 @@ class GradCEMPlanner(Planner):
     A task costs ``num_samples * (2 * gradient_steps + 1) * iterations * H`` model calls.
 
     The defaults are the numbers of the paper's code (arXiv 2512.09929: 300 samples, 30 elites, 30 iterations, one step
-    of Adam at 0.3), and the noise that of ``CEMPlanner``; the paper's is ``proposal="white"``, ``init_std=1``,
+    of Adam at 0.3), and the noise that of ``CEMPlanner``; the paper's is ``noise=White()``, ``init_std=1``,
     ``action_noise=0.003``.
 
     Source: Bharadhwaj, Xie, Shkurti, Model-predictive control via cross-entropy and gradient-based optimization, L4DC
     2020.
+
+    Args:
+        horizon: number of steps H planned ahead.
+        iterations: number of times the samples are drawn.
+        num_samples: samples S per iteration.
+        num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
+        gradient_steps: descent steps of each sample.
+        lr: step size of Adam.
+        action_noise: standard deviation of the noise added after each descent step.
+        noise: what samples are drawn from.
+        init_std: standard deviation at the start.
+        min_std: standard deviation below which no action shrinks.
+
+    Raises:
+        ValueError: a number is out of range, or there are more elites than samples.
     """
 
-    def __init__(
-        self,
-        horizon: int = 50,
-        iterations: int = 30,
-        num_samples: int = 300,
-        num_elites: int = 30,
-        gradient_steps: int = 1,
-        lr: float = 0.3,
-        action_noise: float = 0.0,
-        proposal: Proposal = "knots",
-        num_knots: int = 5,
-        init_std: float = 2.0,
-        min_std: float = 0.05,
-    ) -> None:
-        """Set the budget, the spread and the descent.
+    iterations: int = 30
+    num_samples: int = 300
+    num_elites: int = 30
+    gradient_steps: int = 1
+    lr: float = 0.3
+    action_noise: float = 0.0
+    noise: Noise = Knots()
+    init_std: float = 2.0
+    min_std: float = 0.05
 
-        Args:
-            horizon: number of steps H planned ahead.
-            iterations: number of times the samples are drawn.
-            num_samples: samples S per iteration.
-            num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
-            gradient_steps: descent steps of each sample.
-            lr: step size of Adam.
-            action_noise: standard deviation of the noise added after each descent step.
-            proposal: noise that is white in time, or correlated through ``num_knots`` knots.
-            num_knots: knots per sequence, for ``proposal="knots"``.
-            init_std: standard deviation at the start.
-            min_std: standard deviation below which no action shrinks.
-
-        Raises:
-            ValueError: a number is out of range, a choice is unknown, or there are more elites than samples.
-        """
-        super().__init__(horizon)
-        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_elites=num_elites)
-        checks.at_least_one(gradient_steps=gradient_steps, num_knots=num_knots)
-        checks.positive(lr=lr)
-        checks.not_negative(action_noise=action_noise, min_std=min_std, init_std=init_std)
-        checks.ascending(num_elites=num_elites, num_samples=num_samples)
-        checks.ascending(min_std=min_std, init_std=init_std)
-        checks.one_of(Proposal, proposal=proposal)
-        self.iterations = iterations
-        self.num_samples = num_samples
-        self.num_elites = num_elites
-        self.gradient_steps = gradient_steps
-        self.lr = lr
-        self.action_noise = action_noise
-        self.proposal: Proposal = proposal
-        self.num_knots = num_knots
-        self.init_std = init_std
-        self.min_std = min_std
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        checks.at_least_one(iterations=self.iterations, num_samples=self.num_samples, num_elites=self.num_elites)
+        checks.at_least_one(gradient_steps=self.gradient_steps)
+        checks.positive(lr=self.lr)
+        checks.not_negative(action_noise=self.action_noise, min_std=self.min_std, init_std=self.init_std)
+        checks.ascending(num_elites=self.num_elites, num_samples=self.num_samples)
+        checks.ascending(min_std=self.min_std, init_std=self.init_std)
+        checks.kind_of(Noise, noise=self.noise)
 
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
@@ -89,7 +77,7 @@ class GradCEMPlanner(Planner):
         best = Incumbent(*shape, like=mean)
         trace = []
         for _ in range(self.iterations):
-            noise = draw_proposals(self.proposal, self.num_samples, *shape[1:], self.num_knots, generator).to(mean)
+            noise = self.noise.draw(self.num_samples, *shape[1:], generator).to(mean)
             noise[0] = 0.0
             x = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)  # (B, S, H, A)
             descent = Descent("adam", self.lr, x)

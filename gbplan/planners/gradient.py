@@ -1,5 +1,6 @@
 """Planning by gradient descent on the actions, through the world model."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -7,17 +8,18 @@ from torch import Generator, Tensor
 
 from gbplan import checks
 from gbplan.planners.descent import Descent, Optimizer
-from gbplan.planners.incumbent import Incumbent, lowest
-from gbplan.planners.noise import Proposal, draw_candidates
+from gbplan.planners.noise import Knots, Noise
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import Incumbent, best_of_a_draw
 
 Bounds = Literal["clip", "tanh"]
 
 _TANH_MARGIN = 1e-3  # candidates on the bounds would start where tanh is flat
 
 
+@dataclass(frozen=True)
 class GradientPlanner(Planner):
     """Draws many candidates, scores them once, and refines the best few by gradient descent.
 
@@ -31,94 +33,70 @@ class GradientPlanner(Planner):
     For a squared cost such as ``GoalMSE``, whose curvature is known, plain descent ("gd") in steps of about its inverse
     needs a tenth of Adam's steps, which leaves time for more restarts (benchmarks/planners.py).
 
-    The paper's open-loop planner (arXiv 2512.09929, Algorithm 1, as in its code) is ``proposal="white"``,
-    ``init_std=1``, ``num_samples=1``, ``restarts=1``, ``action_noise=0.003``, ``lr=0.3``, ``iterations=300``, except
-    that it bounds no action and returns the last iterate rather than the best.
+    The paper's open-loop planner (arXiv 2512.09929, Algorithm 1, as in its code) is ``noise=White()``, ``init_std=1``,
+    ``num_samples=1``, ``restarts=1``, ``action_noise=0.003``, ``lr=0.3``, ``iterations=300``, except that it bounds no
+    action and returns the last iterate rather than the best. ``num_samples=1`` with ``init_std=0`` starts in the middle
+    of the action box.
 
     The defaults were chosen on the true dynamics of a point in a room with a door: correlated candidates at full speed
     matter most, then their number, then descent; four restarts or eight, clip or tanh, and the learning rate hardly
     matter.
+
+    Args:
+        horizon: number of steps H planned ahead.
+        iterations: descent steps, at most.
+        lr: step size.
+        optimizer: plain gradient descent ("gd"), with momentum 0.9, Adam, or AdamW.
+        num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
+        restarts: how many of the best candidates are refined, <= ``num_samples``.
+        noise: what candidates are drawn from.
+        init_std: standard deviation of the candidates before they are clipped to the bounds; at 2, arcs through
+            ``Knots`` spend most of their time at full speed.
+        action_noise: standard deviation of the noise added after each descent step.
+        bounds: keep to the action box by clipping after each step, or by descending on ``u`` with
+            ``action = center + half range * tanh(u)``.
+        patience: a task stops when its lowest cost fell by no more than ``tolerance`` in this many iterations;
+            None: never.
+        tolerance: see ``patience``; in the objective's units.
+        weight_decay: of AdamW, whose every step also shrinks the actions by ``lr * weight_decay`` of their distance
+            from the middle of the action box (with ``bounds="tanh"``, of ``u``).
+
+    Raises:
+        ValueError: a number is out of range, a choice is unknown, or restarts exceed candidates.
     """
 
-    def __init__(
-        self,
-        horizon: int = 50,
-        iterations: int = 40,
-        lr: float = 0.1,
-        optimizer: Optimizer = "adam",
-        num_samples: int = 256,
-        restarts: int = 4,
-        proposal: Proposal | Literal["zero"] = "knots",
-        num_knots: int = 5,
-        init_std: float = 2.0,
-        action_noise: float = 0.0,
-        bounds: Bounds = "clip",
-        patience: int | None = None,
-        tolerance: float = 1e-4,
-        weight_decay: float = 0.01,
-    ) -> None:
-        """Set the budget and the descent.
+    iterations: int = 40
+    lr: float = 0.1
+    optimizer: Optimizer = "adam"
+    num_samples: int = 256
+    restarts: int = 4
+    noise: Noise = Knots()
+    init_std: float = 2.0
+    action_noise: float = 0.0
+    bounds: Bounds = "clip"
+    patience: int | None = None
+    tolerance: float = 1e-4
+    weight_decay: float = 0.01
 
-        Args:
-            horizon: number of steps H planned ahead.
-            iterations: descent steps, at most.
-            lr: step size.
-            optimizer: plain gradient descent ("gd"), with momentum 0.9, Adam, or AdamW.
-            num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
-            restarts: how many of the best candidates are refined, <= ``num_samples``.
-            proposal: candidates are white noise, noise correlated in time through knots, or the one that stays in the
-                middle of the action box ("zero", which takes ``num_samples`` 1).
-            num_knots: knots per candidate, for ``proposal="knots"``.
-            init_std: standard deviation of the candidates (at the knots) before they are clipped to the bounds; at 2,
-                arcs spend most of their time at full speed.
-            action_noise: standard deviation of the noise added after each descent step.
-            bounds: keep to the action box by clipping after each step, or by descending on ``u`` with
-                ``action = center + half range * tanh(u)``.
-            patience: a task stops when its lowest cost fell by no more than ``tolerance`` in this many iterations;
-                None: never.
-            tolerance: see ``patience``; in the objective's units.
-            weight_decay: of AdamW, whose every step also shrinks the actions by ``lr * weight_decay`` of their distance
-                from the middle of the action box (with ``bounds="tanh"``, of ``u``).
-
-        Raises:
-            ValueError: a number is out of range, a choice is unknown, or restarts exceed candidates.
-        """
-        super().__init__(horizon)
-        checks.at_least_one(iterations=iterations, num_samples=num_samples, restarts=restarts, num_knots=num_knots)
-        checks.positive(lr=lr)
-        checks.not_negative(init_std=init_std, action_noise=action_noise)
-        checks.not_negative(tolerance=tolerance, weight_decay=weight_decay)
-        checks.ascending(restarts=restarts, num_samples=num_samples)
-        checks.one_of(Optimizer, optimizer=optimizer)
-        checks.one_of(Bounds, bounds=bounds)
-        checks.one_of(Literal[Proposal, "zero"], proposal=proposal)
-        if proposal == "zero" and num_samples > 1:
-            raise ValueError(f'proposal="zero" is a single candidate: num_samples must be 1, got {num_samples}')
-        if patience is not None:
-            checks.at_least_one(patience=patience)
-        self.iterations = iterations
-        self.lr = lr
-        self.optimizer: Optimizer = optimizer
-        self.num_samples = num_samples
-        self.restarts = restarts
-        self.proposal: Proposal | Literal["zero"] = proposal
-        self.num_knots = num_knots
-        self.init_std = init_std
-        self.action_noise = action_noise
-        self.bounds: Bounds = bounds
-        self.patience = patience
-        self.tolerance = tolerance
-        self.weight_decay = weight_decay
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        checks.at_least_one(iterations=self.iterations, num_samples=self.num_samples, restarts=self.restarts)
+        checks.positive(lr=self.lr)
+        checks.not_negative(init_std=self.init_std, action_noise=self.action_noise)
+        checks.not_negative(tolerance=self.tolerance, weight_decay=self.weight_decay)
+        checks.ascending(restarts=self.restarts, num_samples=self.num_samples)
+        checks.one_of(Optimizer, optimizer=self.optimizer)
+        checks.one_of(Bounds, bounds=self.bounds)
+        checks.kind_of(Noise, noise=self.noise)
+        if self.patience is not None:
+            checks.at_least_one(patience=self.patience)
 
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
-        candidates = draw_candidates(
-            problem, init, self.proposal, self.num_samples, horizon, self.num_knots, self.init_std, generator
+        starts, best = best_of_a_draw(
+            problem, init, self.noise, self.init_std, self.num_samples, self.restarts, horizon, generator
         )
-        cost = problem.cost(candidates)
-        best = Incumbent(problem.batch_size, horizon, problem.action_dim, like=candidates)
-        best.offer(candidates, cost)
-        calls = torch.full((problem.batch_size,), self.num_samples * horizon, device=cost.device)
-        starts, _ = lowest(candidates, cost, self.restarts)
+        calls = torch.full((problem.batch_size,), self.num_samples * horizon, device=starts.device)
         return self._refine(problem, starts, best, calls, generator)
 
     def _refine(
@@ -159,7 +137,7 @@ class GradientPlanner(Planner):
                     continue
                 if rows is None:
                     rows = torch.arange(len(x), device=x.device)
-                calls[rows[~falling]] += 2 * (k + 1) * rollout_calls  # forth and back
+                calls[rows[~falling]] += 2 * (k + 1) * rollout_calls  # forward and backward
                 rows, x, problem = rows[falling], x[falling], problem.select(falling)
                 descent.select(falling)
                 if not len(rows):

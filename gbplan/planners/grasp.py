@@ -1,19 +1,21 @@
 """Planning with the states as variables of their own, so that all steps are predicted at once."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
 from gbplan.planners.descent import Descent
-from gbplan.planners.incumbent import Incumbent, lowest
-from gbplan.planners.noise import Proposal, draw_candidates
+from gbplan.planners.noise import Knots, Noise
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import Incumbent, best_of_a_draw
 
 
+@dataclass(frozen=True)
 class GRASPPlanner(Planner):
     """Descends on actions and virtual states together, so that an iteration is one step of the model, for all times.
 
@@ -41,77 +43,55 @@ class GRASPPlanner(Planner):
     the true dynamics of a point in a room with a door, where the paper's goal weight of 1 pulls straight at the wall.
 
     Source: Psenka et al., Parallel stochastic gradient-based planning for world models, arXiv 2602.00475.
+
+    Args:
+        horizon: number of steps H planned ahead.
+        iterations: parallel steps.
+        lr: step size of the actions.
+        state_lr: how far a state moves to what is predicted for it, in 0..1.
+        state_noise: standard deviation of the noise added to the states in each iteration, in latent units.
+        goal_weight: of the distances to the goal at all steps.
+        sync_every: iterations between two looks at the true rollout.
+        sync_steps: descent steps on the true rollout at each; 0 only looks.
+        sync_lr: their step size.
+        num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
+        restarts: how many of the best candidates are refined, <= ``num_samples``.
+        noise: what candidates are drawn from.
+        init_std: standard deviation of the candidates before they are clipped to the bounds.
+
+    Raises:
+        ValueError: a number is out of range, or restarts exceed candidates.
     """
 
-    def __init__(
-        self,
-        horizon: int = 50,
-        iterations: int = 40,
-        lr: float = 0.02,
-        state_lr: float = 0.5,
-        state_noise: float = 0.01,
-        goal_weight: float = 0.02,
-        sync_every: int = 20,
-        sync_steps: int = 2,
-        sync_lr: float = 0.1,
-        num_samples: int = 256,
-        restarts: int = 4,
-        proposal: Proposal = "knots",
-        num_knots: int = 5,
-        init_std: float = 2.0,
-    ) -> None:
-        """Set the budget and the descent.
+    iterations: int = 40
+    lr: float = 0.02
+    state_lr: float = 0.5
+    state_noise: float = 0.01
+    goal_weight: float = 0.02
+    sync_every: int = 20
+    sync_steps: int = 2
+    sync_lr: float = 0.1
+    num_samples: int = 256
+    restarts: int = 4
+    noise: Noise = Knots()
+    init_std: float = 2.0
 
-        Args:
-            horizon: number of steps H planned ahead.
-            iterations: parallel steps.
-            lr: step size of the actions.
-            state_lr: how far a state moves to what is predicted for it, in 0..1.
-            state_noise: standard deviation of the noise added to the states in each iteration, in latent units.
-            goal_weight: of the distances to the goal at all steps.
-            sync_every: iterations between two looks at the true rollout.
-            sync_steps: descent steps on the true rollout at each; 0 only looks.
-            sync_lr: their step size.
-            num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
-            restarts: how many of the best candidates are refined, <= ``num_samples``.
-            proposal: candidates are white noise, or noise correlated in time through ``num_knots`` knots.
-            num_knots: knots per candidate, for ``proposal="knots"``.
-            init_std: standard deviation of the candidates before they are clipped to the bounds.
-
-        Raises:
-            ValueError: a number is out of range, the proposal is unknown, or restarts exceed candidates.
-        """
-        super().__init__(horizon)
-        checks.at_least_one(iterations=iterations, sync_every=sync_every)
-        checks.at_least_one(num_samples=num_samples, restarts=restarts, num_knots=num_knots)
-        checks.positive(lr=lr, sync_lr=sync_lr)
-        checks.not_negative(sync_steps=sync_steps, state_noise=state_noise, goal_weight=goal_weight, init_std=init_std)
-        checks.ascending(restarts=restarts, num_samples=num_samples)
-        checks.one_of(Proposal, proposal=proposal)
-        if not 0 <= state_lr <= 1:
-            raise ValueError(f"state_lr must lie in 0..1, got {state_lr}")
-        self.iterations = iterations
-        self.lr = lr
-        self.state_lr = state_lr
-        self.state_noise = state_noise
-        self.goal_weight = goal_weight
-        self.sync_every = sync_every
-        self.sync_steps = sync_steps
-        self.sync_lr = sync_lr
-        self.num_samples = num_samples
-        self.restarts = restarts
-        self.proposal: Proposal = proposal
-        self.num_knots = num_knots
-        self.init_std = init_std
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        checks.at_least_one(iterations=self.iterations, sync_every=self.sync_every)
+        checks.at_least_one(num_samples=self.num_samples, restarts=self.restarts)
+        checks.positive(lr=self.lr, sync_lr=self.sync_lr)
+        checks.not_negative(sync_steps=self.sync_steps, state_noise=self.state_noise)
+        checks.not_negative(goal_weight=self.goal_weight, init_std=self.init_std)
+        checks.ascending(restarts=self.restarts, num_samples=self.num_samples)
+        checks.share(state_lr=self.state_lr)
+        checks.kind_of(Noise, noise=self.noise)
 
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
-        candidates = draw_candidates(
-            problem, init, self.proposal, self.num_samples, horizon, self.num_knots, self.init_std, generator
-        )
-        cost = problem.cost(candidates)
-        best = Incumbent(problem.batch_size, horizon, problem.action_dim, like=candidates)
-        best.offer(candidates, cost)
-        actions, _ = lowest(candidates, cost, self.restarts)  # (B, R, H, A)
+        actions, best = best_of_a_draw(
+            problem, init, self.noise, self.init_std, self.num_samples, self.restarts, horizon, generator
+        )  # (B, R, H, A)
         x = (actions - problem.center) / problem.half_range  # the box becomes [-1, 1]
         _, latents = problem.cost_and_latents(actions)
         states = torch.empty_like(latents)  # (B, R, H, *D), of which the first is the present
@@ -139,7 +119,7 @@ class GRASPPlanner(Planner):
             trace.append(best.cost)
         syncs = math.ceil(self.iterations / self.sync_every)
         rollouts = self.num_samples + self.restarts * (
-            1 + 2 * self.iterations + syncs * (2 * self.sync_steps + 1)  # forth and back
+            1 + 2 * self.iterations + syncs * (2 * self.sync_steps + 1)  # forward and backward
         )
         calls = torch.full((problem.batch_size,), rollouts * horizon, device=x.device)
         return Plan(best.actions, best.cost, torch.stack(trace), calls)

@@ -1,22 +1,24 @@
 """Planning by the improved cross-entropy method."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
-from gbplan.planners.incumbent import Incumbent, lowest
-from gbplan.planners.noise import draw_colored
+from gbplan.planners.noise import Colored, Noise, draw_around
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import Incumbent, lowest
 
 
+@dataclass(frozen=True)
 class ICEMPlanner(Planner):
     """CEM that remembers: correlated noise, elites that stay, fewer samples each time, and a mean with momentum.
 
-    - Noise is coloured: its power falls with frequency f as ``f ** -noise_exponent``.
+    - Noise is coloured: its power falls with frequency.
     - The best ``keep_elites`` samples compete again in the next iteration, at the cost they had.
     - Iteration i draws ``num_samples * decay ** -i`` samples, at least ``2 * num_elites`` and at most ``num_samples``.
     - ``momentum`` of the old mean and spread remain.
@@ -31,56 +33,43 @@ class ICEMPlanner(Planner):
     start is that of ``CEMPlanner``.
 
     Source: Pinneri et al., Sample-efficient cross-entropy method for real-time planning, CoRL 2020.
+
+    Args:
+        horizon: number of steps H planned ahead.
+        iterations: number of times samples are drawn.
+        num_samples: samples S of the first iteration.
+        num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
+        keep_elites: how many of them stay for the next iteration, <= ``num_elites``.
+        decay: the number of samples is divided by this each iteration, >= 1.
+        momentum: share of the old mean and spread in the new ones, in 0..1, 1 excluded.
+        noise: what is drawn.
+        init_std: standard deviation at the start.
+        min_std: standard deviation below which no action shrinks.
+
+    Raises:
+        ValueError: a number is out of range, there are more elites than samples, or more are kept than there are.
     """
 
-    def __init__(
-        self,
-        horizon: int = 50,
-        iterations: int = 30,
-        num_samples: int = 300,
-        num_elites: int = 30,
-        keep_elites: int = 9,
-        decay: float = 1.25,
-        momentum: float = 0.1,
-        noise_exponent: float = 2.0,
-        init_std: float = 2.0,
-        min_std: float = 0.05,
-    ) -> None:
-        """Set the budget, the noise and the memory.
+    iterations: int = 30
+    num_samples: int = 300
+    num_elites: int = 30
+    keep_elites: int = 9
+    decay: float = 1.25
+    momentum: float = 0.1
+    noise: Noise = Colored(exponent=2.0)
+    init_std: float = 2.0
+    min_std: float = 0.05
 
-        Args:
-            horizon: number of steps H planned ahead.
-            iterations: number of times samples are drawn.
-            num_samples: samples S of the first iteration.
-            num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
-            keep_elites: how many of them stay for the next iteration, <= ``num_elites``.
-            decay: the number of samples is divided by this each iteration, >= 1.
-            momentum: share of the old mean and spread in the new ones, in 0..1, 1 excluded.
-            noise_exponent: 0 is white noise, 1 pink; the larger, the smoother; >= 0.
-            init_std: standard deviation at the start.
-            min_std: standard deviation below which no action shrinks.
-
-        Raises:
-            ValueError: a number is out of range, there are more elites than samples, or more are kept than there are.
-        """
-        super().__init__(horizon)
-        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_elites=num_elites)
-        checks.not_negative(keep_elites=keep_elites, noise_exponent=noise_exponent, min_std=min_std, init_std=init_std)
-        checks.ascending(keep_elites=keep_elites, num_elites=num_elites, num_samples=num_samples)
-        checks.ascending(min_std=min_std, init_std=init_std)
-        if not (decay >= 1 and math.isfinite(decay)):
-            raise ValueError(f"decay must be finite and at least 1, got {decay}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must lie in 0..1, 1 excluded, got {momentum}")
-        self.iterations = iterations
-        self.num_samples = num_samples
-        self.num_elites = num_elites
-        self.keep_elites = keep_elites
-        self.decay = decay
-        self.momentum = momentum
-        self.noise_exponent = noise_exponent
-        self.init_std = init_std
-        self.min_std = min_std
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        checks.at_least_one(iterations=self.iterations, num_samples=self.num_samples, num_elites=self.num_elites)
+        checks.not_negative(keep_elites=self.keep_elites, min_std=self.min_std, init_std=self.init_std)
+        checks.ascending(keep_elites=self.keep_elites, num_elites=self.num_elites, num_samples=self.num_samples)
+        checks.ascending(min_std=self.min_std, init_std=self.init_std)
+        checks.at_least_one(decay=self.decay)
+        checks.share(momentum=self.momentum, below_one=True)
+        checks.kind_of(Noise, noise=self.noise)
 
     def samples_of(self, iteration: int) -> int:
         """Number of samples that iteration 0, 1, ... draws."""
@@ -95,10 +84,9 @@ class ICEMPlanner(Planner):
         kept, kept_cost = mean.new_zeros(shape[0], 0, *shape[1:]), mean.new_zeros(shape[0], 0)
         trace = []
         for k in range(self.iterations):
-            noise = draw_colored(self.samples_of(k), *shape[1:], self.noise_exponent, generator).to(mean)
-            if k in (0, self.iterations - 1):
-                noise[0] = 0.0
-            samples = problem.clip(mean[:, None] + std[:, None] * noise)  # (B, S, H, A)
+            noise = self.noise.draw(self.samples_of(k), *shape[1:], generator)
+            keep_mean = k in (0, self.iterations - 1)
+            samples = draw_around(problem, mean, std, noise, keep_mean=keep_mean)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
             trace.append(best.cost)

@@ -1,6 +1,6 @@
 """Planning from a network's guess."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -9,12 +9,13 @@ from torch.nn.functional import pad
 
 from gbplan.networks.init_network import InitNetwork
 from gbplan.networks.world_model import WorldModel
-from gbplan.planners.incumbent import lowest
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import lowest
 
 
+@dataclass(frozen=True)
 class InitializedPlanner(Planner):
     """Gives another planner the guess of a trained init network to start from.
 
@@ -24,19 +25,21 @@ class InitializedPlanner(Planner):
     The world model must have the encoder that the network was trained with.
 
     Source: arXiv 2512.09929, Table 6.
+
+    Args:
+        planner: what improves on the guess; its horizon is this planner's, too. If that is shorter than the network's,
+            the guess is cut off; if longer, zero actions (or the bounds nearest to them) follow.
+        ckpt_path: checkpoint of an ``InitNetworkModule``, read when the first plan is made.
     """
 
-    def __init__(self, planner: Planner, ckpt_path: str) -> None:
-        """Combine a planner and a network.
+    horizon: int = field(init=False, repr=False)
+    planner: Planner
+    ckpt_path: str
 
-        Args:
-            planner: what improves on the guess; its horizon is this planner's, too. If that is shorter than the
-                network's, the guess is cut off; if longer, zero actions (or the bounds nearest to them) follow.
-            ckpt_path: checkpoint of an ``InitNetworkModule``, read when the first plan is made.
-        """
-        super().__init__(planner.horizon)
-        self.planner = planner
-        self.ckpt_path = ckpt_path
+    def __post_init__(self) -> None:
+        """Take over the planner's horizon."""
+        object.__setattr__(self, "horizon", self.planner.horizon)
+        super().__post_init__()
 
     @cached_property
     def network(self) -> InitNetwork:

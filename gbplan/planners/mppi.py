@@ -1,16 +1,19 @@
 """Planning by model predictive path integral control."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
-from gbplan.planners.incumbent import Incumbent, comparable
-from gbplan.planners.noise import Proposal, draw_proposals
+from gbplan.planners.noise import Knots, Noise, draw_around
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
+from gbplan.planners.scoring import Incumbent, comparable
 
 
+@dataclass(frozen=True)
 class MPPIPlanner(Planner):
     """Samples around a mean, and moves the mean to their average, weighted by ``exp(-cost / temperature)``.
 
@@ -23,43 +26,32 @@ class MPPIPlanner(Planner):
 
     Source: Williams et al., Information theoretic MPC for model-based reinforcement learning, ICRA 2017, with several
     updates a plan.
+
+    Args:
+        horizon: number of steps H planned ahead.
+        iterations: number of times the samples are drawn.
+        num_samples: samples S per iteration.
+        temperature: in the objective's units, > 0; a sample that costs this much more than the best one weighs e times
+            less. Towards zero the mean jumps to the best sample.
+        noise_std: standard deviation of the samples around the mean, in half ranges of the action box.
+        noise: what is drawn.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
-    def __init__(
-        self,
-        horizon: int = 50,
-        iterations: int = 30,
-        num_samples: int = 300,
-        temperature: float = 0.02,
-        noise_std: float = 1.0,
-        proposal: Proposal = "knots",
-        num_knots: int = 5,
-    ) -> None:
-        """Set the budget and the noise.
+    iterations: int = 30
+    num_samples: int = 300
+    temperature: float = 0.02
+    noise_std: float = 1.0
+    noise: Noise = Knots()
 
-        Args:
-            horizon: number of steps H planned ahead.
-            iterations: number of times the samples are drawn.
-            num_samples: samples S per iteration.
-            temperature: in the objective's units, > 0; a sample that costs this much more than the best one weighs e
-                times less. Towards zero the mean jumps to the best sample.
-            noise_std: standard deviation of the samples around the mean, in half ranges of the action box.
-            proposal: noise that is white in time, or correlated through ``num_knots`` knots.
-            num_knots: knots per sequence, for ``proposal="knots"``.
-
-        Raises:
-            ValueError: a number is out of range, or the proposal is unknown.
-        """
-        super().__init__(horizon)
-        checks.at_least_one(iterations=iterations, num_samples=num_samples, num_knots=num_knots)
-        checks.positive(temperature=temperature, noise_std=noise_std)
-        checks.one_of(Proposal, proposal=proposal)
-        self.iterations = iterations
-        self.num_samples = num_samples
-        self.temperature = temperature
-        self.noise_std = noise_std
-        self.proposal: Proposal = proposal
-        self.num_knots = num_knots
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        checks.at_least_one(iterations=self.iterations, num_samples=self.num_samples)
+        checks.positive(temperature=self.temperature, noise_std=self.noise_std)
+        checks.kind_of(Noise, noise=self.noise)
 
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
@@ -67,10 +59,8 @@ class MPPIPlanner(Planner):
         best = Incumbent(*shape, like=mean)
         trace = []
         for _ in range(self.iterations):
-            noise = draw_proposals(self.proposal, self.num_samples, *shape[1:], self.num_knots, generator).to(mean)
-            noise[0] = 0.0
-            samples = mean[:, None] + self.noise_std * problem.half_range * noise
-            samples = problem.clip(samples)  # (B, S, H, A)
+            noise = self.noise.draw(self.num_samples, *shape[1:], generator)
+            samples = draw_around(problem, mean, self.noise_std * problem.half_range, noise)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)
             trace.append(best.cost)

@@ -1,99 +1,122 @@
 """Random action sequences, the raw material of every planner."""
 
-from typing import Literal
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
+from gbplan import checks
 from gbplan.planners.problem import PlanningProblem
 
-Proposal = Literal["white", "knots"]
+
+class Noise(ABC):
+    """Noise sequences of zero mean and about unit scale; a planner scales and shifts them."""
+
+    @abstractmethod
+    def draw(self, count: int, horizon: int, dim: int, generator: Generator) -> Tensor:
+        """Draw sequences.
+
+        Args:
+            count: number of sequences S.
+            horizon: steps H.
+            dim: action dimensions A.
+            generator: a CPU generator, so that a seed means the same on any device.
+
+        Returns:
+            Noise, ``(S, H, A)``, float32 on the CPU whatever the problem's precision, so that a seed means the same in
+            any.
+        """
 
 
-def draw_proposals(kind: Proposal, count: int, horizon: int, dim: int, num_knots: int, generator: Generator) -> Tensor:
-    """Draw noise sequences of zero mean and about unit scale.
+@dataclass(frozen=True)
+class White(Noise):
+    """N(0, 1) at each step: displacements cancel, so a rollout stays near its start."""
 
-    White noise is N(0, 1) at each step: its displacements cancel, so a rollout stays near its start. With knots,
-    ``num_knots`` values N(0, 1) are spread evenly over the horizon and joined by straight lines: whole arcs, which go
-    somewhere. The variance between knots is lower, down to one half midway.
-
-    Args:
-        kind: white noise or knots.
-        count: number of sequences S.
-        horizon: steps H.
-        dim: action dimensions A.
-        num_knots: knots per sequence; unused by white noise.
-        generator: where the randomness comes from; a CPU generator, so that a seed means the same on any device.
-
-    Returns:
-        Noise, ``(S, H, A)``, float32 on the CPU whatever the problem's precision, so that a seed means the same in any.
-    """
-    if kind == "white":
+    def draw(self, count: int, horizon: int, dim: int, generator: Generator) -> Tensor:
+        """Draw sequences; see ``Noise``."""
         return torch.randn(count, horizon, dim, generator=generator, dtype=torch.float32)
-    knots = torch.randn(count, dim, num_knots, generator=generator, dtype=torch.float32)
-    return interpolate(knots, horizon, mode="linear", align_corners=True).transpose(1, 2)
 
 
-def draw_candidates(
-    problem: PlanningProblem,
-    init: Tensor | None,
-    kind: Proposal | Literal["zero"],
-    count: int,
-    horizon: int,
-    num_knots: int,
-    std: float,
-    generator: Generator,
-) -> Tensor:
-    """Draw action sequences around the middle of the action box.
+@dataclass(frozen=True)
+class Knots(Noise):
+    """Values N(0, 1) at knots spread evenly over the horizon, joined by straight lines: whole arcs, which go somewhere.
+
+    The variance between knots is lower, down to one half midway.
 
     Args:
-        problem: B tasks, which all get the same draws.
-        init: ``(B, H, A)``, takes the place of the first one; None: all are drawn.
-        kind: see ``draw_proposals``; "zero" draws nothing, and gives the middle itself, ``count`` 1.
-        count: number of sequences S.
-        horizon: steps H.
-        num_knots: see ``draw_proposals``.
-        std: standard deviation before clipping, in half ranges of the action box.
-        generator: see ``draw_proposals``.
+        count: knots per sequence, >= 1.
 
-    Returns:
-        Candidates within the bounds, ``(B, S, H, A)``.
+    Raises:
+        ValueError: ``count`` < 1.
     """
-    noise = torch.zeros(1, horizon, problem.action_dim)
-    if kind != "zero":
-        noise = draw_proposals(kind, count, horizon, problem.action_dim, num_knots, generator)
-    drawn = problem.center + std * problem.half_range * noise.to(problem.low)
-    candidates = problem.clip(drawn).expand(problem.batch_size, -1, -1, -1)
-    return candidates if init is None else torch.cat([init[:, None], candidates[:, 1:]], dim=1)
+
+    count: int = 5
+
+    def __post_init__(self) -> None:
+        """Check the count."""
+        checks.at_least_one(count=self.count)
+
+    def draw(self, count: int, horizon: int, dim: int, generator: Generator) -> Tensor:
+        """Draw sequences; see ``Noise``."""
+        knots = torch.randn(count, dim, self.count, generator=generator, dtype=torch.float32)
+        return interpolate(knots, horizon, mode="linear", align_corners=True).transpose(1, 2)
 
 
-def draw_colored(count: int, horizon: int, dim: int, exponent: float, generator: Generator) -> Tensor:
-    """Draw noise whose power falls with frequency f as ``f ** -exponent``.
+@dataclass(frozen=True)
+class Colored(Noise):
+    """Noise whose power falls with frequency f as ``f ** -exponent``.
 
-    Exponent 0 is white noise, 1 is pink, 2 is a random walk made stationary. The lowest frequency of all, the mean over
-    the horizon, has the power of the next one. Each step has unit variance over the draws.
-
-    Args:
-        count: number of sequences S.
-        horizon: steps H.
-        dim: action dimensions A.
-        exponent: see above, >= 0.
-        generator: see ``draw_proposals``.
-
-    Returns:
-        Noise, ``(S, H, A)``, float32 on the CPU.
+    The lowest frequency of all, the mean over the horizon, has the power of the next one. Each step has unit variance
+    over the draws.
 
     Source: Timmer and Koenig, On generating power law noise, 1995.
+
+    Args:
+        exponent: 0 is white noise, 1 is pink, 2 is a random walk made stationary; the larger, the smoother; >= 0.
+
+    Raises:
+        ValueError: ``exponent`` is negative or not finite.
     """
-    frequencies = horizon // 2 + 1
-    parts = torch.randn(2, count, dim, frequencies, generator=generator, dtype=torch.float32)
-    spectrum = torch.complex(parts[0], parts[1])
-    # The mean and, for an even horizon, the fastest oscillation have no phase: their power is all in the real part.
-    ends = [0, frequencies - 1] if horizon % 2 == 0 else [0]
-    spectrum[..., ends] = 2**0.5 * parts[0][..., ends].to(spectrum)
-    amplitude = torch.arange(frequencies, dtype=torch.float32).clamp(min=1) ** (-exponent / 2)
-    # Every frequency but those contributes twice, as itself and as its mirror image.
-    power = (2 * amplitude.square()).sum() - amplitude[ends].square().sum()
-    noise = torch.fft.irfft(spectrum * amplitude, n=horizon)
-    return (noise * horizon / (2 * power).sqrt()).transpose(1, 2)
+
+    exponent: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the exponent."""
+        checks.not_negative(exponent=self.exponent)
+
+    def draw(self, count: int, horizon: int, dim: int, generator: Generator) -> Tensor:
+        """Draw sequences; see ``Noise``."""
+        frequencies = horizon // 2 + 1
+        parts = torch.randn(2, count, dim, frequencies, generator=generator, dtype=torch.float32)
+        spectrum = torch.complex(parts[0], parts[1])
+        # The mean and, for an even horizon, the fastest oscillation have no phase: their power is all in the real part.
+        ends = [0, frequencies - 1] if horizon % 2 == 0 else [0]
+        spectrum[..., ends] = 2**0.5 * parts[0][..., ends].to(spectrum)
+        amplitude = torch.arange(frequencies, dtype=torch.float32).clamp(min=1) ** (-self.exponent / 2)
+        # Every frequency but those contributes twice, as itself and as its mirror image.
+        power = (2 * amplitude.square()).sum() - amplitude[ends].square().sum()
+        noise = torch.fft.irfft(spectrum * amplitude, n=horizon)
+        return (noise * horizon / (2 * power).sqrt()).transpose(1, 2)
+
+
+def draw_around(
+    problem: PlanningProblem, mean: Tensor, std: Tensor, noise: Tensor, *, keep_mean: bool = True
+) -> Tensor:
+    """Samples around the mean of each task, clipped to the action bounds.
+
+    Args:
+        problem: B tasks, which all get the same noise.
+        mean: ``(B, H, A)``.
+        std: standard deviation of each action, ``(B, H, A)`` or ``(A,)``, in environment units.
+        noise: ``(S, H, A)``; its first sequence may be overwritten.
+        keep_mean: make the first sample the mean itself.
+
+    Returns:
+        Samples, ``(B, S, H, A)``.
+    """
+    noise = noise.to(mean)
+    if keep_mean:
+        noise[0] = 0.0
+    return problem.clip(mean[:, None] + (std[:, None] if std.ndim > 1 else std) * noise)

@@ -1,7 +1,7 @@
 """What a planner is."""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -12,29 +12,31 @@ from gbplan.planners.plan import Plan
 from gbplan.planners.problem import PlanningProblem
 
 
+@dataclass(frozen=True)
 class Planner(ABC):
     """Finds actions of low cost for a batch of planning problems.
 
-    Numbers (and other planners) go to the constructor, the problem comes with the call, and nothing is remembered
-    between calls. A subclass writes ``_plan``; what all planners promise is kept here:
+    Numbers (and parts: noise, other planners) go to the constructor, the problem comes with the call, and nothing is
+    remembered between calls. A subclass writes ``_plan``, and is a frozen dataclass if it has settings of its own;
+    what all planners promise is kept here:
 
     - the actions lie within the bounds and are the best ones found, never worse than ``init``;
     - a task's plan does not depend on the other tasks of the batch, up to floating-point rounding;
     - the same generator state gives the same plan;
     - planning works under ``no_grad`` and ``inference_mode``, and leaves no gradient on the model's parameters.
+
+    Args:
+        horizon: number of steps H planned ahead.
+
+    Raises:
+        ValueError: ``horizon`` < 1.
     """
 
-    def __init__(self, horizon: int) -> None:
-        """Set what all planners have.
+    horizon: int = 50
 
-        Args:
-            horizon: number of steps H planned ahead.
-
-        Raises:
-            ValueError: ``horizon`` < 1.
-        """
-        checks.at_least_one(horizon=horizon)
-        self.horizon = horizon
+    def __post_init__(self) -> None:
+        """Check the settings; a subclass calls this first."""
+        checks.at_least_one(horizon=self.horizon)
 
     def plan(
         self,

@@ -30,7 +30,7 @@ def two_states_callback():
 
     def make(kind=OnlineWorldModeling, **changes):
         planner = GradientPlanner(
-            horizon=1, iterations=20, lr=0.5, num_samples=1, restarts=1, proposal="zero", optimizer="adam"
+            horizon=1, iterations=20, lr=0.5, num_samples=1, restarts=1, init_std=0.0, optimizer="adam"
         )
         arguments = {"planner": planner, "objective": GoalMSE(), "env_id": "TwoStates-v0", "kinds": None}
         return kind(**(arguments | {"tasks_per_round": 6, "figure_tasks": 0} | changes))

@@ -4,7 +4,7 @@ from planning_problems import LinearDynamics, make_problem
 
 from gbplan.networks import IdentityEncoder, WorldModel
 from gbplan.objectives import GoalMSE
-from gbplan.planners import CEMPlanner
+from gbplan.planners import CEMPlanner, Knots, White
 
 
 def linear_problem(**kwargs):
@@ -12,10 +12,10 @@ def linear_problem(**kwargs):
     return make_problem(4, model=model, objective=GoalMSE(), **kwargs)
 
 
-@pytest.mark.parametrize("proposal", ["white", "knots"])
-def test_reaches_the_goal_of_a_linear_problem_to_a_hundredth(proposal):
+@pytest.mark.parametrize("noise", [White(), Knots(3)], ids=repr)
+def test_reaches_the_goal_of_a_linear_problem_to_a_hundredth(noise):
     problem = linear_problem(low=(-2.0, -2.0), high=(2.0, 2.0))
-    plan = CEMPlanner(5, iterations=20, num_samples=100, num_elites=10, proposal=proposal, num_knots=3).plan(problem)
+    plan = CEMPlanner(5, iterations=20, num_samples=100, num_elites=10, noise=noise).plan(problem)
     reached = problem.context[:, 0] + plan.actions.sum(1)
     torch.testing.assert_close(reached, problem.goal, rtol=0, atol=0.01)
 
@@ -61,7 +61,6 @@ def test_first_iteration_scores_the_mean_itself():
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"init_std": 0.01}, "min_std must not exceed init_std, got 0.05 > 0.01"),
         ({"min_std": -0.1}, "min_std must be finite and not negative, got -0.1"),
-        ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

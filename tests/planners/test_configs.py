@@ -16,7 +16,7 @@ def planned(name):
     parser.add_subclass_arguments(Planner, "planner")
     planner = parser.instantiate_classes(parser.parse_args([f"--planner=configs/planners/{name}.yaml"])).planner
     if isinstance(planner, InitializedPlanner):
-        planner.network = InitNetwork(3, 2, 2).eval()
+        vars(planner)["network"] = InitNetwork(3, 2, 2).eval()  # instead of reading its checkpoint
     problem = make_problem(1)
     return planner.plan(problem, problem.center.expand(1, planner.horizon, 2))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from planning_problems import Recording, TrackGoalCheaply, linear_quadratic, make_problem
 
-from gbplan.planners import GradCEMPlanner
+from gbplan.planners import GradCEMPlanner, Knots
 
 
 def recorded(planner, low=(-1.0, -1.0), high=(1.0, 1.0)):
@@ -14,7 +14,7 @@ def recorded(planner, low=(-1.0, -1.0), high=(1.0, 1.0)):
 
 
 def test_a_single_step_moves_every_action_downhill_by_the_learning_rate():
-    planner = GradCEMPlanner(3, iterations=1, num_samples=5, num_elites=2, lr=0.1, init_std=0.3, num_knots=2)
+    planner = GradCEMPlanner(3, iterations=1, num_samples=5, num_elites=2, lr=0.1, init_std=0.3, noise=Knots(2))
     record, _, plain = recorded(planner, low=(-2.0, -3.0), high=(2.0, 1.0))
     before, after = record.asked
     x = before.reshape(4, 5, 3, 2).requires_grad_()
@@ -24,7 +24,7 @@ def test_a_single_step_moves_every_action_downhill_by_the_learning_rate():
 
 
 def test_elites_are_those_that_descended():
-    planner = GradCEMPlanner(3, iterations=2, num_samples=5, num_elites=2, lr=0.1, num_knots=2)
+    planner = GradCEMPlanner(3, iterations=2, num_samples=5, num_elites=2, lr=0.1, noise=Knots(2))
     record, _, plain = recorded(planner)
     after, second = (record.asked[i].reshape(4, 5, 3, 2) for i in (1, 2))
     index = plain.cost(after).topk(2, largest=False).indices[..., None, None].expand(-1, -1, 3, 2)
@@ -46,7 +46,6 @@ def test_model_calls_count_passes_both_ways_and_the_last_score():
         ({"lr": 0.0}, "lr must be positive and finite"),
         ({"action_noise": -1.0}, "action_noise must be finite and not negative"),
         ({"min_std": math.nan}, "min_std must be finite and not negative, got nan"),
-        ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

@@ -93,9 +93,9 @@ def test_weight_decay_pulls_towards_the_middle_of_the_box():
     torch.testing.assert_close(decayed.actions, middle + (1 - 0.5 * 0.2) ** 4 * (start - middle))
 
 
-def test_zero_proposal_starts_in_the_middle_of_the_box():
+def test_a_single_candidate_without_spread_starts_in_the_middle_of_the_box():
     problem = linear_quadratic(low=(-1.0, 2.0), high=(3.0, 4.0))
-    planner = GradientPlanner(3, iterations=1, lr=1e-12, proposal="zero", num_samples=1, restarts=1)
+    planner = GradientPlanner(3, iterations=1, lr=1e-12, num_samples=1, restarts=1, init_std=0.0)
     middle = torch.tensor([1.0, 3.0], dtype=torch.float64).expand(4, 3, 2)
     torch.testing.assert_close(planner.plan(problem).actions, middle)
 
@@ -119,7 +119,7 @@ def test_a_task_that_stalls_stops_and_costs_less():
     problem = make_problem(4, model=model, objective=Quartic(), low=(-3.0, -3.0), high=(3.0, 3.0))
     problem.goal[0] = problem.context[0, 0]  # zero actions solve it
     impatient = GradientPlanner(
-        4, iterations=100, lr=0.01, proposal="zero", num_samples=1, restarts=1, patience=5, tolerance=1e-3
+        4, iterations=100, lr=0.01, num_samples=1, restarts=1, init_std=0.0, patience=5, tolerance=1e-3
     )
     plan = impatient.plan(problem)
     rollout = 4
@@ -149,7 +149,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
         def __call__(self, predicted, goal, actions):
             return actions.abs().sum((1, 2)).sqrt()  # infinite slope at zero
 
-    plan = GradientPlanner(3, iterations=3, proposal="zero", num_samples=1, restarts=1).plan(
+    plan = GradientPlanner(3, iterations=3, num_samples=1, restarts=1, init_std=0.0).plan(
         make_problem(2, objective=RootOfActions(), low=(-1.0, -1.0), high=(1.0, 1.0))
     )
     assert (plan.cost == 0).all()
@@ -167,8 +167,6 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
         ({"weight_decay": -0.1}, "weight_decay must be finite and not negative"),
         ({"optimizer": "sgd"}, r"optimizer must be one of \['gd', .*\], got 'sgd'"),
         ({"bounds": "none"}, "bounds must be one of"),
-        ({"proposal": "pink"}, "proposal must be one of"),
-        ({"proposal": "zero"}, "num_samples must be 1, got 256"),
         ({"patience": 0}, "patience must be at least 1"),
     ],
 )

@@ -133,7 +133,6 @@ def test_states_are_jittered_by_the_noise_asked_for():
         ({"state_lr": 1.5}, r"state_lr must lie in 0..1, got 1.5"),
         ({"state_noise": -0.1}, "state_noise must be finite and not negative"),
         ({"goal_weight": math.inf}, "goal_weight must be finite and not negative"),
-        ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

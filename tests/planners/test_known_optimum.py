@@ -4,15 +4,15 @@ import pytest
 import torch
 from planning_problems import linear_quadratic
 
-from gbplan.planners import CEMPlanner, GradCEMPlanner, ICEMPlanner, MPPIPlanner, RandomShooting
+from gbplan.planners import CEMPlanner, GradCEMPlanner, ICEMPlanner, MPPIPlanner, RandomShooting, White
 
 SEARCHES = {
     "CEM": (CEMPlanner(4, 30, 300, 30, min_std=0.0), 0.02),
-    "CEM, white": (CEMPlanner(4, 30, 300, 30, "white", init_std=1.0, min_std=0.0), 0.02),
+    "CEM, white": (CEMPlanner(4, 30, 300, 30, White(), init_std=1.0, min_std=0.0), 0.02),
     "iCEM": (ICEMPlanner(4, 30, 300, 30, init_std=1.0, min_std=0.0), 0.02),
-    "iCEM, white": (ICEMPlanner(4, 30, 300, 30, init_std=1.0, min_std=0.0, noise_exponent=0.0), 0.02),
+    "iCEM, white": (ICEMPlanner(4, 30, 300, 30, init_std=1.0, min_std=0.0, noise=White()), 0.02),
     "MPPI": (MPPIPlanner(4, 30, 300, temperature=0.02, noise_std=0.05), 0.02),
-    "MPPI, white": (MPPIPlanner(4, 30, 300, temperature=0.05, noise_std=0.05, proposal="white"), 0.02),
+    "MPPI, white": (MPPIPlanner(4, 30, 300, temperature=0.05, noise_std=0.05, noise=White()), 0.02),
     "GradCEM": (GradCEMPlanner(4, 30, 30, 5, lr=0.02, min_std=0.0), 0.02),
     "guessing": (RandomShooting(4, 4000, init_std=0.3), 0.5),  # a floor: searching is what makes the difference
 }

@@ -5,14 +5,14 @@ import pytest
 import torch
 from planning_problems import Recording, TrackGoalCheaply, linear_quadratic, make_problem
 
-from gbplan.planners import MPPIPlanner
+from gbplan.planners import Knots, MPPIPlanner
 
 
 def means_of(temperature, problem, init, noise_std=0.1):
     """The first iteration's samples ``(B, S, H, A)`` and costs, and the mean that the second one begins with."""
     record = Recording(problem.objective)
     batch, horizon, dim = init.shape
-    planner = MPPIPlanner(horizon, 2, 7, temperature=temperature, noise_std=noise_std, num_knots=2)
+    planner = MPPIPlanner(horizon, 2, 7, temperature=temperature, noise_std=noise_std, noise=Knots(2))
     with suppress(ValueError):  # no plan for some row
         planner.plan(make_problem(batch, problem.model, record, tuple(problem.low), tuple(problem.high)), init)
     samples, second = (asked.reshape(batch, 7, horizon, dim) for asked in record.asked)
@@ -63,7 +63,6 @@ def test_mean_stays_where_it_is_when_no_sample_has_a_finite_cost(problem, init):
         ({"num_samples": 0}, "num_samples must be at least 1"),
         ({"temperature": 0.0}, "temperature must be positive and finite, got 0"),
         ({"noise_std": math.nan}, "noise_std must be positive and finite"),
-        ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

@@ -1,42 +1,44 @@
 import pytest
 import torch
+from planning_problems import make_problem
 
-from gbplan.planners.noise import draw_colored, draw_proposals
-
-
-def draw(kind, count=4000, horizon=9, dim=2, num_knots=3, seed=0):
-    return draw_proposals(kind, count, horizon, dim, num_knots, torch.Generator().manual_seed(seed))
+from gbplan.planners import Colored, Knots, White
+from gbplan.planners.noise import draw_around
 
 
-@pytest.mark.parametrize("kind", ["white", "knots"])
-def test_noise_has_zero_mean_and_unit_variance_at_the_start(kind):
-    noise = draw(kind)
+def draw(noise, count=4000, horizon=9, dim=2):
+    return noise.draw(count, horizon, dim, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("noise", [White(), Knots(3), Colored(2.0)], ids=repr)
+def test_noise_has_zero_mean_and_unit_variance_at_the_start(noise):
+    noise = draw(noise)
     assert noise.shape == (4000, 9, 2)
     assert noise.mean().abs() < 0.05
     assert noise[:, 0].var().item() == pytest.approx(1, abs=0.1)
 
 
 def test_knots_are_joined_by_straight_lines():
-    noise = draw("knots")  # three knots over nine steps: at steps 0, 4 and 8
+    noise = draw(Knots(3))  # three knots over nine steps: at steps 0, 4 and 8
     torch.testing.assert_close(noise[:, 2], (noise[:, 0] + noise[:, 4]) / 2)
     torch.testing.assert_close(noise[:, 5], 0.75 * noise[:, 4] + 0.25 * noise[:, 8])
 
 
 def test_knots_travel_further_than_white_noise():
-    white, knots = (draw(kind, horizon=50, num_knots=5).sum(1).norm(dim=-1).mean() for kind in ("white", "knots"))
+    white, knots = (draw(noise, horizon=50).sum(1).norm(dim=-1).mean() for noise in (White(), Knots(5)))
     assert knots > 2 * white
 
 
-@pytest.mark.parametrize("num_knots", [1, 2, 20])
+@pytest.mark.parametrize("count", [1, 2, 20])
 @pytest.mark.parametrize("horizon", [1, 2, 7])
-def test_any_number_of_knots_fits_any_horizon(num_knots, horizon):
-    assert draw("knots", 3, horizon, 1, num_knots).shape == (3, horizon, 1)
+def test_any_number_of_knots_fits_any_horizon(count, horizon):
+    assert draw(Knots(count), 3, horizon, 1).shape == (3, horizon, 1)
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 9, 50])
 @pytest.mark.parametrize("exponent", [0.0, 2.0, 4.0])
 def test_colored_noise_has_unit_variance_at_every_step(horizon, exponent):
-    noise = draw_colored(20_000, horizon, 1, exponent, torch.Generator().manual_seed(0))
+    noise = draw(Colored(exponent), 20_000, horizon, 1)
     assert noise.shape == (20_000, horizon, 1)
     torch.testing.assert_close(noise.var(0), torch.ones_like(noise[0]), rtol=0, atol=0.06)
     assert noise.mean(0).abs().max() < 0.04
@@ -44,8 +46,30 @@ def test_colored_noise_has_unit_variance_at_every_step(horizon, exponent):
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 3.0])
 def test_power_of_colored_noise_falls_with_frequency_by_the_exponent(exponent):
-    noise = draw_colored(5000, 64, 2, exponent, torch.Generator().manual_seed(0))
+    noise = draw(Colored(exponent), 5000, 64, 2)
     power = torch.fft.rfft(noise, dim=1).abs().square().mean((0, 2))
     frequency = torch.arange(1.0, 33.0)
     torch.testing.assert_close(power[1:] / power[1], frequency**-exponent, rtol=0.1, atol=0)
     torch.testing.assert_close(power[0], power[1], rtol=0.1, atol=0)
+
+
+def test_samples_lie_around_the_mean_within_the_bounds_and_the_first_is_the_mean():
+    problem = make_problem(2, low=(-1.0, -1.0), high=(1.0, 1.0))
+    mean, std = torch.tensor([[[0.5, 0.0]], [[0.0, -1.0]]]), torch.tensor([1.0, 2.0])
+    noise = torch.tensor([[[9.0, 9.0]], [[0.25, 0.25]], [[-3.0, 1.0]]])
+    samples = draw_around(problem, mean.double(), std.double(), noise)
+    assert samples[0].tolist() == [[[0.5, 0.0]], [[0.75, 0.5]], [[-1.0, 1.0]]]
+    assert samples[1].tolist() == [[[0.0, -1.0]], [[0.25, -0.5]], [[-1.0, 1.0]]]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Knots(0), "count must be at least 1, got 0"),
+        (lambda: Colored(-1.0), "exponent must be finite and not negative"),
+        (lambda: Colored(float("inf")), "exponent must be finite and not negative"),
+    ],
+)
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,7 +1,7 @@
 """What every planner promises, checked for all of them."""
 
 import inspect
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from planning_problems import make_problem, random_mlp
 from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, MLPPredictor, Predictor, WorldModel
 from gbplan.networks.fused import mlp
 from gbplan.objectives import Objective
-from gbplan.planners import GradientPlanner, InitializedPlanner, Planner
+from gbplan.planners import Colored, GradientPlanner, InitializedPlanner, Knots, Plan, Planner, White
 
 SMALL = {
     "horizon": 5,
@@ -21,15 +21,15 @@ SMALL = {
     "num_elites": 2,
     "keep_elites": 1,
     "restarts": 2,
-    "num_knots": 3,
+    "noise": Knots(3),
 }
 VARIANTS = [
     {},
-    {"optimizer": "gd", "proposal": "white", "action_noise": 0.1},
+    {"optimizer": "gd", "noise": White(), "action_noise": 0.1},
     {"optimizer": "adamw", "bounds": "tanh", "patience": 1, "tolerance": 0.02},
     {"optimizer": "momentum"},
-    {"proposal": "white", "min_std": 0.0},
-    {"noise_exponent": 0.0, "keep_elites": 0, "momentum": 0.0},
+    {"noise": White(), "min_std": 0.0},
+    {"noise": Colored(0.0), "keep_elites": 0, "momentum": 0.0},
     {"gradient_steps": 3, "action_noise": 0.1},
     {"sync_every": 2, "sync_steps": 1, "state_noise": 0.0},
 ]
@@ -48,7 +48,7 @@ def untrained(planner, action_dim):
     initialized = InitializedPlanner(planner, "nowhere.ckpt")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        initialized.network = InitNetwork(3, 2, action_dim, horizon=4, hidden_sizes=(8,)).eval()
+        vars(initialized)["network"] = InitNetwork(3, 2, action_dim, horizon=4, hidden_sizes=(8,)).eval()
     return initialized
 
 
@@ -394,8 +394,58 @@ def test_a_model_on_another_device_is_refused(planner):
         planner.plan(replace(problem, model=random_mlp().to("meta")))
 
 
+@pytest.mark.parametrize("planner_type", [p for p in PLANNERS if p is not InitializedPlanner], ids=lambda t: t.__name__)
+def test_what_is_no_noise_is_refused_with_the_kinds_there_are(planner_type):
+    with pytest.raises(
+        TypeError, match=r"noise must be an object of a Noise class \(Colored, Knots, White\), got 'white'"
+    ):
+        build(planner_type, noise="white")
+
+
+def test_planners_are_records_that_compare_and_show_their_settings(planner):
+    again = replace(planner)
+    assert again == planner
+    assert hash(again) == hash(planner)
+    with pytest.raises(FrozenInstanceError):
+        planner.horizon = 7
+    if not isinstance(planner, InitializedPlanner):
+        assert "noise=" in repr(planner)
+
+
 def test_a_horizon_below_one_is_refused(planner):
     with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
         planner.plan(make_problem(3), horizon=0)
     with pytest.raises(ValueError, match="horizon must be at least 1, got -2"):
         build(type(planner), horizon=-2)
+
+
+class Plain(Planner):
+    """As short as a planner gets."""
+
+    def _plan(self, problem, init, horizon, generator):
+        actions = problem.center.expand(problem.batch_size, horizon, -1)
+        cost = problem.cost(actions[:, None])[:, 0]
+        return Plan(actions, cost, cost[None], torch.full((problem.batch_size,), horizon))
+
+
+class Constructed(Plain):
+    """With a constructor of its own."""
+
+    def __init__(self, gain, horizon=4):
+        super().__init__(horizon)
+        self.gain = gain
+
+
+@dataclass(frozen=True)
+class Record(Plain):
+    """With a field of its own."""
+
+    gain: float = 1.0
+
+
+@pytest.mark.parametrize("planner", [Plain(4), Constructed(2.0), Record(4, gain=2.0)], ids=name)
+def test_planners_of_users_need_no_more_than_one_method(planner):
+    assert planner.plan(make_problem(3)).actions.shape == (3, 4, 2)
+    assert getattr(planner, "gain", 2.0) == 2.0
+    with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
+        Record(0)

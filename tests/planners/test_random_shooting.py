@@ -22,7 +22,6 @@ def test_returns_the_best_of_its_only_draw():
     [
         ({"num_samples": 0}, "num_samples must be at least 1"),
         ({"init_std": math.inf}, "init_std must be finite and not negative"),
-        ({"proposal": "zero"}, "proposal must be one of"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

@@ -1,7 +1,10 @@
-"""Remembering the best candidate, and picking the best few."""
+"""Scoring candidates, picking the best few, and remembering the best."""
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+
+from gbplan.planners.noise import Noise
+from gbplan.planners.problem import PlanningProblem
 
 
 def comparable(cost: Tensor) -> Tensor:
@@ -53,3 +56,38 @@ class Incumbent:
         better = cost < self.cost
         self.cost = torch.where(better, cost, self.cost)
         self.actions = found.where(better[:, None, None], self.actions)
+
+
+def best_of_a_draw(
+    problem: PlanningProblem,
+    init: Tensor | None,
+    noise: Noise,
+    std: float,
+    count: int,
+    keep: int,
+    horizon: int,
+    generator: Generator,
+) -> tuple[Tensor, Incumbent]:
+    """Draw candidates around the middle of the action box, score them, and keep the best few.
+
+    Args:
+        problem: B tasks, which all get the same draws.
+        init: ``(B, H, A)``, takes the place of the first candidate; None: all are drawn.
+        noise: what is drawn.
+        std: standard deviation before clipping to the bounds, in half ranges of the action box.
+        count: number of candidates S, which cost ``S * H`` model calls a task.
+        keep: how many are kept, <= S.
+        horizon: steps H.
+        generator: see ``Noise.draw``.
+
+    Returns:
+        The candidates of lowest cost, best first, ``(B, keep, H, A)``, and the incumbent, which has been offered all.
+    """
+    drawn = noise.draw(count, horizon, problem.action_dim, generator).to(problem.low)
+    candidates = problem.clip(problem.center + std * problem.half_range * drawn).expand(problem.batch_size, -1, -1, -1)
+    if init is not None:
+        candidates = torch.cat([init[:, None], candidates[:, 1:]], dim=1)
+    cost = problem.cost(candidates)
+    best = Incumbent(problem.batch_size, horizon, problem.action_dim, like=candidates)
+    best.offer(candidates, cost)
+    return lowest(candidates, cost, keep)[0], best
