@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from plan_time import read_planner
 
+from gbplan.describe import describe
 from gbplan.evaluation import load_world_model, run_evaluation, sample_tasks
-from gbplan.evaluation.run import settings_of
 from gbplan.objectives import ReachGoal
 from gbplan.planners import InitializedPlanner, Planner, PlanningProblem
 from gbplan.report.result_files import RESULT_FILE, read_result
@@ -71,9 +71,8 @@ def evaluate(model: str, name: str, factor: float, count: int) -> None:
     if (folder / RESULT_FILE).exists():
         there = read_result(folder / RESULT_FILE)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        described = {"class": type(planner).__name__, **settings_of(planner)}
         made = [there["method"]["model_sha256"], there["method"]["planner"], there["tasks"]["detour"]["count"]]
-        if made == [digest, described, count]:
+        if made == [digest, describe(planner), count]:
             return
     with contextlib.redirect_stdout(io.StringIO()):
         run_evaluation(

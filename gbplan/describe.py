@@ -1,32 +1,52 @@
-"""What an object was configured with, as plain data that a checkpoint can hold and a message can name."""
+"""What an object was configured with, as plain data: for results, for checkpoints, and to name it in a text."""
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def describe(value: Any) -> Any:
     """Describe a value by numbers, texts, lists and dicts.
 
     Args:
-        value: anything; an object is described by its class and its public attributes.
+        value: anything. An object is described by its class and its settings: the fields of a dataclass, else its
+            attributes; in either case the public ones.
+
+    Returns:
+        Plain data; of an object ``{"class": its name, setting: description, ...}``.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, list | tuple | set | range):
-        return [plain(item) for item in value]
+        return [describe(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): describe(item) for key, item in value.items()}
     if not hasattr(value, "__dict__") or isinstance(value, type) or hasattr(value, "__name__"):
         return getattr(value, "__qualname__", type(value).__qualname__)
-    public = {key: plain(item) for key, item in vars(value).items() if not key.startswith("_")}
+    # What a dataclass has beside its fields is computed from them, or read from files.
+    settings = {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else vars(value)
+    public = {key: describe(item) for key, item in settings.items() if not key.startswith("_")}
     return {"class": type(value).__qualname__, **public}
 
 
+def as_text(description: Any) -> str:
+    """Write a description as one would call the constructor: ``MixedPolicy(policies=[RandomPolicy()])``."""
+    if isinstance(description, list):
+        return f"[{', '.join(map(as_text, description))}]"
+    if not isinstance(description, dict):
+        return repr(description)
+    settings = dict(description)
+    if "class" in settings:
+        name = settings.pop("class")
+        return f"{name}({', '.join(f'{key}={as_text(item)}' for key, item in settings.items())})"
+    return f"{{{', '.join(f'{key!r}: {as_text(item)}' for key, item in settings.items())}}}"
+
+
 def differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """List what differs between two plain descriptions, as ``name: old, now new``."""
+    """List what differs between two descriptions, as ``name: old, now new``."""
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in dict.fromkeys([*old, *new]):

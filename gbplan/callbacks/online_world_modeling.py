@@ -15,7 +15,7 @@ from gbplan.callbacks.online_round import Executed, execute, gather_of, split_ro
 from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
-from gbplan.describe import differences, plain
+from gbplan.describe import describe, differences
 from gbplan.envs.offers import env_spec
 from gbplan.evaluation import Tasks, paths_figure, probe_tasks, sample_tasks
 from gbplan.networks import WorldModel
@@ -148,7 +148,7 @@ class OnlineWorldModeling(L.Callback):
         self.threshold = threshold
         self.error_horizon = error_horizon
         self.seed = seed
-        self._configuration = plain(self)  # what decides the data; the settings below do not
+        self._configuration = describe(self)  # what decides the data; the settings below do not
         self.figure_tasks = figure_tasks
         self.write_to = write_to
         self.write_root = write_root

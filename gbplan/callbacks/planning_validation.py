@@ -6,7 +6,7 @@ import lightning as L
 
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
 from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
-from gbplan.describe import differences, plain
+from gbplan.describe import describe, differences
 from gbplan.evaluation import probe_tasks, sample_tasks
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.objectives import Objective, ReachGoal
@@ -89,7 +89,7 @@ class PlanningValidation(L.Callback):
         self.threshold = threshold
         self.error_horizon = error_horizon
         self.seed = seed
-        self._configuration = plain(self)
+        self._configuration = describe(self)
         self._restored: dict[str, Any] | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from gbplan.describe import differences, plain
+from gbplan.describe import describe, differences
 from gbplan.modules import read_checkpoint, world_model_weights
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
@@ -43,7 +43,9 @@ def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
 def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
     """Return those arguments of a model or its data that the result of a run depends on."""
     named = arguments.as_dict() if isinstance(arguments, Namespace) else arguments
-    return {name: plain(value) for name, value in named.items() if not name.startswith("_") and name not in _UNDECIDING}
+    return {
+        name: describe(value) for name, value in named.items() if not name.startswith("_") and name not in _UNDECIDING
+    }
 
 
 def training_arguments(config: Namespace) -> dict[str, Any]:
@@ -57,4 +59,4 @@ def training_arguments(config: Namespace) -> dict[str, Any]:
         "overfit_batches",
         "reload_dataloaders_every_n_epochs",
     )
-    return {name: plain(config["trainer"][name]) for name in names}
+    return {name: describe(config["trainer"][name]) for name in names}

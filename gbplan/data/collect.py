@@ -14,6 +14,7 @@ from gbplan.data.dataset_folder import require_writable
 from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.rollout import make_vector_env, rollout
 from gbplan.data.trajectories import Trajectories
+from gbplan.describe import as_text, describe
 from gbplan.envs.offers import require_goal_conditioned
 from gbplan.envs.policy import Policy
 from gbplan.seeds import TRAINING_SEEDS, episode_seeds
@@ -74,7 +75,7 @@ def collect(
             "with entry_point='module:Class'"
         )
     metadata = {
-        "algorithm_name": describe(policy),
+        "algorithm_name": as_text(describe(policy)),
         "description": f"{episodes} episodes of {spec.id}, collected by gbplan",
         "gbplan_version": version("gbplan"),
         "seed": seed,
@@ -100,17 +101,3 @@ def collect(
         overwrite=overwrite,
         progress=progress,
     )
-
-
-def describe(policy: object) -> str:
-    """Name a policy with its public settings: numbers, texts, and other policies, also in lists and dicts."""
-    if isinstance(policy, list | tuple):
-        return f"[{', '.join(map(describe, policy))}]"
-    if isinstance(policy, dict):
-        return f"{{{', '.join(f'{describe(key)}: {describe(value)}' for key, value in policy.items())}}}"
-    if not isinstance(policy, Policy):
-        return repr(policy)
-    settings = {key: value for key, value in vars(policy).items() if not key.startswith("_")}
-    plain = (bool, int, float, str, list, tuple, dict, Policy)
-    named = [f"{key}={describe(value)}" for key, value in settings.items() if isinstance(value, plain)]
-    return f"{type(policy).__name__}({', '.join(named)})"

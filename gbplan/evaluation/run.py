@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
 from gbplan.data import make_vector_env
+from gbplan.describe import describe
 from gbplan.envs import Policy, offer
 from gbplan.envs.offers import require_contract
 from gbplan.evaluation.drawable import drawable
@@ -243,14 +244,15 @@ def _simulator(env_id: str, env_kwargs: dict[str, Any] | None) -> WorldModel:
 def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
     """Describe what was evaluated, in plain data."""
     if not isinstance(policy, PlannerPolicy):
-        return {"policy": type(policy).__name__, **settings_of(policy)}
+        described = describe(policy)
+        return {"policy": described.pop("class"), **described}
     return {
         "model": ckpt_path or type(policy.world_model).__name__,
         "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
-        "objective": {"class": type(policy.objective).__name__, **settings_of(policy.objective)},
-        "planner": {"class": type(policy.planner).__name__, **settings_of(policy.planner)},
+        "objective": describe(policy.objective),
+        "planner": describe(policy.planner),
         "mode": "open loop" if policy.replan_every >= policy.planner.horizon else "MPC",
-        **settings_of(policy),
+        **{name: getattr(policy, name) for name in ("replan_every", "warm_start", "shrink_horizon", "seed")},
     }
 
 
@@ -266,17 +268,6 @@ def _training(ckpt_path: str) -> dict[str, Any]:
 
 def _public(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if not key.startswith("_")}
-
-
-def settings_of(thing: Any) -> dict[str, Any]:
-    """Its public attributes, as far as they are plain data or planners."""
-    plain = (int, float, str, bool, list, type(None))
-    public = {key: value for key, value in vars(thing).items() if not key.startswith("_") and key != "first_plan"}
-    settings = {key: value for key, value in public.items() if isinstance(value, plain)}
-    if isinstance(thing, Planner):  # one may improve on another
-        inner = {key: value for key, value in public.items() if isinstance(value, Planner)}
-        settings |= {key: {"class": type(planner).__name__, **settings_of(planner)} for key, planner in inner.items()}
-    return settings
 
 
 def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:

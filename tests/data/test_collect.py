@@ -2,12 +2,11 @@ import gymnasium as gym
 import h5py
 import numpy as np
 import pytest
-from drift_env import Chase, DriftEnv, Script
+from drift_env import Chase, DriftEnv
 
 import gbplan.data.collect
 from gbplan import __version__
 from gbplan.data import collect, list_datasets, read_dataset, rollout
-from gbplan.data.collect import describe
 from gbplan.envs.door_wall import DoorWallExpert
 
 
@@ -50,12 +49,6 @@ def test_metadata_say_where_the_data_come_from(tmp_path):
     assert info.env_spec.kwargs == {"noise": 0.05}
     with h5py.File(tmp_path / "toy-v0" / "data" / "main_data.hdf5") as file:
         assert [int(file[f"episode_{e}"].attrs["seed"]) for e in range(7)] == [3_000_000 + e for e in range(7)]
-
-
-def test_policies_are_described_with_their_settings():
-    policy = Script([1, 0])
-    policy.parts = [Chase(0.5), {"weight": 0.25}]
-    assert describe(policy) == "Script(parts=[Chase(noise=0.5), {'weight': 0.25}])"
 
 
 def test_door_wall_is_collected_in_its_own_vector_form(tmp_path):
