@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import HALF_SIZE
 from gbplan.envs.door_wall.expert import DoorWallExpert
+from gbplan.envs.door_wall.rendering import draw_states
 from gbplan.envs.door_wall.world import World, distance_between, height_at_wall
 
 if TYPE_CHECKING:
@@ -67,6 +68,21 @@ class InWorld:
     def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
         """Return whether a position is at a goal, ``(..., 2)`` each, as ``info["is_success"]`` says, ``(...)``."""
         return distance_between(achieved, desired) < self.world.goal_threshold
+
+    def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of states, ``(N, size, size, 3)``: walls, door and agent, neither trail nor goal.
+
+        They are what :meth:`render` shows without the goal and the way so far, averaged down to ``size``.
+
+        Args:
+            states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y are seen.
+            size: pixels along an edge, at least 8.
+        """
+        return draw_states(self.world, states, size)
+
+    def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of the agent standing on goals ``(N, 2)``, as :meth:`render_state` draws them."""
+        return draw_states(self.world, goals, size)
 
     def background(self) -> NDArray[np.float64]:
         """Return the wall beside the door and the borders as pairs of end points, ``(6, 2, 2)``."""

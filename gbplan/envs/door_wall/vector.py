@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.door_wall.contact import slide_rows, stop_rows
 from gbplan.envs.door_wall.env import Observation, check_render_mode
 from gbplan.envs.door_wall.in_world import InWorld
-from gbplan.envs.door_wall.rendering import draw_world
+from gbplan.envs.door_wall.rendering import draw_episode
 from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
 from gbplan.envs.door_wall.world import NOISE_CUT, World, distance_between
 
@@ -174,7 +174,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         if not self._begun.all():
             raise gym.error.ResetNeeded("DoorWall-v0 was rendered before its first reset; call reset() before render()")
         return tuple(
-            draw_world(self.world, trail, (goal[0], goal[1]))
+            draw_episode(self.world, trail, (goal[0], goal[1]))
             for trail, goal in zip(self._trails, self._goal.tolist(), strict=True)
         )
 
