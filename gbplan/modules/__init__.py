@@ -3,11 +3,14 @@
 from gbplan.modules.adversarial_module import AdversarialWorldModelModule
 from gbplan.modules.checkpoints import load_world_model_weights, read_checkpoint, world_model_weights
 from gbplan.modules.init_network_module import InitNetworkModule
+from gbplan.modules.regularizer import Regularizer, VICReg
 from gbplan.modules.world_model_module import WorldModelModule
 
 __all__ = [
     "AdversarialWorldModelModule",
     "InitNetworkModule",
+    "Regularizer",
+    "VICReg",
     "WorldModelModule",
     "load_world_model_weights",
     "read_checkpoint",

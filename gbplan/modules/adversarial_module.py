@@ -152,7 +152,7 @@ class AdversarialWorldModelModule(WorldModelModule):
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of the batch after the attack."""
-        latents, actions, target = self.training_pairs(batch)
+        latents, actions, target = self.training_pairs(self.encoded(batch), batch["actions"])
         radii = self._radii_of(latents, actions)
         key = (self.attack_seed, self.current_epoch, batch_idx, self.global_rank)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1

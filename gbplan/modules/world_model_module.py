@@ -199,16 +199,16 @@ class WorldModelModule(L.LightningModule):
         Raises:
             ValueError: the windows are shorter than ``rollout_steps``.
         """
-        loss = self.prediction_loss(*self.training_pairs(batch))
-        if self.regularizer is None:
-            return loss
-        return loss + self.regularizer(self.encoded(batch), batch["actions"])
+        latents, actions = self.encoded(batch), batch["actions"]
+        loss = self.prediction_loss(*self.training_pairs(latents, actions))
+        return loss if self.regularizer is None else loss + self.regularizer(latents, actions)
 
-    def training_pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def training_pairs(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What a batch of windows teaches: from which latents and actions to predict what.
 
         Args:
-            batch: see ``loss``.
+            latents: of the windows' frames, ``(B, T + 1, *D)``, see ``encoded``.
+            actions: ``(B, T, A')``, environment units.
 
         Returns:
             Latents the predictions start from, ``(B, F, *D)``; all actions they need, ``(B, N, A')``, environment
@@ -218,8 +218,7 @@ class WorldModelModule(L.LightningModule):
         Raises:
             ValueError: the windows are shorter than that.
         """
-        latents = self.encoded(batch)
-        actions, steps, history = batch["actions"], self.rollout_steps, self.world_model.history
+        steps, history = self.rollout_steps, self.world_model.history
         needed = history - 1 + steps
         if actions.shape[1] < needed:
             raise ValueError(

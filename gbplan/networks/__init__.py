@@ -1,14 +1,18 @@
 """Plain ``nn.Module`` world models: encoders, predictors, and the model that joins them. No losses, no Lightning."""
 
+from gbplan.networks.conv import ConvEncoder
 from gbplan.networks.encoder import Encoder, IdentityEncoder
 from gbplan.networks.init_network import InitNetwork
 from gbplan.networks.mlp import MLPPredictor
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 from gbplan.networks.probe import Probe
+from gbplan.networks.proprioception import ProprioceptiveEncoder
+from gbplan.networks.vit import ViTPredictor
 from gbplan.networks.world_model import WorldModel
 
 __all__ = [
+    "ConvEncoder",
     "Encoder",
     "IdentityEncoder",
     "InitNetwork",
@@ -16,5 +20,7 @@ __all__ = [
     "Normalizer",
     "Predictor",
     "Probe",
+    "ProprioceptiveEncoder",
+    "ViTPredictor",
     "WorldModel",
 ]

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from gbplan.modules import VICReg, WorldModelModule
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, WorldModel
+
+
+def latents_of(points):
+    """Windows of one step whose frames are alike."""
+    return torch.tensor(points)[:, None].repeat(1, 2, 1)
+
+
+def test_variance_below_one_costs_what_is_missing():
+    regularizer = VICReg(1, 1, covariance_weight=0, inverse_weight=0)
+    actions = torch.zeros(2, 1, 1)
+    assert float(regularizer(latents_of([[-2.0], [2.0]]), actions)) == 0
+    assert float(regularizer(latents_of([[-0.5], [0.5]]), actions)) == pytest.approx(0.5, abs=1e-3)
+    assert float(regularizer(latents_of([[3.0], [3.0]]), actions)) == pytest.approx(1, abs=0.02)
+
+
+def test_covariance_costs_its_square():
+    regularizer = VICReg(2, 1, variance_weight=0, covariance_weight=1, inverse_weight=0)
+    points = [[-1.0, -1.0], [1.0, 1.0]]  # covariance 1, twice, over 2 dimensions
+    assert float(regularizer(latents_of(points), torch.zeros(2, 1, 1))) == pytest.approx(1)
+
+
+def test_actions_must_be_told_from_two_frames():
+    regularizer = VICReg(1, 1, variance_weight=0, covariance_weight=0, inverse_weight=1)
+    told = regularizer.inverse(torch.tensor([[1.0, 1.0]])).item()
+    loss = regularizer(latents_of([[1.0], [1.0]]), torch.full((2, 1, 1), told + 2))
+    assert float(loss) == pytest.approx(4)
+
+
+def test_a_single_window_has_no_variance():
+    with pytest.raises(ValueError, match=r"VICReg needs at least 2 windows in a batch, got 1; raise data.batch_size"):
+        VICReg(1, 1)(latents_of([[1.0]]), torch.zeros(1, 1, 1))
+
+
+def test_an_encoder_trained_on_prediction_alone_is_refused():
+    model = WorldModel(ConvEncoder(4, 16, frozen=False), MLPPredictor(4, 2))
+    with pytest.raises(
+        ValueError, match=r"ConvEncoder is trained on the next-latent loss alone, .* collapse; freeze it"
+    ):
+        WorldModelModule(model)
+    WorldModelModule(model, regularizer=VICReg(4, 2))
+
+
+@pytest.mark.parametrize("encoder", [IdentityEncoder(4), ConvEncoder(4, 16)])
+def test_a_frozen_encoder_needs_no_regularizer(encoder):
+    with pytest.raises(ValueError, match="VICReg regularises an encoder in training, but .* is frozen"):
+        WorldModelModule(WorldModel(encoder, MLPPredictor(4, 2)), regularizer=VICReg(4, 2))
+
+
+def test_weights_and_sizes_are_checked():
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        VICReg(0, 1)
+    with pytest.raises(ValueError, match="must not be negative, got 1.0, -1 and 1.0"):
+        VICReg(1, 1, covariance_weight=-1)

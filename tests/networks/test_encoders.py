@@ -1,0 +1,100 @@
+"""Encoders of pictures and of what a robot knows of itself; frozen or trained."""
+
+import pytest
+import torch
+
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, ProprioceptiveEncoder, WorldModel
+
+
+def seen(rows=2, size=16):
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (2, rows, size, size, 3), generator=generator).to(torch.uint8)
+    return {
+        "observation": torch.arange(2.0 * rows).reshape(rows, 2),
+        "desired_goal": -torch.ones(rows, 2),
+        "pixels": picture[0],
+        "desired_pixels": picture[1],
+    }
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_pictures_become_latents_of_the_stated_shape(tokens):
+    encoder = ConvEncoder(5, 16, width=4, tokens=tokens)
+    latents = encoder.encode(
+        {key: value[:, None].repeat(1, 3, 1, 1, 1) for key, value in seen().items() if "pix" in key}
+    )
+    assert latents.shape == (2, 3, *encoder.latent_shape)
+    torch.testing.assert_close(latents[:, 2], encoder.encode(seen()))
+    assert encoder.encode_goal(seen()).shape == encoder.goal_features(latents[:, 0]).shape
+
+
+def test_token_of_a_cell_depends_on_what_is_near_it_only():
+    encoder = ConvEncoder(5, 64, width=4, tokens=True)
+    before = seen(1, 64)
+    after = {**before, "pixels": before["pixels"].clone()}
+    after["pixels"][:, :8, :8] = 0
+    moved = (encoder.encode(after) - encoder.encode(before))[0].abs().amax(1) > 0
+    assert moved[0]
+    assert not moved[[3, 7, 11, 12, 13, 14, 15]].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.float(), r"'pixels' must be uint8 pictures of shape \(16, 16, 3\) .*got torch.float32"),
+        (lambda x: x[:, :8], r"got torch.uint8 of \(8, 16, 3\)"),
+        (lambda x: x.movedim(-1, 1), r"channels last\), got torch.uint8 of \(3, 16, 16\)"),
+    ],
+)
+def test_other_pictures_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        ConvEncoder(5, 16).encode({"pixels": change(seen()["pixels"])})
+
+
+@pytest.mark.parametrize("size", [4, 7, 24, 100])
+def test_sizes_that_cannot_be_halved_are_named(size):
+    with pytest.raises(ValueError, match=rf"image_size must be 8, 16, 32, .*got {size}"):
+        ConvEncoder(5, size)
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_proprioception_stands_beside_the_picture_weighted(tokens):
+    conv = ConvEncoder(5, 16, width=4, tokens=tokens)
+    encoder = ProprioceptiveEncoder(conv, 2, weight=3.0)
+    latent = encoder.encode(seen())
+    assert latent.shape[1:] == encoder.latent_shape
+    torch.testing.assert_close(latent[..., :5], conv.encode(seen()))
+    for row, state in enumerate(seen()["observation"]):
+        assert latent[row, ..., 5:].reshape(-1, 2).eq(3 * state).all()
+    goal = encoder.encode_goal(seen())
+    assert goal.shape == encoder.goal_features(latent).shape
+    assert goal[..., 5:].eq(-3.0).all()
+
+
+def test_a_goal_without_proprioception_is_a_picture():
+    encoder = ProprioceptiveEncoder(ConvEncoder(5, 16, width=4), 2, goal_key=None)
+    assert encoder.goal_keys == ("desired_pixels",)
+    torch.testing.assert_close(encoder.goal_features(encoder.encode(seen())), encoder.encoder.encode(seen()))
+
+
+def test_a_frozen_encoder_stays_in_eval_mode_and_gets_no_gradient():
+    model = WorldModel(ConvEncoder(5, 16, width=4), MLPPredictor(5, 2)).train()
+    assert model.predictor.training
+    assert not any(part.training for part in model.encoder.modules())
+    assert not model.encode(seen()).requires_grad
+    assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
+
+
+def test_an_encoder_in_training_gets_gradients():
+    model = WorldModel(ConvEncoder(5, 16, width=4, frozen=False), MLPPredictor(5, 2)).train()
+    assert all(part.training for part in model.encoder.modules())
+    model.encode(seen()).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.encoder.parameters())
+
+
+def test_only_an_exact_encoder_can_tell_what_it_achieves_without_a_probe():
+    assert WorldModel(IdentityEncoder(2), MLPPredictor(2, 2)).has_probe
+    model = WorldModel(ConvEncoder(5, 16, width=4), MLPPredictor(5, 2))
+    assert not model.has_probe
+    with pytest.raises(ValueError, match=r"a world model of ConvEncoder cannot say what it achieves .*give it a probe"):
+        model.achieved_goal(model.encode(seen()))
