@@ -38,21 +38,19 @@ def test_a_single_window_has_no_variance():
 
 def test_an_encoder_trained_on_prediction_alone_is_refused():
     model = WorldModel(ConvEncoder(4, 16, frozen=False), MLPPredictor(4, 2))
-    with pytest.raises(
-        ValueError, match=r"ConvEncoder is trained on the next-latent loss alone, .* collapse; freeze it"
-    ):
+    with pytest.raises(ValueError, match=r"ConvEncoder is trained on the next-latent loss alone, .*; freeze it"):
         WorldModelModule(model)
     WorldModelModule(model, regularizer=VICReg(4, 2))
 
 
 @pytest.mark.parametrize("encoder", [IdentityEncoder(4), ConvEncoder(4, 16)])
 def test_a_frozen_encoder_needs_no_regularizer(encoder):
-    with pytest.raises(ValueError, match="VICReg regularises an encoder in training, but .* is frozen"):
+    with pytest.raises(ValueError, match=r"VICReg regularises an encoder in training, but .* is frozen"):
         WorldModelModule(WorldModel(encoder, MLPPredictor(4, 2)), regularizer=VICReg(4, 2))
 
 
 def test_weights_and_sizes_are_checked():
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         VICReg(0, 1)
-    with pytest.raises(ValueError, match="must not be negative, got 1.0, -1 and 1.0"):
+    with pytest.raises(ValueError, match=r"must not be negative, got 1\.0, -1 and 1\.0"):
         VICReg(1, 1, covariance_weight=-1)
