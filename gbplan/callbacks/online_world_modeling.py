@@ -10,7 +10,6 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
-from gbplan.callbacks.collected import pack, unpack
 from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
 from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
@@ -156,8 +155,7 @@ class OnlineWorldModeling(L.Callback):
         self.rounds = 0
         self.transitions = 0
         self._seeds_used = 0
-        self._episodes: list[Trajectories] = []  # kept only to be written
-        self._seeds: list[int] = []
+        self._seeds: list[int] = []  # of the episodes to be written
         self._restored: dict[str, Any] | None = None
 
     # ------------------------------------------------------------------------------------------------------ before
@@ -199,6 +197,7 @@ class OnlineWorldModeling(L.Callback):
         for kind in kinds:
             data.require_fitting(probe_tasks(self._env_id, kind, self._env_kwargs, self.threshold))
         if self.write_to is not None and not self._trial:
+            data.buffer.keep_all = True
             require_writable(self.write_to, self._write_root(data), self.overwrite)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -242,12 +241,11 @@ class OnlineWorldModeling(L.Callback):
         seconds_training = time.perf_counter() - self._training_since
         with eval_mode(model):
             executed = self._hold(trainer, model, count)
-        for part in executed:
-            data.extend(part.trajectories)
-            self.transitions += part.trajectories.num_transitions
-            if self.write_to is not None:
-                self._episodes.append(part.trajectories)
-                self._seeds += part.tasks.seeds.tolist()
+        episodes = Trajectories.concatenate([part.trajectories for part in executed])
+        data.extend(episodes)
+        self.transitions += episodes.num_transitions
+        if self.write_to is not None:
+            self._seeds += [seed for part in executed for seed in part.tasks.seeds.tolist()]
         self.rounds += 1
         self._seeds_used = self._next_seed
         logged = {
@@ -335,10 +333,10 @@ class OnlineWorldModeling(L.Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the dataset; an interrupted training does not come here."""
-        if self.write_to is None or self._trial or not self._episodes or not trainer.is_global_zero:
+        if self.write_to is None or self._trial or not self._seeds or not trainer.is_global_zero:
             return
         write_dataset(
-            Trajectories.concatenate(self._episodes),
+            list(self._data(trainer).buffer.episodes(everything=True)),
             self.write_to,
             env_spec(self._env_id, self._env_kwargs),
             seeds=self._seeds,
@@ -354,15 +352,13 @@ class OnlineWorldModeling(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, loadable with ``weights_only=True``."""
-        state: dict[str, Any] = {
+        return {
             "rounds": self.rounds,
             "transitions": self.transitions,
             "seeds_used": self._seeds_used,
             "configuration": self._configuration,
+            "seeds": list(self._seeds),
         }
-        if self._episodes:
-            state |= {"episodes": pack(Trajectories.concatenate(self._episodes)), "seeds": list(self._seeds)}
-        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where a checkpoint was saved."""
@@ -370,8 +366,7 @@ class OnlineWorldModeling(L.Callback):
         self.transitions = state_dict["transitions"]
         self._seeds_used = state_dict["seeds_used"]
         self._restored = state_dict["configuration"]
-        if "episodes" in state_dict and self.write_to is not None:
-            self._episodes, self._seeds = [unpack(state_dict["episodes"])], list(state_dict["seeds"])
+        self._seeds = list(state_dict["seeds"]) if self.write_to is not None else []
 
     # ----------------------------------------------------------------------------------------------------- helpers
 

@@ -92,7 +92,7 @@ def collect(
             with closing(make_vector_env(env_id, len(chunk), env_kwargs)) as envs:
                 rounds.append(rollout(envs, policy, seeds=chunk, on_step=show))
     return write_dataset(
-        Trajectories.concatenate(rounds),
+        rounds,
         dataset_id,
         spec,
         seeds=seeds,

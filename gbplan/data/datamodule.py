@@ -2,36 +2,55 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gbplan.data.dataset_reader import DatasetInfo, read_dataset
+from gbplan.data.dataset_checks import TASK_ARGUMENTS, require_trainable
+from gbplan.data.dataset_frames import read_frames
+from gbplan.data.dataset_reader import open_dataset
+from gbplan.data.frames import Frames
+from gbplan.data.needs import Needs, needs_of
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
-from gbplan.data.windows import Batch, FrameLayout, WindowDataset, deliver, window_starts
-from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
+from gbplan.data.windows import Batch, WindowDataset, Windows, deliver
 
-# Names that environments commonly give to arguments about what is asked and shown, not about how the world moves.
-TASK_ARGUMENTS = ("task", "reward_type", "goal_threshold", "continuing_task", "max_episode_steps", "render_mode")
+BUFFER = "buffer"
+"""Folder of the replay buffer's files within a run's folder."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A dataset's frames, and which of its episodes train and which validate."""
+
+    dataset_id: str
+    frames: Frames
+    training: Tensor
+    validation: Tensor
 
 
 class TrajectoryDataModule(LightningDataModule):
     """Windows of goal-conditioned episodes: Minari datasets on disk, and episodes added while training.
 
-    A batch is ``{"observations": {key: (B, steps + 1, ...)}, "actions": (B, steps, A)}``, float32, in environment
-    units; ``actions[:, i]`` leads from frame i to frame i + 1, and a window never leaves its episode. Validation
-    batches have ``validation_steps`` in place of ``steps``.
+    A batch is ``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}`` in environment units, float32 but for
+    pictures, which stay uint8. T = ``history - 1 + steps`` model steps, of ``action_block`` = n environment steps each:
+    frames are n steps apart, a row of actions holds the n actions between two of them (A' = n * A), and windows begin
+    at every frame from which they stay within their episode. Validation batches have ``validation_steps`` in place of
+    ``steps``. Only the observations that the trained module needs are delivered.
 
-    Everything lies in memory. What an epoch draws depends on (seed, epoch) and the data only, and the episodes added by
-    ``extend`` are part of the checkpoint, so a resumed training continues exactly.
+    What an epoch draws depends on (seed, epoch) and the data only, and the episodes added by ``extend`` lie in files of
+    the run's folder that the checkpoint names, so a resumed training continues exactly.
 
     Attributes (after ``setup``):
         env_spec: the environment of the datasets; None if none of them recorded it.
@@ -58,6 +77,9 @@ class TrajectoryDataModule(LightningDataModule):
         num_workers: int = 0,
         hold_steps: int = 0,
         may_differ: Sequence[str] = TASK_ARGUMENTS,
+        history: int | None = None,
+        action_block: int | None = None,
+        keys: list[str] | None = None,
     ) -> None:
         """Choose the data.
 
@@ -65,19 +87,22 @@ class TrajectoryDataModule(LightningDataModule):
             datasets: Minari ids; or ids with weights, each dataset's share of the samples being its weight's share.
             root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
             batch_size: windows per batch.
-            steps: environment steps per training window; shorter episodes are left out.
-            validation_steps: environment steps per validation window; shorter validation episodes are left out.
+            steps: model steps to predict in a training window; episodes too short for one are left out.
+            validation_steps: model steps to predict in a validation window; likewise.
             validation_fraction: share of each dataset's episodes that is kept for validation.
             seed: decides the split and every epoch's order.
             samples_per_epoch: windows per epoch; None: as many as the datasets have for training.
             buffer_capacity: transitions that ``extend`` keeps; beyond it the oldest episodes leave.
             online_fraction: share of each epoch drawn from the added episodes, once there are any.
             num_workers: loader processes; 0 is fastest for data in memory.
-            hold_steps: steps by which each episode of the datasets goes on, standing still: its last frame again, and
-                zero actions. For init networks, which have to say what comes after the arrival; a world model would
-                learn from it that a zero action stops whatever moves.
+            hold_steps: environment steps by which each episode of the datasets goes on, standing still: its last frame
+                again, and zero actions. For init networks, which have to say what comes after the arrival; a world
+                model would learn from it that a zero action stops whatever moves.
             may_differ: arguments of the environment in which the datasets may differ, since they leave its dynamics as
                 they are.
+            history: frames K that a prediction starts from; null: as many as the trained model's.
+            action_block: environment steps n in a model step; null: as many as the trained model's.
+            keys: observations in a batch; null: those that the trained module needs.
 
         Raises:
             ValueError: a number is out of its range.
@@ -98,6 +123,8 @@ class TrajectoryDataModule(LightningDataModule):
             "validation_steps": validation_steps,
             "samples_per_epoch": 1 if samples_per_epoch is None else samples_per_epoch,
             "buffer_capacity": buffer_capacity,
+            "history": 1 if history is None else history,
+            "action_block": 1 if action_block is None else action_block,
         }
         for name, value in counts.items():
             if value < 1:
@@ -125,77 +152,52 @@ class TrajectoryDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.hold_steps = hold_steps
         self.may_differ = may_differ
-        self._layout: FrameLayout | None = None
+        self.history = history
+        self.action_block = action_block
+        self.keys = keys
+        self._parts: list[_Part] = []
+        self._statistics: Statistics | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
 
     def setup(self, stage: str | None = None) -> None:
-        """Read, check and split the datasets; the second call does nothing.
+        """Read, check and split the datasets, once, and check that they have windows for the trained module.
 
         Raises:
             FileNotFoundError: a dataset is not there.
             ValueError: a dataset cannot be used, or not together with the others, has too few or too short episodes,
-                or holds tasks that select or judge models.
+                lacks an observation, or holds tasks that select or judge models.
         """
-        if self._layout is not None:
-            return
-        # Lightning recommends workers; for data in memory they only add copies.
-        warnings.filterwarnings("ignore", ".*does not have many workers")
-        read = [read_dataset(dataset_id, self.root, infos=False) for dataset_id in self.dataset_ids]
-        for _, info in read:
-            _require_training_tasks(info)
-        first, info = read[0]
-        for trajectories, other in read[1:]:
-            _require_alike(first, info, trajectories, other)
-            _require_same_arguments(info, other, self.may_differ)
-        layout = FrameLayout(
-            {key: array.shape[1:] for key, array in first.observations.items()}, first.actions.shape[1]
-        )
-        split = [
-            self._split(trajectories, dataset_id)
-            for (trajectories, _), dataset_id in zip(read, self.dataset_ids, strict=True)
-        ]
-        self._statistics = statistics_of(Trajectories.concatenate([train for train, _ in split]))
-        split = [(train.held(self.hold_steps), kept.held(self.hold_steps)) for train, kept in split]
-        training = [train for train, _ in split]
-        together = Trajectories.concatenate(training)
-        sizes = [len(window_starts(torch.from_numpy(part.lengths), self.steps)) for part in training]
-        for dataset_id, part, size in zip(self.dataset_ids, training, sizes, strict=True):
-            if size == 0:
-                raise ValueError(
-                    f"no training episode of the dataset {dataset_id} has steps = {self.steps} steps, the longest has "
-                    f"{int(part.lengths.max())}; lower steps"
-                )
-        validation = Trajectories.concatenate([kept for _, kept in split])
-        validation_starts = window_starts(
-            torch.from_numpy(validation.lengths), self.validation_steps, stride=self.validation_steps
-        )
-        if len(validation_starts) == 0:
-            raise ValueError(
-                f"no validation episode has validation_steps = {self.validation_steps} steps, the longest of "
-                f"{len(validation)} has {int(validation.lengths.max())}; lower validation_steps"
-            )
+        if not self._parts:
+            # Lightning recommends workers; for data in memory they only add copies.
+            warnings.filterwarnings("ignore", ".*does not have many workers")
+            self._read()
+        needs = self._needs(validating=True)
+        self._keys(needs)
+        self._training_windows(needs)
+        self._validation_windows(needs)
 
-        self.env_spec = next((other.env_spec for _, other in read if other.env_spec is not None), None)
-        self.observation_space = info.observation_space
-        self.action_space = info.action_space
-        self._frames = layout.pack(together.observations, together.actions)
-        self._starts = window_starts(torch.from_numpy(together.lengths), self.steps)
-        self._sizes = sizes
-        self._validation = WindowDataset(
-            layout.pack(validation.observations, validation.actions), validation_starts, self.validation_steps, layout
-        )
-        self.buffer = ReplayBuffer(self.buffer_capacity, layout.width)
-        self._layout = layout
+    def _read(self) -> None:
+        stored = [open_dataset(dataset_id, self.root) for dataset_id in self.dataset_ids]
+        infos = [each.info for each in stored]
+        require_trainable(infos, self.may_differ)
+        parts = []
+        for each, info in zip(stored, infos, strict=True):
+            frames = read_frames(each)
+            parts.append(_Part(info.dataset_id, frames, *self._split(len(frames.lengths), info.dataset_id)))
+        self.env_spec = next((info.env_spec for info in infos if info.env_spec is not None), None)
+        self.observation_space = infos[0].observation_space
+        self.action_space = infos[0].action_space
+        self.buffer = ReplayBuffer(self.buffer_capacity)
+        self._parts = parts
 
-    def _require_setup(self) -> FrameLayout:
-        if self._layout is None:
+    def _require_setup(self) -> list[_Part]:
+        if not self._parts:
             raise RuntimeError("the data module has not read its datasets yet; call setup() first")
-        return self._layout
+        return self._parts
 
-    def _split(self, trajectories: Trajectories, dataset_id: str) -> tuple[Trajectories, Trajectories]:
+    def _split(self, episodes: int, dataset_id: str) -> tuple[Tensor, Tensor]:
         """Divide episodes into training and validation, keyed by the seed, each in its old order."""
-        episodes = len(trajectories)
         kept = round(self.validation_fraction * episodes)
         if not 0 < kept < episodes:
             raise ValueError(
@@ -204,47 +206,107 @@ class TrajectoryDataModule(LightningDataModule):
             )
         validation = np.zeros(episodes, np.bool_)
         validation[np.random.default_rng(self.seed).permutation(episodes)[:kept]] = True
-        return trajectories.select(np.flatnonzero(~validation)), trajectories.select(np.flatnonzero(validation))
+        return torch.from_numpy(np.flatnonzero(~validation)), torch.from_numpy(np.flatnonzero(validation))
+
+    # ------------------------------------------------------------------------------------------------------- windows
+
+    def _needs(self, validating: bool = False) -> Needs:
+        """What the trained module asks for, where the arguments do not say otherwise."""
+        asked = needs_of(getattr(self.trainer, "lightning_module", None), validating)
+        return Needs(
+            asked.history if self.history is None else self.history,
+            asked.action_block if self.action_block is None else self.action_block,
+            asked.encoded if self.keys is None else self.keys,
+            asked.other if self.keys is None else (),
+        )
+
+    def _keys(self, needs: Needs) -> list[str]:
+        """Observations of a batch, in the datasets' order."""
+        there = list(self.observation_shapes)
+        if needs.keys is None:
+            return there
+        absent = [key for key in needs.keys if key not in there]
+        if absent:
+            raise ValueError(
+                f"the training needs the observations {', '.join(absent)}, the datasets have {', '.join(there)}; "
+                "collect them again in an environment that has these, or choose another encoder"
+            )
+        return [key for key in there if key in needs.keys]
+
+    def _training_windows(self, needs: Needs) -> list[Windows]:
+        """Windows of each dataset."""
+        steps = needs.action_block * (needs.history - 1 + self.steps)
+        found = []
+        for part in self._require_setup():
+            windows = Windows.of(part.frames, steps, episodes=part.training, hold_steps=self.hold_steps)
+            if len(windows) == 0:
+                longest = int(part.frames.lengths[part.training].max()) + self.hold_steps
+                raise ValueError(
+                    f"no training episode of the dataset {part.dataset_id} has {_extent('steps', self.steps, needs)}, "
+                    f"the longest has {longest}; lower steps{_or_model(needs)}"
+                )
+            found.append(windows)
+        return found
+
+    def _validation_windows(self, needs: Needs) -> list[Windows]:
+        """Windows of each dataset that follow each other, so that no step is predicted twice."""
+        parts = self._require_setup()
+        steps = needs.action_block * (needs.history - 1 + self.validation_steps)
+        stride = needs.action_block * self.validation_steps
+        found = [Windows.of(part.frames, steps, stride, part.validation, self.hold_steps) for part in parts]
+        if not any(map(len, found)):
+            lengths = torch.cat([part.frames.lengths[part.validation] for part in parts]) + self.hold_steps
+            extent = _extent("validation_steps", self.validation_steps, needs)
+            raise ValueError(
+                f"no validation episode has {extent}, the longest of {len(lengths)} has {int(lengths.max())}; lower "
+                f"validation_steps{_or_model(needs)}"
+            )
+        return found
 
     # --------------------------------------------------------------------------------------------------------- facts
 
     @property
-    def layout(self) -> FrameLayout:
-        """Shapes of observations and actions."""
-        return self._require_setup()
-
-    @property
     def statistics(self) -> Statistics:
         """Moments of the datasets' training episodes, unweighted; added episodes do not change them."""
-        self._require_setup()
+        parts = self._require_setup()
+        if self._statistics is None:
+            self._statistics = statistics_of([(part.frames, part.training) for part in parts])
         return self._statistics
+
+    def training_frames(self, keys: Sequence[str], batch_size: int | None = None) -> Iterator[dict[str, Tensor]]:
+        """Go through all frames of the datasets' training episodes, in order, without the steps that hold them.
+
+        Args:
+            keys: observations to deliver.
+            batch_size: most frames at once; None: as many as take some 4 MiB, at most 65,536.
+
+        Yields:
+            Observations ``(b, ...)`` by key, b <= ``batch_size``.
+        """
+        for part in self._require_setup():
+            size = batch_size or part.frames.rows_within(4 * 2**20, keys, 65_536)
+            for rows in part.frames.rows_of(part.training).split(size):
+                yield {key: part.frames.take(key, rows) for key in keys}
 
     @property
     def observation_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one observation, per key."""
-        return dict(self.layout.observation_shapes)
+        return self._require_setup()[0].frames.shapes
 
     @property
     def observation_dtypes(self) -> dict[str, torch.dtype]:
-        """Type of one observation, per key."""
-        return dict.fromkeys(self.layout.observation_shapes, torch.float32)
-
-    def training_frames(self, keys: Sequence[str], batch_size: int = 65_536) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield all frames of the datasets' training episodes, ``(F, ...)`` per key, in parts."""
-        layout = self.layout
-        for frames in self._frames.split(batch_size):
-            observations, _ = layout.unpack(frames)
-            yield {key: observations[key] for key in keys}
+        """Type of an observation in a batch, per key: uint8 or float32."""
+        return self._require_setup()[0].frames.dtypes
 
     @property
     def action_dim(self) -> int:
-        """A."""
-        return self.layout.action_dim
+        """A, of one environment step."""
+        return self._require_setup()[0].frames.actions.shape[1]
 
     @property
     def goal_dim(self) -> int:
         """Numbers in a goal."""
-        return math.prod(self.layout.observation_shapes["desired_goal"])
+        return math.prod(self.observation_shapes["desired_goal"])
 
     # ----------------------------------------------------------------------------------------------------- extending
 
@@ -261,7 +323,7 @@ class TrajectoryDataModule(LightningDataModule):
             RuntimeError: the datasets are not read yet, or the trainer would never look at the new episodes.
             ValueError: other observations or actions than the datasets', a NaN, or an episode longer than the buffer.
         """
-        layout = self.layout
+        self._require_setup()
         training = self.trainer is not None and self.trainer.training
         if training and getattr(self.trainer, "reload_dataloaders_every_n_epochs", 1) < 1:
             raise RuntimeError(
@@ -270,8 +332,8 @@ class TrajectoryDataModule(LightningDataModule):
             )
         self.require_fitting(trajectories)
         trajectories.require_finite("the data to add")
-        frames = layout.pack(trajectories.observations, trajectories.actions)
-        self.buffer.extend(frames, torch.from_numpy(trajectories.lengths))
+        self._place_buffer()
+        self.buffer.extend(trajectories)
 
     def require_fitting(self, trajectories: Trajectories) -> None:
         """Check that trajectories have the shapes of the datasets.
@@ -280,25 +342,68 @@ class TrajectoryDataModule(LightningDataModule):
             RuntimeError: the datasets are not read yet.
             ValueError: other observations or actions.
         """
-        layout = self.layout
         shapes = {key: array.shape[1:] for key, array in trajectories.observations.items()}
-        if shapes != layout.observation_shapes:
+        if shapes != self.observation_shapes:
             raise ValueError(
-                f"added trajectories must have the datasets' observations {layout.observation_shapes}, got {shapes}"
+                f"added trajectories must have the datasets' observations {self.observation_shapes}, got {shapes}"
             )
-        if trajectories.actions.shape[1:] != (layout.action_dim,):
+        if trajectories.actions.shape[1:] != (self.action_dim,):
             raise ValueError(
-                f"added trajectories must have actions of shape {(layout.action_dim,)}, "
-                f"got {trajectories.actions.shape[1:]}"
+                f"added trajectories must have actions of shape {(self.action_dim,)}, got "
+                f"{trajectories.actions.shape[1:]}"
             )
+        for key, array in trajectories.observations.items():
+            picture = self.observation_space[key].dtype == np.uint8
+            if picture != (array.dtype == np.uint8):
+                raise ValueError(
+                    f"added trajectories have {key!r} as {array.dtype}, the datasets as "
+                    f"{self.observation_space[key].dtype}; a picture must be uint8 in both or in neither"
+                )
+
+    def _place_buffer(self) -> None:
+        """Let the replay buffer write into the run's folder, if there is one."""
+        folder = self._run_folder()
+        if folder is None:
+            return
+        try:
+            self.buffer.place(folder / BUFFER, self._once)
+        except PermissionError as error:
+            rank_zero_warn(f"{error}; until then the replay buffer is temporary, and the run cannot be resumed")
+
+    def _run_folder(self) -> Path | None:
+        trainer = self.trainer
+        root = str(getattr(trainer, "default_root_dir", None) or "")
+        if trainer is None or not root or "://" in root or getattr(trainer, "fast_dev_run", False):
+            return None
+        return Path(root).absolute()
+
+    def _once(self, write: Callable[[], Any]) -> Any:
+        """Write in the first of several processes, and return the result, or raise the error, in all of them."""
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1:
+            return write()
+        outcome: tuple[Any, Exception | None] = (None, None)
+        if trainer.is_global_zero:
+            try:
+                outcome = (write(), None)
+            except Exception as error:  # the others wait: they must hear of it
+                outcome = (None, error)
+        result, failure = trainer.strategy.broadcast(outcome)
+        if failure is not None:
+            raise failure
+        return result
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the replay buffer, for the checkpoint."""
+        """Return the replay buffer's manifest, for the checkpoint."""
         return {"buffer": self.buffer.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the replay buffer; Lightning calls this after ``setup``."""
-        self.buffer.load_state_dict(state_dict["buffer"])
+        self._place_buffer()
+        checkpoint = getattr(self.trainer, "ckpt_path", None)
+        # The run's folder is the checkpoint's, or one of those that Lightning makes its checkpoints' folder in.
+        look_in = [folder / BUFFER for folder in Path(checkpoint).absolute().parents[:4]] if checkpoint else []
+        self.buffer.load_state_dict(state_dict["buffer"], look_in)
 
     # ------------------------------------------------------------------------------------------------------- loading
 
@@ -311,23 +416,24 @@ class TrajectoryDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Make the loader of the current epoch, replay buffer included; of several processes, each gets its share."""
-        layout = self.layout
-        total = self.samples_per_epoch or sum(self._sizes)
-        frames, starts, sizes = self._frames, self._starts, list(self._sizes)
-        online_starts = window_starts(self.buffer.lengths, self.steps)
-        online = round(self.online_fraction * total) if len(online_starts) else 0
+        needs = self._needs()
+        keys, steps = self._keys(needs), needs.history - 1 + self.steps
+        sources = self._training_windows(needs)
+        sizes = [len(windows) for windows in sources]
+        total = self.samples_per_epoch or sum(sizes)
+        added = [Windows.of(frames, needs.action_block * steps) for frames in self.buffer.frames()]
+        online = round(self.online_fraction * total) if any(map(len, added)) else 0
         if self.weights is None:
             sizes = [sum(sizes)]
             draws = [total - online]
         else:
             draws = _shares(total - online, list(self.weights.values()))
         if online:
-            starts = torch.cat([starts, len(frames) + online_starts])
-            frames = torch.cat([frames, self.buffer.frames])
-            sizes, draws = [*sizes, len(online_starts)], [*draws, online]
+            sources = [*sources, *added]
+            sizes, draws = [*sizes, sum(map(len, added))], [*draws, online]
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
         sampler = EpochSampler(sizes, draws, self.seed, epoch)
-        windows = WindowDataset(frames, starts, self.steps, layout)
+        windows = WindowDataset(sources, keys, steps, needs.action_block)
         if self.trainer is not None and self.trainer.world_size > 1:
             # As a sampler, not within a batch sampler: there Lightning would overlook it and put its own in its place.
             share = RankSampler(sampler, self.trainer.world_size, self.trainer.global_rank)
@@ -335,9 +441,15 @@ class TrajectoryDataModule(LightningDataModule):
         return self._loader(windows, batch_sampler=TensorBatchSampler(sampler, self.batch_size, drop_last=False))
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Make the loader of the validation windows: a fixed order, no step twice."""
-        self._require_setup()
-        return self._loader(self._validation, batch_size=self.batch_size, shuffle=False)
+        """Make the loader of the validation windows: a fixed order, no step predicted twice."""
+        needs = self._needs(validating=True)
+        windows = WindowDataset(
+            self._validation_windows(needs),
+            self._keys(needs),
+            needs.history - 1 + self.validation_steps,
+            needs.action_block,
+        )
+        return self._loader(windows, batch_size=self.batch_size, shuffle=False)
 
     def _loader(self, dataset: WindowDataset, **how: Any) -> DataLoader[Batch]:
         # Its own generator: the loader draws a number for its workers at each start, and drawn from the global stream
@@ -352,55 +464,13 @@ def _shares(total: int, weights: list[float]) -> list[int]:
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _require_training_tasks(info: DatasetInfo) -> None:
-    """Raise a ValueError if episodes have seeds of tasks that select or judge models; unrecorded seeds may be any."""
-    for seeds, use in ((VALIDATION_SEEDS, "choose models in training"), (HELD_OUT_SEEDS, "judge trained models")):
-        count = sum(seed is not None and seeds.start <= seed < seeds.stop for seed in info.seeds)
-        if count:
-            raise ValueError(
-                f"{count} of the {len(info.seeds)} episodes of the dataset {info.dataset_id} have seeds in "
-                f"{seeds.start}..{seeds.stop - 1}, whose tasks {use}; collect them again with seeds below "
-                f"{TRAINING_SEEDS.stop}, as `gbplan collect` does"
-            )
+def _extent(name: str, steps: int, needs: Needs) -> str:
+    """Say how long a window is."""
+    if needs.history == needs.action_block == 1:
+        return f"{name} = {steps} steps"
+    total = needs.action_block * (needs.history - 1 + steps)
+    return f"the {total} steps of a window (history {needs.history} - 1 + {name} {steps}, of {needs.action_block} each)"
 
 
-def _require_alike(first: Trajectories, info: DatasetInfo, second: Trajectories, other: DatasetInfo) -> None:
-    """Raise a ValueError if two datasets cannot train one model."""
-    facts = [
-        (
-            "environment",
-            info.env_spec and info.env_spec.id,
-            other.env_spec and other.env_spec.id,
-        ),
-        (
-            "observations",
-            {key: array.shape[1:] for key, array in first.observations.items()},
-            {key: array.shape[1:] for key, array in second.observations.items()},
-        ),
-        ("action space", info.action_space, other.action_space),
-    ]
-    for what, mine, yours in facts:
-        if mine is not None and yours is not None and mine != yours:
-            raise ValueError(
-                f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed: {what} {mine} against "
-                f"{yours}; name datasets of one environment"
-            )
-
-
-def _require_same_arguments(info: DatasetInfo, other: DatasetInfo, may_differ: Sequence[str]) -> None:
-    """Raise a ValueError if two datasets were made in environments of one id that move differently."""
-    if info.env_spec is None or other.env_spec is None:
-        return
-    mine, yours = info.env_spec.kwargs, other.env_spec.kwargs
-    absent = "not given"
-    differing = [
-        f"{name} {mine.get(name, absent)} against {yours.get(name, absent)}"
-        for name in sorted({*mine, *yours} - {*may_differ})
-        if mine.get(name, absent) != yours.get(name, absent)
-    ]
-    if differing:
-        raise ValueError(
-            f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed, their {info.env_spec.id} was made "
-            f"with different arguments: {', '.join(differing)}; collect one of them again, or add the arguments to "
-            "may_differ if they do not change how it moves"
-        )
+def _or_model(needs: Needs) -> str:
+    return "" if needs.history == needs.action_block == 1 else ", or the model's history or action_block"

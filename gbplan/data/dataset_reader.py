@@ -18,6 +18,9 @@ from gbplan.data.dataset_folder import dataset_folder, list_datasets
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
 
+Episode = dict[str, NDArray]
+"""Rows per frame: ``observations/<key>``, ``infos/<key>``; per step: ``actions``, ``rewards``, ``terminations``."""
+
 
 @dataclass(frozen=True)
 class DatasetInfo:
@@ -39,24 +42,76 @@ class DatasetInfo:
     metadata: dict[str, Any]
     seeds: list[int | None]
 
+    @property
+    def observation_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one observation, per key."""
+        return {key: tuple(space.shape or ()) for key, space in self.observation_space.items()}
 
-def read_dataset(
-    dataset_id: str, root: str | Path | None = None, *, infos: bool = True
-) -> tuple[Trajectories, DatasetInfo]:
-    """Read any goal-conditioned Minari dataset into memory.
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """A Minari dataset on disk, goal-conditioned and with continuous actions.
+
+    Attributes:
+        folder: where it lies.
+        info: what it says about itself.
+    """
+
+    folder: Path
+    info: DatasetInfo
+    _minari: minari.MinariDataset
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all episodes, as the metadata count them."""
+        return int(self._minari.total_steps) + int(self._minari.total_episodes)
+
+    def episodes(self, infos: bool = False) -> Iterator[Episode]:
+        """Read episode after episode, observations and actions in float32 (uint8 stays uint8).
+
+        Args:
+            infos: also read the info entries that are one number or array per frame in every episode. They are half of
+                the reading time (2,000 episodes: about 2 s without, 4 s with them).
+
+        Raises:
+            ValueError: it is damaged, or an observation is not of the shape and type that the dataset declares.
+        """
+        spaces = self.info.observation_space
+        compressed = self._minari.storage.jpeg_encoding and any(map(is_image_space, spaces.values()))
+        plain = self.info.metadata["data_format"] == "hdf5" and not compressed
+        read = (_read_arrays if plain else _read_through_minari)(self._minari, list(spaces), infos)
+        for e in self._minari.episode_indices:
+            try:
+                episode = next(read)
+                _require_complete(episode, list(spaces))
+            except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                raise _unreadable(self.info.dataset_id, self.folder, error) from None
+            for key, space in spaces.items():
+                path = f"observations/{key}"
+                self._require_declared(episode[path], space, f"{key!r} of episode {e}")
+                episode[path] = episode[path].astype(stored_dtype(space), copy=False)
+            yield episode
+
+    def _require_declared(self, array: NDArray, space: Space, name: str) -> None:
+        same_kind = (array.dtype == np.uint8) == (space.dtype == np.uint8) and array.dtype.kind in "biuf"
+        if array.shape[1:] != space.shape or not same_kind:
+            raise ValueError(
+                f"the dataset {self.info.dataset_id} ({self.folder}) holds {name} as {array.dtype} of shape "
+                f"{array.shape[1:]}, its observation space says {space.dtype} of shape {space.shape}; collect it again "
+                "with --overwrite"
+            )
+
+
+def open_dataset(dataset_id: str, root: str | Path | None = None) -> StoredDataset:
+    """Open any goal-conditioned Minari dataset, without reading its episodes.
 
     Args:
         dataset_id: its id.
         root: folder of all datasets; None: Minari's own.
-        infos: also read the info entries that are one number or array per frame in every episode. They are half of
-            the reading time (2,000 episodes: about 2 s without, 4 s with them).
-
-    Returns:
-        All its episodes, observations and actions in float32 (uint8 stays uint8), and what it says about itself.
 
     Raises:
         FileNotFoundError: there is no such dataset.
-        ValueError: it is empty, damaged, not goal-conditioned, holds a NaN, or its actions are not continuous.
+        ValueError: it is empty, damaged, not goal-conditioned, or its actions are not continuous.
     """
     folder = dataset_folder(dataset_id, root)
     if not (folder / "data").is_dir():
@@ -69,25 +124,46 @@ def read_dataset(
         dataset = minari.MinariDataset(folder / "data")
         metadata = dataset.storage.metadata
         total = int(dataset.total_episodes)
+        spaces = dataset.observation_space, dataset.action_space
     except (OSError, KeyError, TypeError, AssertionError, ValueError) as error:
         raise _unreadable(dataset_id, folder, error) from None
-    observation_space, action_space = require_goal_conditioned(
-        dataset.observation_space, dataset.action_space, f"the dataset {dataset_id}"
-    )
+    observation_space, action_space = require_goal_conditioned(*spaces, f"the dataset {dataset_id}")
     if total == 0:
         raise ValueError(f"the dataset {dataset_id} ({folder}) has no episodes; collect it again with --overwrite")
-
-    compressed = dataset.storage.jpeg_encoding and any(map(is_image_space, observation_space.values()))
-    plain = metadata["data_format"] == "hdf5" and not compressed
-    read = _read_arrays if plain else _read_through_minari
-    dtypes = {key: stored_dtype(space) for key, space in observation_space.items()}
     try:
-        trajectories = _lay(list(read(dataset, dtypes, infos)))
         seeds = [stored.get("seed") for stored in dataset.storage.get_episode_metadata(dataset.episode_indices)]
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(dataset_id, folder, error) from None
-    trajectories.require_finite(f"the dataset {dataset_id}")
-    return trajectories, DatasetInfo(dataset_id, dataset.env_spec, observation_space, action_space, metadata, seeds)
+    info = DatasetInfo(dataset_id, dataset.env_spec, observation_space, action_space, metadata, seeds)
+    return StoredDataset(folder, info, dataset)
+
+
+def read_dataset(
+    dataset_id: str, root: str | Path | None = None, *, infos: bool = True
+) -> tuple[Trajectories, DatasetInfo]:
+    """Read any goal-conditioned Minari dataset into memory.
+
+    Args:
+        dataset_id: its id.
+        root: folder of all datasets; None: Minari's own.
+        infos: also read the info entries; see ``StoredDataset.episodes``.
+
+    Returns:
+        All its episodes, observations and actions in float32 (uint8 stays uint8), and what it says about itself.
+
+    Raises:
+        FileNotFoundError: there is no such dataset.
+        ValueError: it is empty, damaged, not goal-conditioned, holds a NaN, or its actions are not continuous.
+    """
+    stored = open_dataset(dataset_id, root)
+    return read_episodes(stored, infos), stored.info
+
+
+def read_episodes(stored: StoredDataset, infos: bool = False) -> Trajectories:
+    """Read all episodes of an open dataset into memory; see ``read_dataset``."""
+    trajectories = _lay(list(stored.episodes(infos)))
+    trajectories.require_finite(f"the dataset {stored.info.dataset_id}")
+    return trajectories
 
 
 def _unreadable(dataset_id: str, folder: Path, error: Exception) -> ValueError:
@@ -103,18 +179,28 @@ def stored_dtype(space: Space) -> type[np.uint8] | type[np.float32]:
     return np.uint8 if space.dtype == np.uint8 else np.float32
 
 
-def _read_arrays(dataset: minari.MinariDataset, dtypes: dict[str, type], infos: bool) -> Iterator[dict[str, NDArray]]:
+def _require_complete(episode: Episode, keys: list[str]) -> None:
+    """Raise a ValueError if an array of an episode has too few or too many rows."""
+    steps = len(episode["rewards"])
+    counts = {"actions": steps, "terminations": steps} | {f"observations/{key}": steps + 1 for key in keys}
+    for name, count in counts.items():
+        if len(episode[name]) != count:
+            raise ValueError(f"an episode of {steps} steps has {len(episode[name])} {name}, expected {count}")
+    if steps < 1:
+        raise ValueError("an episode has no steps")
+
+
+def _read_arrays(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[Episode]:
     """Read episodes straight from Minari's HDF5 layout, three times as fast as through Minari.
 
-    h5py's low-level interface, because with some 10 small arrays per episode the time goes into opening them; HDF5
-    converts while reading.
+    h5py's low-level interface, because with some 10 small arrays per episode the time goes into opening them.
     """
-    wanted: dict[str, type | None] = {f"observations/{key}": dtype for key, dtype in dtypes.items()}
+    wanted: dict[str, type | None] = {f"observations/{key}": None for key in keys}
     wanted |= {"actions": np.float32, "rewards": np.float64, "terminations": None}
     with h5py.File(os.path.join(dataset.storage.data_path, "main_data.hdf5"), "r") as file:
         for e in dataset.episode_indices:
             group = h5py.h5g.open(file.id, f"episode_{e}".encode())
-            episode: dict[str, NDArray] = {}
+            episode: Episode = {}
             for path, dtype in wanted.items():
                 stored = h5py.h5d.open(group, path.encode())
                 episode[path] = np.empty(stored.shape, dtype or stored.dtype)
@@ -126,14 +212,10 @@ def _read_arrays(dataset: minari.MinariDataset, dtypes: dict[str, type], infos: 
             yield episode
 
 
-def _read_through_minari(
-    dataset: minari.MinariDataset, dtypes: dict[str, type], infos: bool
-) -> Iterator[dict[str, NDArray]]:
+def _read_through_minari(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[Episode]:
     """Read what only Minari can decode: compressed images and other file formats."""
     for stored in dataset.storage.get_episodes(dataset.episode_indices):
-        episode: dict[str, NDArray] = {
-            f"observations/{key}": np.asarray(stored["observations"][key], dtype) for key, dtype in dtypes.items()
-        }
+        episode: Episode = {f"observations/{key}": np.asarray(stored["observations"][key]) for key in keys}
         episode["actions"] = np.asarray(stored["actions"], np.float32)
         episode["rewards"] = np.asarray(stored["rewards"], np.float64)
         episode["terminations"] = np.asarray(stored["terminations"], np.bool_)
@@ -143,7 +225,7 @@ def _read_through_minari(
         yield episode
 
 
-def _lay(episodes: list[dict[str, NDArray]]) -> Trajectories:
+def _lay(episodes: list[Episode]) -> Trajectories:
     """Lay episodes end to end; steps get their place at the frame they were taken at."""
     lengths = np.array([len(episode["rewards"]) for episode in episodes], np.int64)
     common = set.intersection(*map(set, episodes))

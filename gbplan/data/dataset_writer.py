@@ -20,7 +20,7 @@ from gbplan.envs.offers import require_goal_conditioned
 
 
 def write_dataset(
-    trajectories: Trajectories,
+    trajectories: Trajectories | Sequence[Trajectories],
     dataset_id: str,
     env_spec: EnvSpec,
     *,
@@ -36,7 +36,8 @@ def write_dataset(
     Minari does not list, and then renamed. A dataset that is overwritten stays until that moment.
 
     Args:
-        trajectories: what to write; an episode that did not terminate is marked as truncated.
+        trajectories: what to write, whole or in parts; an episode that did not terminate is marked as truncated. All
+            parts are written with the info entries that they have in common.
         dataset_id: ``name-v0``, or ``namespace/name-v0``.
         env_spec: the single environment's spec, with its keyword arguments; kept for ``recover_environment``.
         seeds: environment seed of each episode.
@@ -53,27 +54,30 @@ def write_dataset(
         PermissionError: its folder cannot be written into.
         ValueError: no episodes, a NaN in them, wrong number of seeds, or spaces that gbplan cannot plan in.
     """
-    if len(trajectories) == 0:
+    parts = [trajectories] if isinstance(trajectories, Trajectories) else trajectories
+    episodes = sum(map(len, parts))
+    if episodes == 0:
         raise ValueError(f"the dataset {dataset_id} would be empty; give at least one episode")
-    if seeds is not None and len(seeds) != len(trajectories):
-        raise ValueError(f"seeds must have one entry per episode ({len(trajectories)}), got {len(seeds)}")
-    trajectories.require_finite(f"the dataset {dataset_id}")
+    if seeds is not None and len(seeds) != episodes:
+        raise ValueError(f"seeds must have one entry per episode ({episodes}), got {len(seeds)}")
+    for part in parts:
+        part.require_finite(f"the dataset {dataset_id}")
     require_writable(dataset_id, root, overwrite)
     with closing(gym.make(env_spec)) as env:
         spaces = require_goal_conditioned(env.observation_space, env.action_space, env_spec.id)
 
     folder = dataset_folder(dataset_id, root)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as parts:
-        new, old = Path(parts, "new"), Path(parts, "old")
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
+    ) as drafts:
+        new, old = Path(drafts, "new"), Path(drafts, "old")
         new.mkdir()
         storage = MinariStorage.new(
             new / "data", *spaces, env_spec=env_spec, data_format="hdf5", jpeg_encoding=False
         )  # a model must see in training the pictures that it will plan from, not their JPEGs
         storage.update_metadata({"dataset_id": dataset_id, "minari_version": minari.__version__} | (metadata or {}))
-        buffers = _buffers(trajectories, seeds)
-        storage.update_episodes(
-            tqdm(buffers, f"writing {dataset_id}", len(trajectories), unit="episode", disable=not progress)
-        )
+        buffers = _buffers(parts, seeds)
+        storage.update_episodes(tqdm(buffers, f"writing {dataset_id}", episodes, unit="episode", disable=not progress))
         try:
             if folder.exists():
                 folder.rename(old)
@@ -85,17 +89,19 @@ def write_dataset(
     return folder
 
 
-def _buffers(trajectories: Trajectories, seeds: Sequence[int] | None) -> Iterator[EpisodeBuffer]:
-    for e, frames in enumerate(trajectories.episodes()):
+def _buffers(parts: Sequence[Trajectories], seeds: Sequence[int] | None) -> Iterator[EpisodeBuffer]:
+    infos = set.intersection(*(set(part.infos) for part in parts))
+    numbered = enumerate((part, e, frames) for part in parts for e, frames in enumerate(part.episodes()))
+    for number, (part, e, frames) in numbered:
         steps = slice(frames.start, frames.stop - 1)
-        last = np.arange(trajectories.lengths[e]) == trajectories.lengths[e] - 1
+        last = np.arange(part.lengths[e]) == part.lengths[e] - 1
         yield EpisodeBuffer(
-            id=e,
-            seed=None if seeds is None else int(seeds[e]),
-            observations={key: array[frames] for key, array in trajectories.observations.items()},
-            actions=trajectories.actions[steps],
-            rewards=trajectories.rewards[steps],
-            terminations=last & trajectories.terminated[e],
-            truncations=last & ~trajectories.terminated[e],
-            infos={key: array[frames] for key, array in trajectories.infos.items()},
+            id=number,
+            seed=None if seeds is None else int(seeds[number]),
+            observations={key: array[frames] for key, array in part.observations.items()},
+            actions=part.actions[steps],
+            rewards=part.rewards[steps],
+            terminations=last & part.terminated[e],
+            truncations=last & ~part.terminated[e],
+            infos={key: part.infos[key][frames] for key in sorted(infos)},
         )

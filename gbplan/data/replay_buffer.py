@@ -1,69 +1,243 @@
-"""The most recent episodes, within a bound."""
+"""The most recent episodes, within a bound, in files."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from gbplan.data.frames import IN_MEMORY, Frames
+from gbplan.data.segment import Segment, file_digest, write_segment
+from gbplan.data.trajectories import Trajectories
+from gbplan.files import require_writable_folder
+
+Once = Callable[[Callable[[], Any]], Any]
+"""Runs a function that writes files in one of several processes, and returns its result in all of them."""
 
 
 class ReplayBuffer:
     """Keeps the newest whole episodes whose transitions fit its capacity; the oldest leave first.
 
+    Each ``extend`` writes one file, a segment, which is never changed; what leaves is skipped over. A checkpoint holds
+    the manifest only: names, counts and hashes. So it is resumed with the files: ``load_state_dict`` looks for them,
+    and takes none but those it was saved with. What a killed run has written after its last checkpoint is not in the
+    manifest, and is written again.
+
+    A file all of whose episodes have left is removed at the first ``extend`` after a checkpoint that does without it,
+    unless ``keep_all`` is set; an older checkpoint cannot be resumed then.
+
     Attributes:
         capacity: most transitions it holds.
-        frames: packed frames of the episodes in it, oldest first, ``(F, width)``.
-        lengths: their steps, ``(E,)`` int64; ``F == sum(lengths + 1)``.
         added: transitions ever added, those that have left included.
+        keep_all: keep the files of episodes that have left, for ``episodes(everything=True)``.
     """
 
-    def __init__(self, capacity: int, width: int) -> None:
-        """Start empty.
+    def __init__(self, capacity: int) -> None:
+        """Start empty, in a temporary folder that is removed with this object; ``place`` chooses a lasting one.
 
         Args:
             capacity: most transitions to hold.
-            width: numbers in a frame.
         """
         self.capacity = capacity
-        self.frames = torch.empty(0, width)
-        self.lengths = torch.empty(0, dtype=torch.int64)
         self.added = 0
+        self.keep_all = False
+        self._folder: Path | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._once: Once = lambda write: write()
+        self._segments: list[Segment] = []
+        self._left = 0  # episodes of these segments that have left
+        self._written = 0  # segments ever written
+        self._needless: list[Path] = []  # files that the next checkpoint does not need
+        self._removable: list[Path] = []  # files that the last checkpoint does not need
+        self._frames: list[Frames] | None = None
 
     def __len__(self) -> int:
         return int(self.lengths.sum())
 
-    def extend(self, frames: Tensor, lengths: Tensor) -> None:
-        """Add episodes, the newest last.
+    @property
+    def lengths(self) -> Tensor:
+        """Steps of the episodes in it, oldest first, ``(E,)`` int64."""
+        return self._all_lengths()[self._left :]
+
+    def _all_lengths(self) -> Tensor:
+        lengths = [segment.lengths for segment in self._segments]
+        return torch.cat(lengths) if lengths else torch.empty(0, dtype=torch.int64)
+
+    # ------------------------------------------------------------------------------------------------------- content
+
+    def extend(self, trajectories: Trajectories) -> None:
+        """Add episodes, the newest last. Of several processes, all must call it with the same episodes.
 
         Raises:
             ValueError: one of them alone exceeds the capacity.
         """
-        if len(lengths) and int(lengths.max()) > self.capacity:
+        if len(trajectories) == 0:
+            return
+        longest = int(trajectories.lengths.max())
+        if longest > self.capacity:
             raise ValueError(
-                f"an episode of {int(lengths.max())} steps does not fit a replay buffer of {self.capacity} "
-                "transitions; raise buffer_capacity"
+                f"an episode of {longest} steps does not fit a replay buffer of {self.capacity} transitions; raise "
+                "buffer_capacity"
             )
-        frames = torch.cat([self.frames, frames])
-        together = torch.cat([self.lengths, lengths])
+        folder = self._place()
+
+        def write() -> tuple[str, str]:
+            for path in self._removable:
+                path.unlink(missing_ok=True)
+            return write_segment(folder, self._written, trajectories)
+
+        name, digest = self._once(write)
+        self._removable = []
+        self._segments.append(Segment(folder / name, digest))
+        self._written += 1
+        self.added += trajectories.num_transitions
+        self._frames = None
+        self._evict()
+
+    def _evict(self) -> None:
         # An episode stays if it and all newer ones fit.
-        kept = int((together.flip(0).cumsum(0) <= self.capacity).sum())
-        self.added += int(lengths.sum())
-        self.lengths = together[len(together) - kept :].clone()
-        self.frames = frames[len(frames) - int((self.lengths + 1).sum()) :].clone()
+        lengths = self._all_lengths()
+        kept = int((lengths.flip(0).cumsum(0) <= self.capacity).sum())
+        self._left = max(self._left, len(lengths) - kept)
+        while not self.keep_all and self._left >= len(self._segments[0].lengths):
+            gone = self._segments.pop(0)
+            self._left -= len(gone.lengths)
+            self._needless.append(gone.path)
+        if self._temporary is not None:  # no checkpoint outlives them
+            self._removable += self._needless
+            self._needless = []
 
-    def state_dict(self) -> dict[str, Tensor | int]:
-        """Contents and counters, loadable with ``weights_only=True``."""
-        return {"frames": self.frames, "lengths": self.lengths, "added": self.added}
+    def frames(self) -> list[Frames]:
+        """Frames of the episodes in it, oldest first: one set in memory while they are few, else mapped files."""
+        if self._frames is None:
+            kept, before = [], 0
+            for segment in self._segments:
+                if before + len(segment.lengths) > self._left:
+                    kept.append(segment.frames.since(max(self._left - before, 0)))
+                before += len(segment.lengths)
+            small = sum(frames.nbytes for frames in kept) <= IN_MEMORY
+            self._frames = [Frames.concatenate(kept)] if small and kept else kept
+        return self._frames
 
-    def load_state_dict(self, state: dict[str, Tensor | int]) -> None:
-        """Replace the contents by saved ones.
+    def episodes(self, everything: bool = False) -> Iterator[Trajectories]:
+        """Read the episodes back as they were added, file by file.
+
+        Args:
+            everything: those that have left too; complete if ``keep_all`` was set from the beginning.
+        """
+        before = 0
+        for segment in self._segments:
+            count = len(segment.lengths)
+            first = 0 if everything else max(self._left - before, 0)
+            before += count
+            if first < count:
+                trajectories = segment.trajectories()
+                yield trajectories.select(range(first, count)) if first else trajectories
+
+    # --------------------------------------------------------------------------------------------------------- files
+
+    def place(self, folder: Path, once: Once) -> None:
+        """Choose a lasting folder; files written before come along.
+
+        Args:
+            folder: where to; made if it is not there.
+            once: see ``Once``.
 
         Raises:
-            ValueError: the frames are of another width.
+            PermissionError: files cannot be made there.
         """
-        frames = torch.as_tensor(state["frames"])
-        if frames.shape[1] != self.frames.shape[1]:
+        if folder == self._folder:
+            return
+        require_writable_folder(folder)
+        before = self._temporary  # its files are needed until they are taken over
+        self._folder, self._once, self._temporary = folder, once, None
+        self._take_over([(segment.path, segment.digest) for segment in self._segments])
+        del before
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="gbplan-buffer-", ignore_cleanup_errors=True)
+            self._folder = Path(self._temporary.name)
+        return self._folder
+
+    def _take_over(self, files: Sequence[tuple[Path, str]]) -> None:
+        """Make the segments those in these files, with these hashes, after linking or copying them to the folder."""
+        folder = self._place()
+
+        def write() -> None:
+            for path, _ in files:
+                if path.parent != folder:
+                    _link(path, folder / path.name)
+
+        self._once(write)
+        self._segments = [Segment(folder / path.name, digest) for path, digest in files]
+        self._frames = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the manifest, loadable with ``weights_only=True``."""
+        self._removable += self._needless
+        self._needless = []
+        segments = [
+            {
+                "file": segment.path.name,
+                "sha256": segment.digest,
+                "episodes": len(segment.lengths),
+                "transitions": int(segment.lengths.sum()),
+            }
+            for segment in self._segments
+        ]
+        return {"segments": segments, "left": self._left, "written": self._written, "added": self.added}
+
+    def load_state_dict(self, state: dict[str, Any], look_in: Sequence[Path] = ()) -> None:
+        """Replace the contents by saved ones.
+
+        Args:
+            state: the manifest.
+            look_in: folders that may hold the files, besides this buffer's own.
+
+        Raises:
+            FileNotFoundError: a file is in none of them.
+            ValueError: a file is not the one that the manifest names, or the manifest is none.
+        """
+        if "segments" not in state:
             raise ValueError(
-                f"the checkpoint's replay buffer has frames of {frames.shape[1]} numbers, the datasets' have "
-                f"{self.frames.shape[1]}; was it made with other datasets?"
+                "the checkpoint's replay buffer is not a manifest of files: it was made by an older version of gbplan; "
+                "begin a new run from its weights with model.init_from"
             )
-        self.frames = frames
-        self.lengths = torch.as_tensor(state["lengths"])
+        folders = list(dict.fromkeys([self._place(), *look_in]))
+        self._take_over([(_find(entry, folders), str(entry["sha256"])) for entry in state["segments"]])
+        self._left, self._written = int(state["left"]), int(state["written"])
         self.added = int(state["added"])
+        self._needless, self._removable = [], []
+
+
+def _find(entry: dict[str, Any], folders: Sequence[Path]) -> Path:
+    """Return the file of a manifest's entry."""
+    advice = "restore it, or begin a new run from the checkpoint's weights with model.init_from"
+    there = [path for folder in folders if (path := folder / str(entry["file"])).is_file()]
+    if not there:
+        raise FileNotFoundError(
+            f"the replay buffer's file {entry['file']} is missing, looked for in {', '.join(map(str, folders))}; "
+            f"{advice}"
+        )
+    for path in there:
+        if file_digest(path) == entry["sha256"]:
+            return path
+    raise ValueError(f"the replay buffer's file {there[0]} is damaged, its SHA-256 is not the checkpoint's; {advice}")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where that is not possible; the name appears with the complete file."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        try:
+            draft.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, draft)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)

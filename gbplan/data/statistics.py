@@ -1,12 +1,12 @@
 """Means and standard deviations that a world model normalises with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gbplan.data.trajectories import Trajectories
+from gbplan.data.frames import Frames
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,22 @@ class Statistics:
     action_std: Tensor
 
 
-def statistics_of(trajectories: Trajectories) -> Statistics:
-    """Moments of all frames' observations, and of the actions taken."""
-    acted = np.ones(len(trajectories.actions), np.bool_)
-    acted[trajectories.starts + trajectories.lengths] = False  # an episode's last frame has no action
-    observed = {key: moments(torch.from_numpy(array)) for key, array in trajectories.observations.items()}
+def statistics_of(parts: Sequence[tuple[Frames, Tensor]]) -> Statistics:
+    """Moments of episodes, given as frames and which of their episodes; observations of uint8 are left out."""
+    rows = [frames.rows_of(episodes) for frames, episodes in parts]
+
+    def all_of(key: str) -> Tensor:
+        return torch.cat([frames.take(key, each) for (frames, _), each in zip(parts, rows, strict=True)])
+
+    vectors = {key: moments(all_of(key)) for key, dtype in parts[0][0].dtypes.items() if dtype != torch.uint8}
+    actions = []
+    for (frames, episodes), each in zip(parts, rows, strict=True):
+        ends = frames.starts[episodes] + frames.lengths[episodes]  # an episode's last frame has no action
+        actions.append(frames.actions[each[~torch.isin(each, ends)]])
     return Statistics(
-        {key: mean for key, (mean, _) in observed.items()},
-        {key: std for key, (_, std) in observed.items()},
-        *moments(torch.from_numpy(trajectories.actions[acted])),
+        {key: mean for key, (mean, _) in vectors.items()},
+        {key: std for key, (_, std) in vectors.items()},
+        *moments(torch.cat(actions)),
     )
 
 

@@ -7,7 +7,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gbplan.callbacks import OnlineWorldModeling
-from gbplan.data import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, TrajectoryDataModule, read_dataset
+from gbplan.data import (
+    HELD_OUT_SEEDS,
+    TRAINING_SEEDS,
+    VALIDATION_SEEDS,
+    Trajectories,
+    TrajectoryDataModule,
+    read_dataset,
+)
 from gbplan.evaluation import sample_tasks
 from gbplan.planners import GradientPlanner
 
@@ -18,12 +25,9 @@ def planner(**changes):
 
 def episodes_of(data):
     """Observations and actions of every episode in the replay buffer."""
-    observations, actions = data.layout.unpack(data.buffer.frames)
-    start = 0
-    for length in data.buffer.lengths.tolist():
-        frames = slice(start, start + length + 1)
-        yield {key: value[frames].numpy() for key, value in observations.items()}, actions[frames][:-1].numpy()
-        start += length + 1
+    for part in data.buffer.episodes():
+        for frames in part.episodes():
+            yield {key: value[frames] for key, value in part.observations.items()}, part.actions[frames][:-1]
 
 
 # ------------------------------------------------------------------------------------------------------ what is added
@@ -121,7 +125,9 @@ def test_written_episodes_are_a_dataset_that_trains(door_wall_fit, dataset_root,
     assert info.env_spec.id == "DoorWall-v0"
     assert info.metadata["algorithm_name"] == "OnlineWorldModeling(GradientPlanner)"
     assert {"is_success", "distance", "contact"} <= episodes.infos.keys()
-    np.testing.assert_array_equal(data.layout.pack(episodes.observations, episodes.actions), data.buffer.frames)
+    collected = Trajectories.concatenate(list(data.buffer.episodes()))
+    for key, array in {**episodes.observations, "actions": episodes.actions}.items():
+        np.testing.assert_array_equal(array, {**collected.observations, "actions": collected.actions}[key])
     mixed = TrajectoryDataModule(
         {"door-wall/tiny-v0": 1.0, "door-wall/online-v0": 1.0}, str(dataset_root), validation_steps=5,
         validation_fraction=0.3,

@@ -29,6 +29,15 @@ class Slow(OnlineWorldModeling):
         time.sleep(SLEEP if self.rounds > 1 else 0)
 
 
+def firsts(trajectories):
+    """First observations of episodes."""
+    observed = trajectories.observations
+    return [
+        [*observed["observation"][start].tolist(), *observed["desired_goal"][start].tolist()]
+        for start in trajectories.starts
+    ]
+
+
 def main():
     torch.manual_seed(0)
     planner = GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1)
@@ -47,6 +56,7 @@ def main():
     )
     loop = L.Trainer(
         max_epochs=EPOCHS,
+        default_root_dir=FOLDER,
         accelerator="cpu",
         devices=DEVICES,
         strategy="ddp" if DEVICES > 1 else "auto",
@@ -75,7 +85,8 @@ def main():
     sampler = loop.train_dataloader.sampler if DEVICES > 1 else loop.train_dataloader.batch_sampler.sampler
     done = {
         "weights": {name: value.clone() for name, value in model.state_dict().items()},
-        "frames": data.buffer.frames,
+        "buffer": data.buffer.state_dict(),
+        "starts": [path for part in data.buffer.episodes() for path in firsts(part)],
         "lengths": data.buffer.lengths,
         "state": callback.state_dict(),
         "share": list(sampler),

@@ -1,0 +1,72 @@
+"""What datasets must have in common, and must not hold, to train one model."""
+
+from collections.abc import Sequence
+
+from gbplan.data.dataset_reader import DatasetInfo
+from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
+
+# Names that environments commonly give to arguments about what is asked and shown, not about how the world moves.
+TASK_ARGUMENTS = ("task", "reward_type", "goal_threshold", "continuing_task", "max_episode_steps", "render_mode")
+
+
+def require_trainable(infos: Sequence[DatasetInfo], may_differ: Sequence[str] = TASK_ARGUMENTS) -> None:
+    """Check that datasets may train a model, and the same one.
+
+    Args:
+        infos: what they say about themselves.
+        may_differ: arguments of the environment in which they may differ.
+
+    Raises:
+        ValueError: one holds tasks that select or judge models, or two cannot be mixed.
+    """
+    for info in infos:
+        _require_training_tasks(info)
+    for other in infos[1:]:
+        _require_alike(infos[0], other)
+        _require_same_arguments(infos[0], other, may_differ)
+
+
+def _require_training_tasks(info: DatasetInfo) -> None:
+    """Raise a ValueError if episodes have seeds of tasks that select or judge models; unrecorded seeds may be any."""
+    for seeds, use in ((VALIDATION_SEEDS, "choose models in training"), (HELD_OUT_SEEDS, "judge trained models")):
+        count = sum(seed is not None and seeds.start <= seed < seeds.stop for seed in info.seeds)
+        if count:
+            raise ValueError(
+                f"{count} of the {len(info.seeds)} episodes of the dataset {info.dataset_id} have seeds in "
+                f"{seeds.start}..{seeds.stop - 1}, whose tasks {use}; collect them again with seeds below "
+                f"{TRAINING_SEEDS.stop}, as `gbplan collect` does"
+            )
+
+
+def _require_alike(info: DatasetInfo, other: DatasetInfo) -> None:
+    """Raise a ValueError if two datasets cannot train one model."""
+    facts = [
+        ("environment", info.env_spec and info.env_spec.id, other.env_spec and other.env_spec.id),
+        ("observations", info.observation_shapes, other.observation_shapes),
+        ("action space", info.action_space, other.action_space),
+    ]
+    for what, mine, yours in facts:
+        if mine is not None and yours is not None and mine != yours:
+            raise ValueError(
+                f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed: {what} {mine} against "
+                f"{yours}; name datasets of one environment"
+            )
+
+
+def _require_same_arguments(info: DatasetInfo, other: DatasetInfo, may_differ: Sequence[str]) -> None:
+    """Raise a ValueError if two datasets were made in environments of one id that move differently."""
+    if info.env_spec is None or other.env_spec is None:
+        return
+    mine, yours = info.env_spec.kwargs, other.env_spec.kwargs
+    absent = "not given"
+    differing = [
+        f"{name} {mine.get(name, absent)} against {yours.get(name, absent)}"
+        for name in sorted({*mine, *yours} - {*may_differ})
+        if mine.get(name, absent) != yours.get(name, absent)
+    ]
+    if differing:
+        raise ValueError(
+            f"the datasets {info.dataset_id} and {other.dataset_id} cannot be mixed, their {info.env_spec.id} was made "
+            f"with different arguments: {', '.join(differing)}; collect one of them again, or add the arguments to "
+            "may_differ if they do not change how it moves"
+        )
