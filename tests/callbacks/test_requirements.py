@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import RescaleAction
 
 from gbplan.callbacks.requirements import environment_of
@@ -60,6 +61,12 @@ def test_class_that_is_itself_a_wrapper_is_the_environment():
         spec = env.spec
     with pytest.raises(ValueError, match="with wrappers around it"):
         environment_of(trainer(spec), None, None)
+
+
+def test_environment_of_pictures_is_found_again_from_a_dataset():
+    with closing(gym.make("DoorWallPixels-v0", size=16, door_center=0.5)) as env:
+        recorded = EnvSpec.from_json(env.spec.to_json())
+    assert environment_of(trainer(recorded), None, None) == ("DoorWallPixels-v0", {"size": 16, "door_center": 0.5})
 
 
 def test_arguments_change_those_of_the_datasets():

@@ -1,4 +1,7 @@
-"""``DoorWall-v0``: a point agent must pass a door in a wall. Importing this package registers it."""
+"""``DoorWall-v0``: a point agent must pass a door in a wall. Importing this package registers it.
+
+``DoorWallPixels-v0`` is the same world with pictures in its observations.
+"""
 
 import gymnasium as gym
 
@@ -12,5 +15,11 @@ gym.register(
     id="DoorWall-v0",
     entry_point="gbplan.envs.door_wall.env:DoorWallEnv",
     vector_entry_point="gbplan.envs.door_wall.vector:DoorWallVectorEnv",
+    max_episode_steps=100,
+)
+gym.register(
+    id="DoorWallPixels-v0",
+    entry_point="gbplan.envs.door_wall.pixels:door_wall_pixels",
+    vector_entry_point="gbplan.envs.door_wall.pixels:door_wall_pixels_vector",
     max_episode_steps=100,
 )
