@@ -1,16 +1,19 @@
 """The paper's weighted goal loss."""
 
 import math
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from gbplan import checks
 from gbplan.objectives.objective import Objective
 
 Weighting = Literal["increasing", "decreasing", "staged"]
 
 
+@dataclass(frozen=True)
 class WeightedGoalLoss(Objective):
     """Weighted sum over steps of the mean squared error between prediction and goal.
 
@@ -19,7 +22,7 @@ class WeightedGoalLoss(Objective):
     - ``increasing``: ``w_i`` proportional to ``base^i``, base 2: the last steps count most;
     - ``decreasing``: ``w_i`` proportional to ``base^-i``, base 2: the first steps count most;
     - ``staged``: all weight on step H until H steps of the episode have been executed, ``decreasing`` from then on:
-      by then the goal may well be closer than H steps. Until told otherwise (``at_step``) the episode is at step 0.
+      by then the goal may well be closer than H steps.
 
     The weights of Eq. 9 are not given in the paper. These are the three forms in the code of its authors and their
     base planner, with two differences: their frame 0, the present, is left out, because no action can change it; and
@@ -27,36 +30,34 @@ class WeightedGoalLoss(Objective):
     not repeated. Their staged form counts replans; they replan after each step, so counting steps is the same there.
 
     Source: arXiv 2512.09929, Eq. 9.
+
+    Args:
+        weighting: how the weight of a step depends on its index.
+        base: ratio between the weights of neighbouring steps, >= 1; at 1 all steps weigh the same.
+        step: model steps of the episode that have been executed, >= 0; a policy that replans sets it by ``at_step``.
+
+    Raises:
+        ValueError: ``weighting`` is unknown, or a number is out of range.
     """
 
-    def __init__(self, weighting: Weighting = "staged", base: float = 2.0) -> None:
-        """Choose the weights.
+    weighting: Weighting = "staged"
+    base: float = 2.0
+    step: int = 0
 
-        Args:
-            weighting: how the weight of a step depends on its index.
-            base: ratio between the weights of neighbouring steps, >= 1; at 1 all steps weigh the same.
-
-        Raises:
-            ValueError: ``weighting`` is unknown, or ``base`` is below 1 or not finite.
-        """
-        if weighting not in get_args(Weighting):
-            raise ValueError(f"weighting must be one of {list(get_args(Weighting))}, got {weighting!r}")
-        if not (base >= 1 and math.isfinite(base)):
-            raise ValueError(f"base must be finite and at least 1, got {base}")
-        self.weighting: Weighting = weighting
-        self.base = base
-        self._step = 0
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        checks.one_of(Weighting, weighting=self.weighting)
+        checks.at_least_one(base=self.base)
+        checks.not_negative(step=self.step)
 
     def at_step(self, step: int) -> "WeightedGoalLoss":
-        """The same loss, for a plan made after ``step`` executed actions."""
-        later = WeightedGoalLoss(self.weighting, self.base)
-        later._step = step
-        return later
+        """The same loss, for a plan made after ``step`` executed model steps."""
+        return replace(self, step=step)
 
     def weights(self, horizon: int, device: torch.device | None = None) -> Tensor:
         """Weights of steps 1..H, ``(H,)``, float64, summing to 1."""
         index = torch.arange(1, horizon + 1, dtype=torch.float64, device=device)
-        if self.weighting == "staged" and self._step < horizon:
+        if self.weighting == "staged" and self.step < horizon:
             return (index == horizon).double()
         sign = 1.0 if self.weighting == "increasing" else -1.0
         # softmax of the logarithms: base^H overflows for long horizons, its share of the sum does not.
@@ -66,11 +67,3 @@ class WeightedGoalLoss(Objective):
         """Cost of each row, ``(B,)``; see ``Objective``."""
         error = (predicted - goal[:, None]).square().flatten(2).mean(2)  # (B, H)
         return (error * self.weights(error.shape[1], error.device).to(error)).sum(1)
-
-    def with_gradients(self, predicted: Tensor, goal: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Cost and gradients; see ``Objective``."""
-        if type(self).__call__ is not WeightedGoalLoss.__call__:
-            return super().with_gradients(predicted, goal, actions)
-        away = (predicted - goal[:, None]).flatten(2)  # (B, H, everything)
-        weighted = away * (self.weights(away.shape[1], away.device).to(away) / away.shape[2])[:, None]
-        return (weighted * away).sum((1, 2)), (2 * weighted).view(predicted.shape), None

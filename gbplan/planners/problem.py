@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gbplan.networks.fused.constant_parameters import constant_parameters
 from gbplan.networks.fused.gradients import goal_features_with_pullback, rollout_with_pullback
 from gbplan.networks.fused.pullback import Pullback
+from gbplan.objectives.gradients import cost_and_gradients, reads_last_only
 from gbplan.objectives.objective import Objective
 from gbplan.planners.cuda_graph import Replay, recorder_for
 
@@ -183,7 +184,7 @@ class PlanningProblem:
         latents, to_actions = self._rollout_with_pullback(self.context, self.past_actions, rows)
         read = self._read(latents)
         achieved, to_latents = goal_features_with_pullback(self.model, read)
-        cost, of_achieved, of_rows = self.objective.with_gradients(achieved, self.goal, rows)
+        cost, of_achieved, of_rows = cost_and_gradients(self.objective, achieved, self.goal, rows)
         self._require_one_cost_per_row(cost, rows)
         of_latents = to_latents(of_achieved)
         if read is not latents:
@@ -193,7 +194,7 @@ class PlanningProblem:
 
     def _read(self, latents: Tensor) -> Tensor:
         """Those of the latents ``(B, H, *D)`` that the objective looks at."""
-        return latents[:, -1:] if self.objective.reads_last_only else latents
+        return latents[:, -1:] if reads_last_only(self.objective) else latents
 
     def _rollout_with_pullback(self, context: Tensor, past_actions: Tensor, rows: Tensor) -> tuple[Tensor, Pullback]:
         latents, pullback = rollout_with_pullback(self.model, context, past_actions, rows)

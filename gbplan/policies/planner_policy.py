@@ -13,6 +13,7 @@ from gbplan.envs.policy import Observation, Policy
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
+from gbplan.objectives.staged import at_step
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
 from gbplan.policies.action_bounds import action_bounds
@@ -51,7 +52,7 @@ class PlannerPolicy(Policy):
 
         Args:
             world_model: what to plan through, on its own device.
-            objective: what to plan for; ``objective.at_step(t)`` is used for a plan made at step t.
+            objective: what to plan for; one that is ``Staged`` is told the step of each plan.
             planner: how to plan.
             replan_every: number of actions executed before planning again.
             warm_start: hand the planner the rest of the previous plan, followed by standing still, as a candidate.
@@ -148,7 +149,7 @@ class PlannerPolicy(Policy):
             goal = self.world_model.encode_goal(tensors)
         past_actions = context.new_zeros(len(rows), 0, len(self._low))
         return PlanningProblem(
-            self.world_model, self.objective.at_step(self._step), context, past_actions, goal, self._low, self._high
+            self.world_model, at_step(self.objective, self._step), context, past_actions, goal, self._low, self._high
         )
 
     def _tensor(self, observation: Observation, name: str, rows: NDArray[np.int64]) -> Tensor:

@@ -48,7 +48,7 @@ def test_weights_of_a_long_horizon_do_not_overflow():
 
 @pytest.mark.parametrize("base", [0.5, 0.0, math.inf, math.nan])
 def test_refuses_a_base_below_one(base):
-    with pytest.raises(ValueError, match="base must be finite and at least 1"):
+    with pytest.raises(ValueError, match="base must be at least 1"):
         WeightedGoalLoss(base=base)
 
 

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from gbplan.networks.fused import mlp
 from gbplan.objectives import GoalMSE, ReachGoal, WeightedGoalLoss
+from gbplan.objectives.gradients import cost_and_gradients
 from gbplan.planners import GRASPPlanner, RandomShooting
 from gbplan.planners import problem as problem_module
 from gbplan.planners.cuda_graph import Replay, record_cuda_graph, recorder_for
@@ -163,7 +164,7 @@ def test_objectives_make_nothing_on_the_cpu(objective):
     predicted, goal, actions = (torch.zeros(shape, device="meta") for shape in ((3, 5, 2), (3, 2), (3, 5, 2)))
     with Watch():
         objective(predicted, goal, actions)
-        objective.with_gradients(predicted, goal, actions)
+        cost_and_gradients(objective, predicted, goal, actions)
 
 
 @on_gpu

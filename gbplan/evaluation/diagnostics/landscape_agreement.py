@@ -13,6 +13,7 @@ from gbplan.evaluation.diagnostics.landscape import Landscape, landscape
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.objectives.staged import at_step
 from gbplan.planners import PlanningProblem
 from gbplan.policies import PlannerPolicy
 
@@ -68,7 +69,7 @@ def landscape_agreement(
         losses.append(
             landscape(
                 {"model": policy.world_model, "truth": truth},
-                policy.objective.at_step(0),
+                at_step(policy.objective, 0),
                 tasks.select(np.array([task])),
                 reference,
                 plans[task],
@@ -91,7 +92,7 @@ def _plan_again(policy: PlannerPolicy, tasks: Tasks, bounds: tuple[NDArray, NDAr
             context = model.encode({"observation": states[:, None]})  # K = 1
             goal = model.encode_goal({"desired_goal": goals})
         past_actions = context.new_zeros(len(tasks), 0, len(low))
-        problem = PlanningProblem(model, policy.objective.at_step(0), context, past_actions, goal, low, high)
+        problem = PlanningProblem(model, at_step(policy.objective, 0), context, past_actions, goal, low, high)
         plan = policy.planner.plan(problem, generator=torch.Generator().manual_seed(policy.seed + 1))
     actions: NDArray[np.float32] = plan.actions.float().cpu().numpy()
     return actions

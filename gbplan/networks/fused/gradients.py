@@ -39,13 +39,13 @@ def goal_features_with_pullback(model: _Model, latents: Tensor) -> tuple[Tensor,
         not isinstance(model, WorldModel)
         or type(model).goal_features is not WorldModel.goal_features
         or type(model.encoder) is not IdentityEncoder
-        or isinstance(model.encoder.goal_index, list)
+        or len(set(model.encoder.goal_indices)) < len(model.encoder.goal_indices)  # gradients that add up
     ):
         return pullback_by_autograd(model.goal_features, latents)
     normalizer = model.normalizer
     mean, std, index = normalizer.latent_mean, normalizer.latent_std, model.encoder.goal_index
     restored = torch.addcmul(mean, latents.detach(), std)
-    if len(model.encoder.goal_indices) == restored.shape[-1]:
+    if isinstance(index, slice) and len(model.encoder.goal_indices) == restored.shape[-1]:
         return restored, lambda gradient: gradient * std
 
     def pullback(gradient: Tensor) -> Tensor:
