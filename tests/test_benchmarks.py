@@ -9,6 +9,7 @@ import pytest
 
 SMALL = {
     "vector_env": [],
+    "rendering": [],
     "training_throughput": ["--episodes=60", "--epochs=1", "--rounds=1"],
     "rollout": ["--rounds=1", "--plan-rounds=1"],
     "plan_time": ["--rounds=1"],

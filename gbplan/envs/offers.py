@@ -163,7 +163,11 @@ def time_limit(env_id: str, env_kwargs: dict[str, Any] | None = None) -> int:
     Raises:
         ValueError: there is no such limit.
     """
-    limit = env_spec(env_id, env_kwargs or {}).max_episode_steps
+    return _limit(env_spec(env_id, env_kwargs or {}), env_id)
+
+
+def _limit(spec: EnvSpec | None, env_id: str) -> int:
+    limit = None if spec is None else spec.max_episode_steps
     if limit is None:
         raise ValueError(
             f"{env_id} has no time limit, so an episode of a bad plan would never end; set one with "
@@ -188,7 +192,7 @@ def require_contract(env_id: str, env_kwargs: dict[str, Any] | None = None) -> i
     """
     with closing(gym.make(env_id, **without_noise(env_kwargs))) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
-        limit = time_limit(env_id, env_kwargs)
+        limit = _limit(env.spec, env_id)
         drawn, info = env.reset(seed=0)
         require_success(env_id, info)
         # Another seed: with the same one, an environment that draws its own task would draw the right one.

@@ -76,13 +76,13 @@ class _Painter:
     """Draws rows of observations, and remembers the goals' pictures."""
 
     def __init__(self, env: Env, size: int, channels_first: bool) -> None:
-        self._name = name_of(env)
+        self._env = env  # its name is looked up late: gymnasium.make has not given it one yet
         self._size, self._channels_first = size, channels_first
         self._render_state, self._render_goal = offer(env, "render_state"), offer(env, "render_goal")
         if self._render_state is None:
             raise ValueError(
-                f"{self._name} offers no render_state(states, size) for these observations; add it to the environment, "
-                "or use gymnasium.wrappers.AddRenderObservation, which takes its pictures from render()"
+                f"{name_of(self._env)} offers no render_state(states, size) for these observations; add it to the "
+                "environment, or use gymnasium.wrappers.AddRenderObservation, which takes its pictures from render()"
             )
         self._goals: NDArray | None = None
         self._goal_pictures: Pictures = np.empty(0, np.uint8)
@@ -93,7 +93,7 @@ class _Painter:
         keys = ["pixels"] if self._render_goal is None else ["pixels", "desired_pixels"]
         for key in keys:
             if key in space.spaces:
-                raise ValueError(f"{self._name} has {key!r} in its observations already; leave the wrapper out")
+                raise ValueError(f"{name_of(self._env)} has {key!r} in its observations already; leave the wrapper out")
         edge = self._size
         box = Box(0, 255, (3, edge, edge) if self._channels_first else (edge, edge, 3), np.uint8)
         return Dict({**space.spaces, **dict.fromkeys(keys, box)})
@@ -117,6 +117,7 @@ class _Painter:
         expected = (len(rows), self._size, self._size, 3)
         if pictures.shape != expected or pictures.dtype != np.uint8:
             raise ValueError(
-                f"{self._name} must draw uint8 pictures of shape {expected}, got {pictures.dtype} {pictures.shape}"
+                f"{name_of(self._env)} must draw uint8 pictures of shape {expected}, got {pictures.dtype} "
+                f"{pictures.shape}"
             )
         return np.ascontiguousarray(np.moveaxis(pictures, -1, 1)) if self._channels_first else pictures
