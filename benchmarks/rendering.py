@@ -54,7 +54,7 @@ def main() -> None:
         "# Pictures per second",
         "",
         "`render_state(states, size)` of `DoorWall-v0`, RGB in uint8, states anywhere in the room, on one core.",
-        f"Thousands of pictures per second, median of {REPEATS} repeats: by the clock, in brackets by the process's own "
+        f"Thousands of pictures per second, median of {REPEATS} repeats: by the clock, in brackets by the process's own",
         "time.",
         "",
         "| size | " + " | ".join("one by one" if rows == 1 else f"{rows:,} at once" for rows in ROWS) + " |",
