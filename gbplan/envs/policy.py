@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-Observation = dict[str, NDArray[np.floating]]
+Observation = dict[str, NDArray[Any]]
 
 
 class Policy(ABC):
