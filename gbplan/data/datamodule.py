@@ -15,16 +15,17 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from gbplan.data.dataset_cache import DatasetCache
 from gbplan.data.dataset_checks import TASK_ARGUMENTS, require_trainable
-from gbplan.data.dataset_frames import read_frames
-from gbplan.data.dataset_reader import open_dataset
+from gbplan.data.dataset_frames import is_small, read_frames
+from gbplan.data.dataset_reader import StoredDataset, open_dataset
 from gbplan.data.frames import Frames
 from gbplan.data.needs import Needs, needs_of
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
-from gbplan.data.windows import Batch, WindowDataset, Windows, deliver
+from gbplan.data.windows import Batch, WindowDataset, Windows, deliver, joined
 
 BUFFER = "buffer"
 """Folder of the replay buffer's files within a run's folder."""
@@ -80,6 +81,7 @@ class TrajectoryDataModule(LightningDataModule):
         history: int | None = None,
         action_block: int | None = None,
         keys: list[str] | None = None,
+        cache_dir: str | None = None,
     ) -> None:
         """Choose the data.
 
@@ -103,6 +105,8 @@ class TrajectoryDataModule(LightningDataModule):
             history: frames K that a prediction starts from; null: as many as the trained model's.
             action_block: environment steps n in a model step; null: as many as the trained model's.
             keys: observations in a batch; null: those that the trained module needs.
+            cache_dir: folder for what is made of datasets that are larger than 64 MiB, to be mapped instead of held in
+                memory; null: ``cache`` in each dataset's folder, or a temporary folder where that cannot be written.
 
         Raises:
             ValueError: a number is out of its range.
@@ -155,8 +159,12 @@ class TrajectoryDataModule(LightningDataModule):
         self.history = history
         self.action_block = action_block
         self.keys = keys
+        self.cache_dir = cache_dir
+        self._caches: dict[str, DatasetCache] = {}
         self._parts: list[_Part] = []
         self._statistics: Statistics | None = None
+        # What is asked of the windows, and the buffer's frames, that the sources were made for; and these.
+        self._sources: tuple[tuple[int, int], list[Frames], tuple[list[Windows], list[int], int]] | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -183,13 +191,20 @@ class TrajectoryDataModule(LightningDataModule):
         require_trainable(infos, self.may_differ)
         parts = []
         for each, info in zip(stored, infos, strict=True):
-            frames = read_frames(each)
+            frames = read_frames(each, None if is_small(each) else self._cache(each))
             parts.append(_Part(info.dataset_id, frames, *self._split(len(frames.lengths), info.dataset_id)))
         self.env_spec = next((info.env_spec for info in infos if info.env_spec is not None), None)
         self.observation_space = infos[0].observation_space
         self.action_space = infos[0].action_space
         self.buffer = ReplayBuffer(self.buffer_capacity)
         self._parts = parts
+
+    def _cache(self, stored: StoredDataset) -> DatasetCache:
+        """Return the cache of a dataset; it is kept, since a temporary one goes with its object."""
+        dataset_id = stored.info.dataset_id
+        if dataset_id not in self._caches:
+            self._caches[dataset_id] = DatasetCache(stored, self.cache_dir, self._once)
+        return self._caches[dataset_id]
 
     def _require_setup(self) -> list[_Part]:
         if not self._parts:
@@ -247,6 +262,18 @@ class TrajectoryDataModule(LightningDataModule):
                 )
             found.append(windows)
         return found
+
+    def _training_sources(self, needs: Needs) -> tuple[list[Windows], list[int], int]:
+        """What an epoch draws from, and how many windows each dataset has, and the replay buffer."""
+        frames = self.buffer.frames()
+        asked = (needs.history, needs.action_block)
+        if self._sources is None or self._sources[0] != asked or self._sources[1] is not frames:
+            steps = needs.action_block * (needs.history - 1 + self.steps)
+            windows = self._training_windows(needs)
+            added = [found for each in frames if len(found := Windows.of(each, steps))]
+            counts = [len(each) for each in windows], sum(map(len, added))
+            self._sources = (asked, frames, (joined([*windows, *added]), *counts))
+        return self._sources[2]
 
     def _validation_windows(self, needs: Needs) -> list[Windows]:
         """Windows of each dataset that follow each other, so that no step is predicted twice."""
@@ -418,19 +445,15 @@ class TrajectoryDataModule(LightningDataModule):
         """Make the loader of the current epoch, replay buffer included; of several processes, each gets its share."""
         needs = self._needs()
         keys, steps = self._keys(needs), needs.history - 1 + self.steps
-        sources = self._training_windows(needs)
-        sizes = [len(windows) for windows in sources]
+        sources, sizes, added = self._training_sources(needs)
         total = self.samples_per_epoch or sum(sizes)
-        added = [Windows.of(frames, needs.action_block * steps) for frames in self.buffer.frames()]
-        online = round(self.online_fraction * total) if any(map(len, added)) else 0
+        online = round(self.online_fraction * total) if added else 0
         if self.weights is None:
-            sizes = [sum(sizes)]
-            draws = [total - online]
+            sizes, draws = [sum(sizes)], [total - online]
         else:
             draws = _shares(total - online, list(self.weights.values()))
         if online:
-            sources = [*sources, *added]
-            sizes, draws = [*sizes, sum(map(len, added))], [*draws, online]
+            sizes, draws = [*sizes, added], [*draws, online]
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
         sampler = EpochSampler(sizes, draws, self.seed, epoch)
         windows = WindowDataset(sources, keys, steps, needs.action_block)
@@ -444,7 +467,7 @@ class TrajectoryDataModule(LightningDataModule):
         """Make the loader of the validation windows: a fixed order, no step predicted twice."""
         needs = self._needs(validating=True)
         windows = WindowDataset(
-            self._validation_windows(needs),
+            joined(self._validation_windows(needs)),
             self._keys(needs),
             needs.history - 1 + self.validation_steps,
             needs.action_block,

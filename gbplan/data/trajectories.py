@@ -105,6 +105,8 @@ class Trajectories:
             ValueError: one is; names the entry and the episode.
         """
         for what, array in {**self.observations, "actions": self.actions}.items():
+            if array.dtype.kind != "f":
+                continue
             bad = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
             if bad.any():
                 episode = int(np.searchsorted(self.starts, int(bad.argmax()), side="right")) - 1

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gbplan.data.frames import Frames, Runs
+from gbplan.data.frames import IN_MEMORY, Frames, Runs
 
 Batch = dict[str, Any]
 """``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}``, float32 but for uint8 pictures."""
@@ -83,6 +82,18 @@ class Windows:
         return len(self.starts)
 
 
+def joined(sources: Sequence[Windows]) -> list[Windows]:
+    """Copy several small sources into one, since a batch of one takes a third of the time; large ones stay apart."""
+    frames = [source.frames for source in sources]
+    held = {source.ends is not None for source in sources}
+    if len(sources) == 1 or len(held) > 1 or sum(each.nbytes for each in frames) > IN_MEMORY:
+        return list(sources)
+    before = torch.tensor([0, *map(len, frames)]).cumsum(0).tolist()
+    starts = [source.starts + first for source, first in zip(sources, before, strict=False)]
+    ends = [source.ends + first for source, first in zip(sources, before, strict=False) if source.ends is not None]
+    return [Windows(Frames.concatenate(frames), torch.cat(starts), torch.cat(ends) if ends else None)]
+
+
 class WindowDataset(Dataset[Batch]):
     """Windows of several sources, one source after the other, delivered by the batch.
 
@@ -99,11 +110,9 @@ class WindowDataset(Dataset[Batch]):
             steps: T, model steps in a window.
             action_block: n, environment steps in a model step.
         """
-        self._sources = list(sources)
+        self._sources = [_Source(windows, keys, steps, action_block) for windows in sources]
         self._keys = list(keys)
-        self._steps = steps
-        self._block = action_block
-        self._ends = torch.tensor([len(source) for source in sources]).cumsum(0)
+        self._ends = torch.tensor([len(windows) for windows in sources]).cumsum(0)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -111,7 +120,7 @@ class WindowDataset(Dataset[Batch]):
     def __getitems__(self, indices: Tensor | Sequence[int]) -> Batch:
         """Return the windows of these indices as one batch."""
         indices = torch.as_tensor(indices)
-        *observed, actions = self._together(indices) if len(self._sources) > 1 else self._cut(self._sources[0], indices)
+        *observed, actions = self._together(indices) if len(self._sources) > 1 else self._sources[0].cut(indices)
         observations = dict(zip(self._keys, observed, strict=True))
         batch: Batch = {"observations": observations, "actions": actions}
         if LATENTS in observations:
@@ -124,23 +133,6 @@ class WindowDataset(Dataset[Batch]):
         whole = {key: value[0] for key, value in batch.pop("observations").items()}
         return {"observations": whole, **{key: value[0] for key, value in batch.items()}}
 
-    def _cut(self, source: Windows, indices: Tensor) -> list[Tensor]:
-        """Cut windows out of one source: each key's observations, then the actions."""
-        frames, steps, block = source.frames, self._steps, self._block
-        starts = source.starts.index_select(0, indices)
-        ends = None if source.ends is None else source.ends.index_select(0, indices)
-        found = []
-        for key in self._keys:
-            column = frames.columns[key]
-            if isinstance(column, Runs):
-                rows = _stretches(column.rows, starts, ends, steps + 1, block)
-                found.append(column.values.index_select(0, rows.flatten()).unflatten(0, rows.shape))
-            else:
-                found.append(_stretches(column, starts, ends, steps + 1, block))
-        actions = _stretches(frames.actions, starts, ends, block * steps)
-        found.append(actions.view(len(indices), steps, -1))
-        return found
-
     def _together(self, indices: Tensor) -> list[Tensor]:
         """Cut windows out of all sources, each into its place in the batch."""
         source_of = torch.bucketize(indices, self._ends, right=True)
@@ -150,26 +142,65 @@ class WindowDataset(Dataset[Batch]):
         for source, places, end in zip(self._sources, order.split(counts), self._ends.tolist(), strict=True):
             if len(places) == 0:
                 continue
-            parts = self._cut(source, indices.index_select(0, places) - (end - len(source)))
+            parts = source.cut(indices.index_select(0, places) - (end - len(source)))
             together = together or [part.new_empty(len(indices), *part.shape[1:]) for part in parts]
             for whole, part in zip(together, parts, strict=True):
                 whole.index_copy_(0, places, part)
         return together
 
 
-def _stretches(column: Tensor, starts: Tensor, ends: Tensor | None, count: int, stride: int = 1) -> Tensor:
-    """Copy rows start, start + stride, ... of a column ``(F, ...)`` as ``(B, count, ...)``; none beyond its end."""
-    shape = column.shape[1:]
-    if stride == 1 and ends is None:
-        # Row f of this view is the stretch from frame f on: neighbours in memory, so that a batch is one index_select.
-        # The rows overlap; nothing may be written through them.
-        width = prod(shape)
-        stretches = column.as_strided((max(len(column) - count + 1, 0), count * width), (width, 1))
-        return stretches.index_select(0, starts).view(len(starts), count, *shape)
-    rows = starts[:, None] + stride * torch.arange(count)
-    if ends is not None:
-        rows = torch.minimum(rows, ends[:, None])
-    return column.index_select(0, rows.flatten()).view(len(starts), count, *shape)
+class _Source:
+    """Cuts windows out of one set of frames: each key's observations, then the actions."""
+
+    def __init__(self, windows: Windows, keys: Sequence[str], steps: int, block: int) -> None:
+        frames = windows.frames
+        self._starts, self._ends = windows.starts, windows.ends
+        self._columns = [*(frames.columns[key] for key in keys), frames.actions]
+        stored = [column.rows if isinstance(column, Runs) else column for column in self._columns]
+        self._counts = [steps + 1] * len(keys) + [steps * block]
+        self._strides = [block] * len(keys) + [1]
+        self._views = [
+            _stretches(each, count, stride)
+            for each, count, stride in zip(stored, self._counts, self._strides, strict=True)
+        ]
+        self._action_shape = (steps, block * frames.actions.shape[1])
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def cut(self, indices: Tensor) -> list[Tensor]:
+        """Copy the windows of these indices, ``(B, ...)`` each."""
+        starts = self._starts.index_select(0, indices)
+        if self._ends is None:
+            found = [view.index_select(0, starts) for view in self._views]
+        else:
+            found = self._held(starts, self._ends.index_select(0, indices))
+        for i, column in enumerate(self._columns):
+            if isinstance(column, Runs):
+                found[i] = column.values.index_select(0, found[i].flatten()).unflatten(0, found[i].shape)
+        found[-1] = found[-1].view(len(starts), *self._action_shape)
+        return found
+
+    def _held(self, starts: Tensor, ends: Tensor) -> list[Tensor]:
+        """Cut windows that repeat the last frame ``ends`` where they reach beyond it."""
+        found = []
+        for column, count, stride in zip(self._columns, self._counts, self._strides, strict=True):
+            rows = torch.minimum(starts[:, None] + stride * torch.arange(count), ends[:, None])
+            stored = column.rows if isinstance(column, Runs) else column
+            found.append(stored.index_select(0, rows.flatten()).unflatten(0, rows.shape))
+        return found
+
+
+def _stretches(column: Tensor, count: int, stride: int) -> Tensor:
+    """View a column ``(F, ...)`` as ``(F', count, ...)``: at f its rows f, f + stride, ...; then a batch is one copy.
+
+    Its entries share memory; nothing may be written through it.
+    """
+    within = max(len(column) - (count - 1) * stride, 0)
+    step = column.stride(0)
+    return column.as_strided(
+        (within, count, *column.shape[1:]), (step, stride * step, *column.stride()[1:]), column.storage_offset()
+    )
 
 
 def deliver(batch: Any) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gbplan.data import Trajectories, TrajectoryDataModule, read_dataset
+from gbplan.data import Trajectories, TrajectoryDataModule, dataset_frames, read_dataset, replay_buffer, windows
 from gbplan.data.sampler import EpochSampler
 
 SETTINGS = [
@@ -52,9 +52,19 @@ def expected_epoch(data, added: list[Trajectories], epoch: int):
         }
 
 
+@pytest.mark.parametrize("in_memory", [64 * 2**20, 0], ids=["in memory", "mapped"])
 @pytest.mark.parametrize(("settings", "additions"), SETTINGS)
-def test_batches_of_an_epoch_are_equal_to_the_bit_and_in_the_same_order(dataset_root, settings, additions):
-    arguments = {"batch_size": 64, "validation_steps": 5, "validation_fraction": 0.3} | settings
+def test_batches_of_an_epoch_are_equal_to_the_bit_and_in_the_same_order(
+    dataset_root, tmp_path, monkeypatch, settings, additions, in_memory
+):
+    for module in (dataset_frames, replay_buffer, windows):
+        monkeypatch.setattr(module, "IN_MEMORY", in_memory)
+    arguments = {
+        "batch_size": 64,
+        "validation_steps": 5,
+        "validation_fraction": 0.3,
+        "cache_dir": str(tmp_path),
+    } | settings
     data = TrajectoryDataModule(["door-wall/tiny-v0"], str(dataset_root), **arguments)
     data.setup()
     source, _ = read_dataset("door-wall/tiny-v0", dataset_root)

@@ -1,0 +1,135 @@
+"""Files made of a dataset, to be made once."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from gbplan.data.dataset_reader import StoredDataset
+from gbplan.data.replay_buffer import Once
+from gbplan.files import require_writable_folder
+
+FORMAT = 1
+"""Version of the files' layout; another one is made again."""
+
+_MANIFEST = "manifest.json"
+
+
+def dataset_digest(stored: StoredDataset) -> str:
+    """Hash what a dataset consists of, without reading all of it.
+
+    Of each of its files the name, the size, and 256 blocks of 16 KiB evenly spread over it count: small files as a
+    whole, metadata among them. A change between two blocks that leaves the size alone is not seen; nothing that
+    writes Minari datasets makes such changes.
+    """
+    digest = hashlib.sha256()
+    data = stored.folder / "data"
+    for path in sorted(path for path in data.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(data)} {size}\n".encode())
+        block, count = 16 * 1024, 256
+        with path.open("rb") as file:
+            if size <= block * count:
+                digest.update(file.read())
+                continue
+            for i in range(count):
+                file.seek((size - block) * i // (count - 1))
+                digest.update(file.read(block))
+    return digest.hexdigest()
+
+
+class DatasetCache:
+    """Folder of files made of one dataset.
+
+    What is there is used only if its manifest names this dataset, by the hash of its contents, the format, and what
+    else it was made of; otherwise it is made again. It appears only when it is complete.
+
+    Attributes:
+        folder: where the files are.
+    """
+
+    def __init__(self, stored: StoredDataset, cache_dir: str | None, once: Once) -> None:
+        """Choose the folder.
+
+        Args:
+            stored: the dataset.
+            cache_dir: folder of the caches of all datasets; None: ``cache`` in the dataset's own folder, or, where
+                that cannot be written, a temporary folder that goes with this object.
+            once: runs a function in one of several processes, and returns its result in all.
+
+        Raises:
+            PermissionError: ``cache_dir`` cannot be written.
+        """
+        self._id, self._digest, self._once = stored.info.dataset_id, dataset_digest(stored), once
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        root = stored.folder / "cache" if cache_dir is None else Path(cache_dir, self._id).absolute()
+        try:
+            require_writable_folder(root)
+        except PermissionError:
+            if cache_dir is not None:
+                raise
+            self._temporary = tempfile.TemporaryDirectory(prefix="gbplan-cache-", ignore_cleanup_errors=True)
+            root = Path(self._temporary.name)
+            self._once = lambda write: write()  # every process has a temporary folder of its own
+            rank_zero_info(f"{stored.folder} cannot be written, so its cache is temporary; choose a lasting cache_dir")
+        # In a dataset's own folder, what is not of its present state is of an earlier one.
+        self._removes_earlier = cache_dir is None
+        self.folder = root / self._digest[:12]
+
+    def made(self, name: str, make: Callable[[Path], None], **of: Any) -> Path:
+        """Return a folder of files, after making them if they are not there.
+
+        Args:
+            name: of the folder.
+            make: writes the files into a folder.
+            of: what else than the dataset they are made of; plain data.
+        """
+        target = self.folder / name
+        manifest = {"format": FORMAT, "dataset": self._id, "sha256": self._digest, **of}
+
+        def make_if_needed() -> None:
+            if not _holds(target, manifest):
+                self._make(target, make, manifest)
+
+        self._once(make_if_needed)
+        return target
+
+    def _make(self, target: Path, make: Callable[[Path], None], manifest: dict[str, Any]) -> None:
+        if target.exists():
+            rank_zero_info(f"the cache {target} is incomplete, or not of {self._id} as it is now; it is made again")
+            shutil.rmtree(target)
+        if self._removes_earlier:
+            for other in target.parent.parent.iterdir():
+                if other != target.parent and re.fullmatch("[0-9a-f]{12}", other.name):
+                    rank_zero_info(f"the cache {other} is of an earlier state of {self._id}; it is removed")
+                    shutil.rmtree(other, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{target.name}-", ignore_cleanup_errors=True) as new:
+            draft = Path(new, "draft")
+            draft.mkdir()
+            make(draft)
+            sizes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
+            (draft / _MANIFEST).write_text(json.dumps({**manifest, "files": sizes}))
+            try:
+                os.rename(draft, target)
+            except OSError:
+                if not _holds(target, manifest):  # else another training was faster
+                    raise
+
+
+def _holds(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a folder's files are complete, and of what the manifest says."""
+    try:
+        found = json.loads((folder / _MANIFEST).read_text())
+        sizes = found.pop("files")
+        same = found == manifest
+        return same and all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
