@@ -32,7 +32,7 @@ class RemoveOldRun(Callback):
 
     def __init__(self, folder: str) -> None:
         """Note the files that are there before the new run's logger adds its own."""
-        names = ("events.out.tfevents*", "hparams.yaml", "best.ckpt", "last.ckpt", "buffer/*.pt")
+        names = ("events.out.tfevents*", "hparams.yaml", "best.ckpt", "last.ckpt", "buffer/*")
         self._old = [path for name in names for path in Path(folder).glob(name)]
 
     @rank_zero_only

@@ -2,8 +2,9 @@
 
 import math
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from gbplan.data.dataset_checks import TASK_ARGUMENTS, require_trainable
 from gbplan.data.dataset_frames import is_small, read_frames
 from gbplan.data.dataset_reader import StoredDataset, open_dataset
 from gbplan.data.frames import Frames
+from gbplan.data.latents import LATENTS, Encode, LatentColumn
 from gbplan.data.needs import Needs, needs_of
+from gbplan.data.npy import map_npy
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
@@ -35,10 +38,14 @@ BUFFER = "buffer"
 class _Part:
     """A dataset's frames, and which of its episodes train and which validate."""
 
-    dataset_id: str
+    stored: StoredDataset
     frames: Frames
     training: Tensor
     validation: Tensor
+
+    @property
+    def dataset_id(self) -> str:
+        return self.stored.info.dataset_id
 
 
 class TrajectoryDataModule(LightningDataModule):
@@ -164,6 +171,8 @@ class TrajectoryDataModule(LightningDataModule):
         self._parts: list[_Part] = []
         self._statistics: Statistics | None = None
         # What is asked of the windows, and the buffer's frames, that the sources were made for; and these.
+        self._column: LatentColumn | None = None
+        self._encoding_module: weakref.ref[Any] | None = None
         self._sources: tuple[tuple[int, int], list[Frames], tuple[list[Windows], list[int], int]] | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
@@ -189,10 +198,15 @@ class TrajectoryDataModule(LightningDataModule):
         stored = [open_dataset(dataset_id, self.root) for dataset_id in self.dataset_ids]
         infos = [each.info for each in stored]
         require_trainable(infos, self.may_differ)
+        if LATENTS in infos[0].observation_space.spaces:
+            raise ValueError(
+                f"the dataset {infos[0].dataset_id} has an observation {LATENTS!r}, the name that an encoder's output "
+                "has in a batch; collect it with another name"
+            )
         parts = []
         for each, info in zip(stored, infos, strict=True):
             frames = read_frames(each, None if is_small(each) else self._cache(each))
-            parts.append(_Part(info.dataset_id, frames, *self._split(len(frames.lengths), info.dataset_id)))
+            parts.append(_Part(each, frames, *self._split(len(frames.lengths), info.dataset_id)))
         self.env_spec = next((info.env_spec for info in infos if info.env_spec is not None), None)
         self.observation_space = infos[0].observation_space
         self.action_space = infos[0].action_space
@@ -236,17 +250,25 @@ class TrajectoryDataModule(LightningDataModule):
         )
 
     def _keys(self, needs: Needs) -> list[str]:
-        """Observations of a batch, in the datasets' order."""
+        """Columns of a batch: observations in the datasets' order, then the encoder's output if it is cached."""
         there = list(self.observation_shapes)
-        if needs.keys is None:
-            return there
-        absent = [key for key in needs.keys if key not in there]
+        wanted = there if needs.keys is None else needs.keys
+        self._require_observations(wanted)
+        module = getattr(self.trainer, "lightning_module", None)
+        encoder_of = None if self._encoding_module is None else self._encoding_module()
+        if self._column is None or module is not encoder_of:
+            return [key for key in there if key in wanted]
+        encoded = set(self._column.keys) - set(needs.other)
+        return [*(key for key in there if key in wanted and key not in encoded), LATENTS]
+
+    def _require_observations(self, keys: Sequence[str]) -> None:
+        there = self.observation_shapes
+        absent = [key for key in keys if key not in there]
         if absent:
             raise ValueError(
                 f"the training needs the observations {', '.join(absent)}, the datasets have {', '.join(there)}; "
                 "collect them again in an environment that has these, or choose another encoder"
             )
-        return [key for key in there if key in needs.keys]
 
     def _training_windows(self, needs: Needs) -> list[Windows]:
         """Windows of each dataset."""
@@ -318,7 +340,8 @@ class TrajectoryDataModule(LightningDataModule):
     @property
     def observation_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one observation, per key."""
-        return self._require_setup()[0].frames.shapes
+        shapes = self._require_setup()[0].frames.shapes
+        return {key: shape for key, shape in shapes.items() if key != LATENTS}
 
     @property
     def observation_dtypes(self) -> dict[str, torch.dtype]:
@@ -334,6 +357,59 @@ class TrajectoryDataModule(LightningDataModule):
     def goal_dim(self) -> int:
         """Numbers in a goal."""
         return math.prod(self.observation_shapes["desired_goal"])
+
+    # ------------------------------------------------------------------------------------------------------- latents
+
+    def cache_latents(
+        self,
+        encode: Encode,
+        key: str,
+        shape: Sequence[int],
+        dtype: torch.dtype = torch.float32,
+        batch_size: int = 256,
+        keys: Sequence[str] | None = None,
+    ) -> None:
+        """Encode all frames once, and deliver what comes out in place of what goes in.
+
+        For an encoder that stays as it is. Call it in ``on_fit_start`` of the trained module: weights, whether new or
+        of a checkpoint, are in place, and no loader has been made. From then on this module's batches have
+        ``"latents"`` ``(B, T + 1, *D)``, float32, but no observations that only the encoder reads, and
+        ``training_frames(["latents"])`` gives those of the training episodes. Episodes that are added later are encoded
+        then. The latents lie in the datasets' caches (see ``cache_dir``) and beside the replay buffer's files, and are
+        used again by every training with the same encoder and dataset. Of several processes the first encodes, and the
+        others wait for it.
+
+        Args:
+            encode: observations ``(b, ...)`` by key, as they are stored and on the CPU, to latents ``(b, *D)``.
+            key: says which encoder it is: a hash of its weights and of all else that its output depends on.
+            shape: *D.
+            dtype: type to store, ``torch.float32`` or ``torch.float16``.
+            batch_size: frames that are encoded at once.
+            keys: observations that ``encode`` reads; None: those of the trained module's encoder.
+
+        Raises:
+            RuntimeError: the datasets are not read yet.
+            ValueError: an observation is not there, or the encoder's output has another shape, or is not finite.
+        """
+        parts = self._require_setup()
+        module = getattr(self.trainer, "lightning_module", None)
+        keys = needs_of(module).encoded if keys is None else keys
+        if keys is None:
+            raise ValueError("cache_latents cannot ask a trained module what its encoder reads; give it keys")
+        self._require_observations(keys)
+        column = LatentColumn(encode, key, tuple(keys), tuple(shape), dtype, batch_size)
+        self._parts = [replace(part, frames=self._encoded(part, column)) for part in parts]
+        self.buffer.encode_with(column)
+        self._column, self._sources = column, None
+        self._encoding_module = None if module is None else weakref.ref(module)
+
+    def _encoded(self, part: _Part, column: LatentColumn) -> Frames:
+        bar = self.trainer is None or self.trainer.progress_bar_callback is not None
+        progress = f"encoding {part.dataset_id}" if bar else None
+        folder = self._cache(part.stored).made(
+            column.name, lambda draft: column.write(part.frames, draft / f"{LATENTS}.npy", progress), **column.made_of
+        )
+        return part.frames.with_column(LATENTS, map_npy(folder / f"{LATENTS}.npy"))
 
     # ----------------------------------------------------------------------------------------------------- extending
 

@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan.data.dataset_reader import StoredDataset
-from gbplan.data.replay_buffer import Once
+from gbplan.data.replay_buffer import Once, alone
 from gbplan.files import require_writable_folder
 
 FORMAT = 1
@@ -77,22 +77,22 @@ class DatasetCache:
                 raise
             self._temporary = tempfile.TemporaryDirectory(prefix="gbplan-cache-", ignore_cleanup_errors=True)
             root = Path(self._temporary.name)
-            self._once = lambda write: write()  # every process has a temporary folder of its own
+            self._once = alone  # every process has a temporary folder of its own
             rank_zero_info(f"{stored.folder} cannot be written, so its cache is temporary; choose a lasting cache_dir")
         # In a dataset's own folder, what is not of its present state is of an earlier one.
         self._removes_earlier = cache_dir is None
         self.folder = root / self._digest[:12]
 
-    def made(self, name: str, make: Callable[[Path], None], **of: Any) -> Path:
+    def made(self, name: str, make: Callable[[Path], None], **made_of: Any) -> Path:
         """Return a folder of files, after making them if they are not there.
 
         Args:
             name: of the folder.
             make: writes the files into a folder.
-            of: what else than the dataset they are made of; plain data.
+            made_of: what else than the dataset they are made of; plain data.
         """
         target = self.folder / name
-        manifest = {"format": FORMAT, "dataset": self._id, "sha256": self._digest, **of}
+        manifest = {"format": FORMAT, "dataset": self._id, "sha256": self._digest, **made_of}
 
         def make_if_needed() -> None:
             if not _holds(target, manifest):
@@ -103,7 +103,7 @@ class DatasetCache:
 
     def _make(self, target: Path, make: Callable[[Path], None], manifest: dict[str, Any]) -> None:
         if target.exists():
-            rank_zero_info(f"the cache {target} is incomplete, or not of {self._id} as it is now; it is made again")
+            rank_zero_info(f"the cache {target} is incomplete, or made of another dataset or encoder; it is made again")
             shutil.rmtree(target)
         if self._removes_earlier:
             for other in target.parent.parent.iterdir():

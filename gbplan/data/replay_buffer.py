@@ -11,12 +11,18 @@ import torch
 from torch import Tensor
 
 from gbplan.data.frames import IN_MEMORY, Frames
+from gbplan.data.latents import LatentColumn
 from gbplan.data.segment import Segment, file_digest, write_segment
 from gbplan.data.trajectories import Trajectories
 from gbplan.files import require_writable_folder
 
 Once = Callable[[Callable[[], Any]], Any]
 """Runs a function that writes files in one of several processes, and returns its result in all of them."""
+
+
+def alone(write: Callable[[], Any]) -> Any:
+    """``Once`` for a single process, or for one that writes files of its own."""
+    return write()
 
 
 class ReplayBuffer:
@@ -47,13 +53,14 @@ class ReplayBuffer:
         self.keep_all = False
         self._folder: Path | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._once: Once = lambda write: write()
+        self._once: Once = alone
         self._segments: list[Segment] = []
         self._left = 0  # episodes of these segments that have left
         self._written = 0  # segments ever written
         self._needless: list[Path] = []  # files that the next checkpoint does not need
         self._removable: list[Path] = []  # files that the last checkpoint does not need
         self._frames: list[Frames] | None = None
+        self._column: LatentColumn | None = None
 
     def __len__(self) -> int:
         return int(self.lengths.sum())
@@ -87,7 +94,8 @@ class ReplayBuffer:
 
         def write() -> tuple[str, str]:
             for path in self._removable:
-                path.unlink(missing_ok=True)
+                for each in _belonging(path):
+                    each.unlink(missing_ok=True)
             return write_segment(folder, self._written, trajectories)
 
         name, digest = self._once(write)
@@ -96,6 +104,7 @@ class ReplayBuffer:
         self._written += 1
         self.added += trajectories.num_transitions
         self._frames = None
+        self._encode(self._segments[-1])
         self._evict()
 
     def _evict(self) -> None:
@@ -117,11 +126,26 @@ class ReplayBuffer:
             kept, before = [], 0
             for segment in self._segments:
                 if before + len(segment.lengths) > self._left:
-                    kept.append(segment.frames.since(max(self._left - before, 0)))
+                    frames = segment.frames
+                    if self._column is not None:
+                        frames = self._column.read_beside(frames, segment.path)
+                    kept.append(frames.since(max(self._left - before, 0)))
                 before += len(segment.lengths)
             small = sum(frames.nbytes for frames in kept) <= IN_MEMORY
             self._frames = [Frames.concatenate(kept)] if small and kept else kept
         return self._frames
+
+    def encode_with(self, column: LatentColumn) -> None:
+        """Add a column of latents to all frames, those that are still to come included; they lie in files, too."""
+        self._column = column
+        self._frames = None
+        for segment in self._segments:
+            self._encode(segment)
+
+    def _encode(self, segment: Segment) -> None:
+        column = self._column
+        if column is not None:
+            self._once(lambda: column.write_beside(segment.frames, segment.path))
 
     def episodes(self, everything: bool = False) -> Iterator[Trajectories]:
         """Read the episodes back as they were added, file by file.
@@ -170,12 +194,14 @@ class ReplayBuffer:
 
         def write() -> None:
             for path, _ in files:
-                if path.parent != folder:
-                    _link(path, folder / path.name)
+                for each in _belonging(path) if path.parent != folder else ():
+                    _link(each, folder / each.name)
 
         self._once(write)
         self._segments = [Segment(folder / path.name, digest) for path, digest in files]
         self._frames = None
+        for segment in self._segments:
+            self._encode(segment)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the manifest, loadable with ``weights_only=True``."""
@@ -228,6 +254,11 @@ def _find(entry: dict[str, Any], folders: Sequence[Path]) -> Path:
         if file_digest(path) == entry["sha256"]:
             return path
     raise ValueError(f"the replay buffer's file {there[0]} is damaged, its SHA-256 is not the checkpoint's; {advice}")
+
+
+def _belonging(path: Path) -> list[Path]:
+    """A segment's file, and those of its latents."""
+    return sorted(path.parent.glob(f"{path.stem}.*"))
 
 
 def _link(source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gbplan.data.frames import Frames
+from gbplan.data.latents import LATENTS
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ def statistics_of(parts: Sequence[tuple[Frames, Tensor]]) -> Statistics:
     def all_of(key: str) -> Tensor:
         return torch.cat([frames.take(key, each) for (frames, _), each in zip(parts, rows, strict=True)])
 
-    vectors = {key: moments(all_of(key)) for key, dtype in parts[0][0].dtypes.items() if dtype != torch.uint8}
+    vectors = {
+        key: moments(all_of(key))
+        for key, dtype in parts[0][0].dtypes.items()
+        if dtype != torch.uint8 and key != LATENTS
+    }
     actions = []
     for (frames, episodes), each in zip(parts, rows, strict=True):
         ends = frames.starts[episodes] + frames.lengths[episodes]  # an episode's last frame has no action

@@ -9,12 +9,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from gbplan.data.frames import IN_MEMORY, Frames, Runs
+from gbplan.data.latents import LATENTS
 
 Batch = dict[str, Any]
 """``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}``, float32 but for uint8 pictures."""
-
-LATENTS = "latents"
-"""Column of the encoder's output, which stands beside a batch's observations, not among them."""
 
 
 def window_starts(lengths: Tensor, steps: int, stride: int = 1, firsts: Tensor | None = None) -> Tensor:

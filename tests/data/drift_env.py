@@ -8,11 +8,19 @@ from gbplan.envs import Policy
 
 
 class DriftEnv(gym.Env):
-    def __init__(self, noise: float = 0.0, dim: int = 2, heed_options: bool = True, render_mode: str | None = None):
+    def __init__(
+        self,
+        noise: float = 0.0,
+        dim: int = 2,
+        heed_options: bool = True,
+        render_mode: str | None = None,
+        more: str = "",
+    ):
         def box() -> Box:
             return Box(-10, 10, (dim,), np.float32)
 
-        self.observation_space = Dict(observation=box(), achieved_goal=box(), desired_goal=box())
+        named = {key: box() for key in ("observation", "achieved_goal", "desired_goal", more) if key}
+        self.observation_space = Dict(named)
         self.action_space = Box(-1, 1, (dim,), np.float32)
         self.noise, self.dim, self.heed_options, self.render_mode = noise, dim, heed_options, render_mode
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -116,6 +118,98 @@ def test_setup_twice_reads_once(module, stored, ladder, tmp_path):
     data.setup("fit")
     data.setup("validate")
     assert len(first_frames(data.train_dataloader())) == 9
+
+
+# ---------------------------------------------------------------------------------------------- history and blocks
+
+
+class Module(LightningModule):
+    """Says what a trained module says about its batches."""
+
+    def __init__(self, history=1, action_block=1, keys=("observation",), probe=None, has_probe=False, batch_keys=()):
+        super().__init__()
+        encoder = SimpleNamespace(observation_keys=keys)
+        said = {"history": history, "action_block": action_block, "probe": probe, "has_probe": has_probe}
+        self.world_model = SimpleNamespace(encoder=encoder, **said)
+        self.batch_keys = batch_keys
+
+
+def trained_by(data, module):
+    data.trainer = SimpleNamespace(lightning_module=module, current_epoch=0, world_size=1)
+    data.setup("fit")
+    return data
+
+
+def test_windows_hold_history_and_whole_blocks_from_every_frame_on(module, stored, ladder):
+    stored(ladder(9, 9, 9, 9))
+    data = module(steps=2, validation_steps=1, history=2, action_block=3)  # 1 + 2 model steps of 3 environment steps
+    batches = list(data.train_dataloader())
+    frames = torch.cat([batch["observations"]["observation"][:, :, 0] for batch in batches])
+    actions = torch.cat([batch["actions"] for batch in batches])
+    assert frames.shape == (3, 4)
+    assert actions.shape == (3, 3, 6)
+    torch.testing.assert_close(frames - frames[:, :1], torch.tensor([[0.0, 3.0, 6.0, 9.0]]).expand(3, 4))
+    taken = frames[:, :1, None] + torch.arange(9.0).reshape(3, 3)
+    torch.testing.assert_close(actions[:, :, 0::2] * 100, taken)
+    torch.testing.assert_close(actions[:, :, 1::2] * 100, taken)
+    data = module(steps=1, history=1, action_block=3)
+    starts = sorted(first_frames(data.train_dataloader()))
+    assert [int(start) % 10 for start in starts] == [*range(7)] * 3  # every offset
+
+
+def test_validation_predicts_no_step_twice(module, stored, ladder):
+    stored(ladder(10, 10))
+    data = module(validation_steps=2, validation_fraction=0.5, history=3, action_block=2)
+    starts = [int(start) % 11 for start in first_frames(data.val_dataloader())]
+    assert starts == [0]  # from frame 4 on, steps 4 to 8; the next would need frame 12
+    data = module(validation_steps=1, validation_fraction=0.5, history=3, action_block=2)
+    starts = [int(start) % 11 for start in first_frames(data.val_dataloader())]
+    assert starts == [0, 2, 4]  # predicted are frames 6, 8 and 10
+
+
+def test_the_trained_module_is_asked_unless_arguments_say_otherwise(module, stored, ladder):
+    stored(ladder(9, 9, 9, 9))
+    asks = Module(history=2, action_block=3, keys=("achieved_goal", "observation"))
+    batch = next(iter(trained_by(module(), asks).train_dataloader()))
+    assert batch["actions"].shape == (4, 2, 6)
+    assert list(batch["observations"]) == ["achieved_goal", "observation"]
+    told = trained_by(module(history=1, action_block=1, keys=["desired_goal"]), asks)
+    batch = next(iter(told.train_dataloader()))
+    assert batch["actions"].shape == (4, 1, 2)
+    assert list(batch["observations"]) == ["desired_goal"]
+
+
+def test_batches_hold_what_is_needed_and_no_more(module, stored, ladder):
+    stored(ladder(3, 3, 3, 3))
+
+    def keys(loader, **asks):
+        data = trained_by(module(), Module(**asks))
+        return set(next(iter(getattr(data, loader)()))["observations"])
+
+    assert keys("train_dataloader") == keys("val_dataloader") == {"observation"}
+    assert keys("train_dataloader", has_probe=True) == {"observation"}
+    assert keys("val_dataloader", has_probe=True) == {"observation", "achieved_goal"}
+    assert keys("train_dataloader", probe=object()) == {"observation", "achieved_goal"}
+    assert keys("train_dataloader", batch_keys=("desired_goal",)) == {"observation", "desired_goal"}
+    everything = {"observation", "achieved_goal", "desired_goal"}
+    assert set(next(iter(trained_by(module(), LightningModule()).train_dataloader()))["observations"]) == everything
+
+
+def test_another_module_gets_windows_of_its_own(module, stored, ladder):
+    stored(ladder(9, 9, 9, 9))
+    data = module()
+    for history, block in ((2, 2), (1, 1), (1, 4)):
+        batch = next(iter(trained_by(data, Module(history, block)).train_dataloader()))
+        assert batch["actions"].shape == (4, history, 2 * block)
+
+
+def test_added_episodes_are_cut_likewise(module, stored, ladder):
+    stored(ladder(9, 9, 9, 9))
+    data = module(history=2, action_block=2, online_fraction=1.0, samples_per_epoch=8)
+    data.extend(ladder(5, 3, offset=1000))  # windows of 4 steps
+    frames = torch.cat([batch["observations"]["observation"][:, :, 0] for batch in data.train_dataloader()])
+    assert sorted(set(frames[:, 0].tolist())) == [1000, 1001]
+    torch.testing.assert_close(frames - frames[:, :1], torch.tensor([[0.0, 2.0, 4.0]]).expand(8, 3))
 
 
 # ------------------------------------------------------------------------------------------------------------- facts
@@ -360,6 +454,8 @@ def test_hyperparameters_do_not_collide_with_a_modules(module, stored, ladder, t
         ({"buffer_capacity": 0}, "buffer_capacity must be at least 1, got 0"),
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"num_workers": -1}, "num_workers must not be negative, got -1"),
+        ({"history": 0}, "history must be at least 1, got 0"),
+        ({"action_block": 0}, "action_block must be at least 1, got 0"),
         ({"hold_steps": -1}, "hold_steps must not be negative, got -1"),
         ({"validation_fraction": 0.0}, "validation_fraction must lie between 0 and 1, both excluded, got 0.0"),
         ({"validation_fraction": 1.0}, "validation_fraction must lie between 0 and 1"),
@@ -385,6 +481,45 @@ def test_windows_longer_than_any_episode_are_refused(module, stored, ladder):
         module(steps=4)
     with pytest.raises(ValueError, match="validation_steps = 9 steps, the longest of 1 has 3; lower validation_steps"):
         module(validation_steps=9)
+
+
+def test_history_and_blocks_longer_than_any_episode_are_refused(module, stored, ladder):
+    stored(ladder(3, 3, 3, 3))
+    message = (
+        r"has the 4 steps of a window \(history 4 - 1 \+ steps 1, of 1 each\), the longest has 3; lower steps, or the "
+        "model's history or action_block"
+    )
+    with pytest.raises(ValueError, match=message):
+        module(history=4)
+    with pytest.raises(ValueError, match=message):
+        trained_by(module(), Module(history=4))
+    with pytest.raises(ValueError, match=r"the 6 steps of a window \(history 1 - 1 \+ validation_steps 3, of 2 each\)"):
+        module(action_block=2, validation_steps=3)
+
+
+def test_observations_that_the_datasets_lack_are_refused_by_name(module, stored, ladder):
+    stored(ladder(3, 3, 3, 3))
+    message = "needs the observations pixels, the datasets have achieved_goal, desired_goal, observation; collect them"
+    with pytest.raises(ValueError, match=message):
+        trained_by(module(), Module(keys=("observation", "pixels")))
+    with pytest.raises(ValueError, match=message):
+        module(keys=["pixels"])
+
+
+def test_pictures_of_another_size_or_type_are_not_added(module, ladder, picture_spec, tmp_path):
+    def pictures(*lengths, size=64, dtype=np.uint8):
+        trajectories = ladder(*lengths)
+        picture = np.zeros((len(trajectories.actions), size, size, 3), dtype)
+        trajectories.observations.update(pixels=picture, desired_pixels=picture)
+        return trajectories
+
+    write_dataset(pictures(3, 3), "toy-v0", picture_spec, root=tmp_path)
+    data = module(validation_fraction=0.5)
+    data.extend(pictures(2))
+    with pytest.raises(ValueError, match=r"must have the datasets' observations .*64, 64.*, got .*32, 32"):
+        data.extend(pictures(2, size=32))
+    with pytest.raises(ValueError, match="have 'pixels' as float32, the datasets as uint8; a picture must be uint8 in"):
+        data.extend(pictures(2, dtype=np.float32))
 
 
 def test_datasets_of_one_environment_made_differently_are_refused_unless_told(module, ladder, tmp_path):

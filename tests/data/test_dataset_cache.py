@@ -131,7 +131,7 @@ def test_a_cache_that_is_not_whole_or_of_another_dataset_is_made_again_with_one_
         same(all_frames(module(folder)), trajectories)
     lines = [line for line in caplog.text.splitlines() if "cache" in line]
     assert len(lines) == 1
-    assert "is incomplete, or not of toy-v0 as it is now; it is made again" in lines[0]
+    assert "is incomplete, or made of another dataset or encoder; it is made again" in lines[0]
 
 
 def test_a_folder_for_caches_may_be_chosen(pictures, tmp_path):

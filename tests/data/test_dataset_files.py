@@ -134,6 +134,26 @@ def test_pictures_are_the_same_bytes_before_and_after(tmp_path, ladder, picture_
     assert np.array_equal(stored.observations["pixels"], written.observations["pixels"][:4])
 
 
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((5, 32, 32, 3), np.uint8), r"holds 'observation' of episode 0 as uint8 of shape \(32, 32, 3\), its "),
+        (
+            np.zeros((5, 64, 64, 3), np.float32),
+            r"as float32 of shape \(64, 64, 3\), its .* says uint8 of shape \(64, 64",
+        ),
+    ],
+    ids=["size", "type"],
+)
+def test_pictures_of_another_size_or_type_than_declared_are_refused(tmp_path, pixels, message):
+    declared = goal_space(observation=Box(0, 255, (64, 64, 3), np.uint8))
+    observations = episode()["observations"] | {"observation": pixels}
+    other_dataset(tmp_path, declared, box(2), episode(observations=observations), jpeg=False)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_dataset("other-v0", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 # ------------------------------------------------------------------------------------------------------ atomic writing
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gbplan.data import Trajectories
 from gbplan.data import replay_buffer as module
-from gbplan.data.replay_buffer import ReplayBuffer
+from gbplan.data.replay_buffer import ReplayBuffer, alone
 
 
 def episodes(*lengths, first=0):
@@ -36,7 +36,7 @@ def numbers(buffer):
 
 def placed(folder, capacity=7):
     buffer = ReplayBuffer(capacity)
-    buffer.place(folder, lambda write: write())
+    buffer.place(folder, alone)
     return buffer
 
 
@@ -177,7 +177,7 @@ def test_files_beside_the_checkpoint_are_taken_along_to_another_folder(tmp_path)
 def test_what_was_added_without_a_run_comes_along_when_there_is_one(tmp_path):
     buffer = ReplayBuffer(7)
     buffer.extend(episodes(2))
-    buffer.place(tmp_path, lambda write: write())
+    buffer.place(tmp_path, alone)
     assert files(tmp_path) == ["000000"]
     assert numbers(buffer) == [0, 1, 2]
 

@@ -1,0 +1,114 @@
+"""What a frozen encoder makes of frames, computed once and kept in files."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gbplan.data.frames import Frames
+from gbplan.data.npy import NpyWriter, map_npy
+
+LATENTS = "latents"
+"""Column of the encoder's output, which stands beside a batch's observations, not among them."""
+
+Encode = Callable[[dict[str, Tensor]], Tensor]
+"""Maps observations ``(b, ...)`` by key, as they are stored, to latents ``(b, *D)``."""
+
+
+@dataclass(frozen=True)
+class LatentColumn:
+    """How a column of latents is made.
+
+    Attributes:
+        encode: the encoder.
+        key: which encoder it is; another key is another column.
+        keys: observations that the encoder reads.
+        shape: *D.
+        dtype: type to store.
+        batch_size: frames that are encoded at once.
+    """
+
+    encode: Encode
+    key: str
+    keys: Sequence[str]
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        if self.dtype not in (torch.float32, torch.float16):
+            raise ValueError(f"latents are stored as torch.float32 or torch.float16, got {self.dtype}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """What decides the column, as plain data."""
+        return {"encoder": self.key, "keys": [*self.keys], "shape": [*self.shape], "dtype": str(self.dtype)}
+
+    @property
+    def name(self) -> str:
+        """A name that no other column has."""
+        return f"{LATENTS}-{hashlib.sha256(json.dumps(self.made_of).encode()).hexdigest()[:12]}"
+
+    def write(self, frames: Frames, path: Path, progress: str | None = None) -> None:
+        """Encode all frames, in order, into a file.
+
+        Args:
+            frames: what to encode.
+            path: the file, ``*.npy``.
+            progress: name of a progress bar on stderr, which shows frames per second; None: no bar.
+
+        Raises:
+            ValueError: the encoder gives another shape, or a number that is not finite.
+        """
+        with (
+            NpyWriter(path) as column,
+            tqdm(total=len(frames), desc=progress, unit=" images", disable=progress is None) as bar,
+        ):
+            for latents in self._encoded(frames):
+                column.append(latents.numpy())
+                bar.update(len(latents))
+
+    @torch.no_grad()
+    def _encoded(self, frames: Frames) -> Iterator[Tensor]:
+        for rows in torch.arange(len(frames)).split(self.batch_size):
+            latents = self.encode({key: frames.take(key, rows) for key in self.keys})
+            if latents.shape != (len(rows), *self.shape):
+                raise ValueError(
+                    f"the encoder makes latents of shape {tuple(latents.shape[1:])} of {', '.join(self.keys)}, "
+                    f"expected {self.shape}; give cache_latents the encoder's own shape"
+                )
+            if not torch.isfinite(latents).all():
+                raise ValueError(
+                    f"the encoder makes latents that are NaN or infinite of {', '.join(self.keys)}; are its weights "
+                    "those of a finished training?"
+                )
+            yield latents.to("cpu", self.dtype)
+
+    def write_beside(self, frames: Frames, path: Path) -> None:
+        """Encode the frames that are in a file into a file beside it, unless that is there."""
+        target = self._beside(path)
+        try:
+            map_npy(target)
+        except (OSError, ValueError):  # not there, or damaged
+            draft = target.with_name(f".{target.name}.{os.getpid()}")
+            try:
+                self.write(frames, draft)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def read_beside(self, frames: Frames, path: Path) -> Frames:
+        """Add the latents to the frames that are in a file, from the file beside it."""
+        return frames.with_column(LATENTS, map_npy(self._beside(path)))
+
+    def _beside(self, path: Path) -> Path:
+        return path.with_name(f"{path.stem}.{self.name}.npy")
