@@ -4,7 +4,7 @@ Both plan the same tasks with the same model, objective and horizon (50), as ``c
 ``gradient`` (128 rollouts), ``gradient_384_rollouts``, ``gradient_open_loop`` (500) and ``cem`` (300 samples x 30
 iterations, 9,000).
 Plans are interleaved, in one thread, on the process's own CPU time; the share is taken within a round. On a GPU it is
-wall time, and the gradient plan is timed without replayed CUDA graphs, too.
+wall time, and the gradient plan is timed without CUDA graphs, too.
 
     python benchmarks/plan_time.py --ckpt_path runs/online_adversarial/best.ckpt    # writes the table beside this file
     python benchmarks/plan_time.py --device cuda                                    # writes plan_time_cuda.md
@@ -42,7 +42,7 @@ def read_planner(name: str) -> Planner:
     return planner
 
 
-class WithoutReplay:
+class WithoutGraphs:
     """A planner whose every iteration is launched kernel by kernel."""
 
     def __init__(self, planner: Planner) -> None:
@@ -50,7 +50,7 @@ class WithoutReplay:
 
     def plan(self, problem: PlanningProblem, generator: torch.Generator) -> Plan:
         """Plan."""
-        with mock.patch.object(planning, "recorder_for", return_value=None):
+        with mock.patch.object(planning, "capture_for", return_value=None):
             return self.planner.plan(problem, generator=generator)
 
 
@@ -72,19 +72,15 @@ def main() -> None:
     torch.set_num_threads(1)
     device = arguments.device
     model = load_world_model(arguments.ckpt_path).to(device)
-    planners: dict[str, Planner | WithoutReplay] = {name: read_planner(name) for name in NAMES}
+    planners: dict[str, Planner | WithoutGraphs] = {name: read_planner(name) for name in NAMES}
     if device != "cpu":
-        planners["gradient, not replayed"] = WithoutReplay(read_planner("gradient"))
+        planners["gradient, without graphs"] = WithoutGraphs(read_planner("gradient"))
     time = "CPU ms" if device == "cpu" else "ms"
     lines = [f"| batch | planner | {time} per batch | share of CEM's | mean cost |", "|---:|---|---:|---:|---:|"]
     for batch in (1, 64):
         tasks = sample_tasks("DoorWall-v0", "detour", batch, split="validation")
-        with torch.no_grad():
-            context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None].to(device)})
-        problem = PlanningProblem(
-            model, ReachGoal(), context, context.new_zeros(batch, 0, 2), torch.from_numpy(tasks.goals),
-            torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]),
-        )  # fmt: skip
+        present, one = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}, torch.ones(2)
+        problem = PlanningProblem.from_observations(model, ReachGoal(), present, bounds=(-one, one))
         times: dict[str, list[float]] = {name: [] for name in planners}
         cost = {}
         for turn in range(arguments.rounds + 1):  # the first warms up

@@ -85,10 +85,8 @@ def milliseconds(model: str, rounds: int = 3) -> dict[tuple[str, float], float]:
     """CPU time per plan and task of every budget, 64 tasks together; interleaved, since other work may slow some."""
     world_model = load_world_model(f"runs/{model}/best.ckpt")
     tasks = sample_tasks("DoorWall-v0", "detour", 64, split="validation")
-    with torch.no_grad():
-        context = world_model.encode({"observation": torch.from_numpy(tasks.states)[:, None]})
-    one, goals = torch.ones(2), torch.from_numpy(tasks.goals)
-    problem = PlanningProblem(world_model, ReachGoal(), context, context.new_zeros(64, 0, 2), goals, -one, one)
+    present, one = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}, np.ones(2)
+    problem = PlanningProblem.from_observations(world_model, ReachGoal(), present, bounds=(-one, one))
     keys = [(name, factor) for name in PLANNERS.values() for factor in FACTORS if has_budget(name, factor)]
     planners = {key: planner_of(*key) for key in keys}
     times: dict[tuple[str, float], list[float]] = {key: [] for key in keys}

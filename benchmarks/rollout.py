@@ -32,9 +32,10 @@ from tqdm import tqdm
 
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.networks.fused import mlp
+from gbplan.networks.fused import rollout as recognising
 from gbplan.networks.fused.constant_parameters import constant_parameters
 from gbplan.objectives import ReachGoal
-from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem, White
+from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem, White, memory
 
 WIDTH = 128
 Times = dict[str, list[float]]
@@ -45,17 +46,24 @@ def make_model() -> WorldModel:
     return WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, (WIDTH, WIDTH)))
 
 
-def make_problem(model: WorldModel, batch: int, chunk_rows: int | None = None) -> PlanningProblem:
+def make_problem(model: WorldModel, batch: int) -> PlanningProblem:
     torch.manual_seed(1)
-    one, chunk = torch.ones(2), {} if chunk_rows is None else {"chunk_rows": chunk_rows}
-    context, goal = torch.randn(batch, 1, 2), torch.randn(batch, 2)
-    return PlanningProblem(model, ReachGoal(0.5), context, torch.zeros(batch, 0, 2), goal, -one, one, **chunk)
+    one, context, goal = torch.ones(2), torch.randn(batch, 1, 2), torch.randn(batch, 2)
+    return PlanningProblem(model, ReachGoal(0.5), context, torch.zeros(batch, 0, 2), goal, -one, one)
+
+
+def in_chunks(rows: int, run: Callable[[], object]) -> Callable[[], object]:
+    def patched() -> object:
+        with mock.patch.object(memory, "rows_at_once", return_value=rows):
+            return run()
+
+    return patched
 
 
 def without_fusion(run: Callable[[], object]) -> Callable[[], object]:
     def patched() -> object:
         # A perceptron that cannot be taken apart is rolled out module by module.
-        with mock.patch.object(MLPPredictor, "_take_apart", return_value=None):
+        with mock.patch.object(recognising, "_plain_parameters", return_value=None):
             return run()
 
     return patched
@@ -140,13 +148,13 @@ def chunk_table(model: WorldModel, rounds: int) -> list[str]:
     columns = []
     for backward in (False, True):
 
-        def run(chunk: int, backward: bool = backward) -> object:
+        def run(backward: bool = backward) -> object:
             with torch.set_grad_enabled(backward):
                 x = actions.detach().requires_grad_(backward)
-                cost = make_problem(model, 64, chunk).cost(x)
+                cost = make_problem(model, 64).cost(x)
                 return torch.autograd.grad(cost.sum(), x) if backward else cost
 
-        ways = {str(chunk): (lambda chunk=chunk, run=run: run(chunk)) for chunk in sizes}
+        ways = {str(chunk): in_chunks(chunk, run) for chunk in sizes}
         columns.append(interleave(ways, rounds, 0.0))
     for chunk in sizes:
         cells = [f"{1e6 * statistics.median(column[str(chunk)]) / 4096:.1f}" for column in columns]

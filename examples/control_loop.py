@@ -25,7 +25,7 @@ torch.set_num_threads(1)  # for a single plan, waking a second thread takes long
 model = load_world_model(arguments.model)
 env = gym.make("DoorWall-v0")
 observation, info = env.reset(seed=0, options={"state": [-1.0, 1.5], "goal": [1.2, 1.0]})
-low, high = torch.from_numpy(env.action_space.low), torch.from_numpy(env.action_space.high)
+bounds = env.action_space.low, env.action_space.high
 
 first = GradientPlanner(horizon=50)  # the defaults: many candidates, for a plan from nothing
 later = GradientPlanner(horizon=50, num_samples=1, restarts=1, iterations=10)  # improves on the last one
@@ -33,10 +33,8 @@ plan, seconds = None, []
 for step in range(env.spec.max_episode_steps):
     if step % arguments.replan_every == 0:
         began = time.perf_counter()
-        state = torch.from_numpy(observation["observation"])[None, None]  # (B, K, state) = (1, 1, 2)
-        context = model.encode({"observation": state})
-        goal = model.encode_goal({"desired_goal": torch.from_numpy(observation["desired_goal"])[None]})
-        problem = PlanningProblem(model, ReachGoal(), context, context.new_zeros(1, 0, 2), goal, low, high)
+        present = {key: value[None, None] for key, value in observation.items()}  # one task, one frame
+        problem = PlanningProblem.from_observations(model, ReachGoal(), present, bounds=bounds)
         if plan is None:
             plan = first.plan(problem)
         else:  # what is left of the last plan, and standing still after it

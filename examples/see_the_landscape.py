@@ -10,7 +10,6 @@ import argparse
 
 import gymnasium as gym
 import numpy as np
-import torch
 
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import evaluate, landscape, load_world_model, sample_tasks
@@ -35,11 +34,9 @@ objective, planner = ReachGoal(), GradientPlanner(horizon=50)
 
 def plan(method: str) -> np.ndarray:
     """What gradient descent finds through a model, (H, A)."""
-    model, one = models[method], torch.ones(2)
-    with torch.no_grad():
-        context = model.encode({"observation": torch.from_numpy(tasks.states)[:, None]})
-    goal = model.encode_goal({"desired_goal": torch.from_numpy(tasks.goals)})
-    problem = PlanningProblem(model, objective, context, context.new_zeros(1, 0, 2), goal, -one, one)
+    present = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
+    bounds = (-np.ones(2), np.ones(2))
+    problem = PlanningProblem.from_observations(models[method], objective, present, bounds=bounds)
     return planner.plan(problem).actions[0].numpy()
 
 

@@ -7,6 +7,9 @@ import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
+from gbplan.networks.fused.gradients import rollout_with_pullback
+from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
+from gbplan.planners import memory
 from gbplan.planners.descent import Descent
 from gbplan.planners.noise import Knots, Noise
 from gbplan.planners.plan import Plan
@@ -27,7 +30,8 @@ class GRASPPlanner(Planner):
 
     where ``w_t`` is ``goal_weight``, plus 1 for the last step. The ``s_t`` inside ``F`` counts as a constant: a state
     follows what is predicted for it, and gradients through the model, one step deep, are needed for actions only.
-    States are jittered by noise, actions keep to their box.
+    States are jittered by noise, actions keep to their box. A model of K frames takes the last K states and actions for
+    ``s_t`` and ``a_t``, and an action gets gradients from all K predictions that it takes part in.
 
     That sum is not the objective, which may be any. So every ``sync_every`` iterations, and at the end, the actions
     take ``sync_steps`` steps of Adam on the objective of their true rollout, are scored, and put the states back on
@@ -100,17 +104,15 @@ class GRASPPlanner(Planner):
         weight = torch.full((horizon,), self.goal_weight).to(states)
         weight[-1] += 1.0
         descent = Descent("adam", self.lr, x)
+        owner = torch.arange(problem.batch_size, device=x.device).repeat_interleave(self.restarts)
+        candidates = problem.select(owner)  # each with the context and the goal of its task
         trace = []
-
-        def pull(x: Tensor, states: Tensor) -> tuple[Tensor, ...]:
-            return _pull(problem, weight, x, states)
-
         for k in range(1, self.iterations + 1):
-            gradient, off = problem.replay(pull, x, states)
-            descent.step(x, gradient * problem.half_range)
+            gradient, off = candidates.graphed(_pull, x.flatten(0, 1), states.flatten(0, 1), weight)
+            descent.step(x, gradient.view(x.shape) * problem.half_range)
             x.clamp_(-1, 1)
             following = states[:, :, 1:]
-            following.add_(off.nan_to_num_(0.0, 0.0, 0.0), alpha=self.state_lr)
+            following.add_(off.nan_to_num_(0.0, 0.0, 0.0).view(following.shape), alpha=self.state_lr)
             if self.state_noise:
                 noise = torch.randn(following.shape[1:], generator=generator, dtype=torch.float32)
                 following.add_(noise.to(following), alpha=self.state_noise)
@@ -139,27 +141,65 @@ class GRASPPlanner(Planner):
         states[:, :, 1:] = latents[:, :, :-1]
 
 
-def _pull(problem: PlanningProblem, weight: Tensor, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+def _pull(problem: PlanningProblem, x: Tensor, states: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
     """What pulls at actions and states in one iteration.
 
     Args:
-        problem: B tasks.
+        problem: one task for each of N candidates.
+        x: actions in half ranges, ``(N, H, A)``.
+        states: where each step begins, ``(N, H, *D)``.
         weight: of each step's distance to the goal, ``(H,)``.
-        x: actions in half ranges, ``(B, R, H, A)``.
-        states: where each step begins, ``(B, R, H, *D)``.
 
     Returns:
-        The gradient for the actions, ``(B, R, H, A)``, and how far each state but the first is off what the step before
-        it predicts, ``(B, R, H - 1, *D)``.
+        The gradient for the actions, ``(N, H, A)``, and how far each state but the first is off what the step before
+        it predicts, ``(N, H - 1, *D)``.
     """
     actions = torch.addcmul(problem.center, problem.half_range, x)
-    predicted, pullback = problem.step(states.flatten(0, 2), actions.flatten(0, 2))
-    predicted = predicted.reshape(states.shape).requires_grad_()
+    size = memory.rows_at_once(problem, x.shape[1], with_gradient=True)
+    if len(x) <= size:
+        return _pull_at_once(problem, actions, states, weight)
+    rows = torch.arange(len(x), device=x.device).split(size)
+    parts = [_pull_at_once(problem.select(part), actions[part], states[part], weight) for part in rows]
+    return tuple(torch.cat(each) for each in zip(*parts, strict=True))
+
+
+def _pull_at_once(problem: PlanningProblem, actions: Tensor, states: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """``_pull`` in one piece, for actions ``(N, H, A)`` in environment units."""
+    predicted, pullback = _predict_each(problem, states, actions)
+    predicted.requires_grad_()
     with torch.enable_grad():
-        achieved = problem.model.goal_features(predicted)  # (B, R, H, *G)
-    gap = (achieved - problem.goal[:, None, None]) * weight.reshape(-1, *[1] * (achieved.ndim - 3))
+        features = problem.model.goal_features(predicted)  # (N, H, *G)
+    gap = (features - problem.goal[:, None]) * weight.reshape(-1, *[1] * (features.ndim - 2))
     # The gradient of half the sum, by the predictions.
-    (pull,) = torch.autograd.grad(achieved, predicted, gap)
-    off = predicted.detach()[:, :, :-1] - states[:, :, 1:]
-    pull[:, :, :-1] += off
-    return pullback(pull.flatten(0, 2)).reshape(x.shape), off
+    (pull,) = torch.autograd.grad(features, predicted, gap)
+    off = predicted.detach()[:, :-1] - states[:, 1:]
+    pull[:, :-1] += off
+    return pullback(pull), off
+
+
+def _predict_each(problem: PlanningProblem, states: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
+    """Predict what follows each state ``(N, H, *D)`` under its action ``(N, H, A)``, all at once.
+
+    Returns:
+        Predictions ``(N, H, *D)``, detached, and the way back: from their gradient to that of the actions.
+    """
+    model, history, shape = problem.model, problem.context.shape[1], states.shape
+    if history == 1:
+        one = actions.flatten(0, 1)[:, None]
+        # A rollout of one step is a step, and where rollouts are fused it is the faster one.
+        predicted, pullback = rollout_with_pullback(model, states.flatten(0, 1)[:, None], one[:, :0], one)
+        return predicted.reshape(shape), lambda gradient: pullback(gradient.reshape(predicted.shape)).reshape(
+            actions.shape
+        )
+    windows = _windows(torch.cat([problem.context[:, :-1], states], dim=1), history)
+
+    def predict(given: Tensor) -> Tensor:
+        taken = _windows(torch.cat([problem.past_actions, given], dim=1), history)
+        return model.rollout(windows, taken[:, :-1], taken[:, -1:]).reshape(shape)
+
+    return pullback_by_autograd(predict, actions)
+
+
+def _windows(values: Tensor, length: int) -> Tensor:
+    """All stretches of consecutive entries, ``(N, H + length - 1, ...)`` to ``(N * H, length, ...)``."""
+    return values.unfold(1, length, 1).movedim(-1, 2).flatten(0, 1)

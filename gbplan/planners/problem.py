@@ -1,20 +1,21 @@
 """What a planner is given: a model, an objective, where it stands and where it should go."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Protocol
 
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from gbplan.networks.fused.constant_parameters import constant_parameters
-from gbplan.networks.fused.gradients import goal_features_with_pullback, rollout_with_pullback
-from gbplan.networks.fused.pullback import Pullback
-from gbplan.objectives.gradients import cost_and_gradients, reads_last_only
+from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
-from gbplan.planners.cuda_graph import Replay, recorder_for
+from gbplan.planners import rollouts
+from gbplan.planners.cuda_graph import Function, Graphed, capture_for
+from gbplan.planners.memory import default_memory_mib
+from gbplan.planners.observations import read_observations
 
 
 class PlanningModel(Protocol):
@@ -31,7 +32,8 @@ class PlanningModel(Protocol):
 class PlanningProblem:
     """B planning tasks under one model and one objective.
 
-    B tasks, S candidates per task, H steps, K history frames, A action dimensions, *D latent and *G goal shape.
+    B tasks, S candidates per task, H model steps, K history frames, A dimensions of a model action, *D latent and *G
+    goal shape.
 
     Attributes:
         model: the world model; only read, never trained: costs have gradients for the actions, none for parameters.
@@ -41,8 +43,8 @@ class PlanningProblem:
         goal: what is to be achieved, ``(B, *G)``, goal space.
         low: lower action bounds, ``(A,)``.
         high: upper action bounds, ``(A,)``.
-        chunk_rows: most candidate rows rolled out at once, which bounds memory; None: on a CPU 2,048, and 512 for
-            ``cost_and_gradient``, which keeps the activations of all steps; 65,536 elsewhere.
+        memory_mib: what rollouts may take, about, in MiB: candidates are rolled out in chunks that fit. None: 512 on a
+            CPU, half of what is free on a GPU.
     """
 
     model: PlanningModel
@@ -52,7 +54,40 @@ class PlanningProblem:
     goal: Tensor
     low: Tensor
     high: Tensor
-    chunk_rows: int | None = None
+    memory_mib: float | None = None
+
+    @classmethod
+    def from_observations(
+        cls,
+        model: WorldModel,
+        objective: Objective,
+        observations: Mapping[str, NDArray | Tensor],
+        past_actions: NDArray | Tensor | None = None,
+        *,
+        bounds: tuple[ArrayLike | Tensor, ArrayLike | Tensor],
+        memory_mib: float | None = None,
+    ) -> "PlanningProblem":
+        """Encode what is observed and what is wanted: the one way from observations to a problem.
+
+        A model of K frames is warmed up at the start of an episode: of fewer than K frames, the first is repeated, and
+        the actions between repeated frames are those that stand still (zero, or the bound nearest to it). Observations
+        move to the model's device and take its dtype; those of uint8, pictures, stay as they are.
+
+        Args:
+            model: in eval mode, as planners expect it.
+            objective: cost of a predicted trajectory in goal space.
+            observations: the last k frames of B tasks, oldest first, ``(B, k, ...)`` for each of the encoder's
+                ``observation_keys`` and ``goal_keys``, 1 <= k <= K; goals are those of the last frame.
+            past_actions: model actions between these frames, ``(B, k - 1, A)``; None: standing still.
+            bounds: lowest and highest action of the environment, ``(A / n,)`` each; they hold for each of the n
+                environment actions of a model action.
+            memory_mib: see the class.
+
+        Raises:
+            ValueError: a key is missing, a shape does not fit the model, or there are more frames than it looks at.
+        """
+        context, past_actions, goal, low, high = read_observations(model, observations, past_actions, bounds)
+        return cls(model, objective, context, past_actions, goal, low, high, memory_mib)
 
     @property
     def batch_size(self) -> int:
@@ -61,7 +96,7 @@ class PlanningProblem:
 
     @property
     def action_dim(self) -> int:
-        """A, the number of action dimensions."""
+        """A, the number of dimensions of a model action."""
         return self.low.shape[0]
 
     @cached_property
@@ -80,141 +115,52 @@ class PlanningProblem:
         low, high = (bound.expand(actions.shape[-2:]).contiguous() for bound in (self.low, self.high))
         return actions.clamp(low, high)
 
-    def rollout(self, actions: Tensor) -> Tensor:
-        """Roll out candidates ``(B, S, H, A)`` into what they achieve, ``(B, S, H, *G)``, in one piece."""
-        batch, samples, horizon, dim = actions.shape
-        rows = actions.reshape(batch * samples, horizon, dim)  # candidates become batch rows
-        with constant_parameters():
-            latents = self.model.rollout(
-                self.context.repeat_interleave(samples, 0), self.past_actions.repeat_interleave(samples, 0), rows
-            )
-        self._require_shape(latents, batch * samples, horizon)
-        achieved = self.model.goal_features(latents)
-        return achieved.reshape(batch, samples, *achieved.shape[1:])
+    def rollout(self, actions: Tensor, read: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Roll out candidates ``(B, S, H, A)`` into what they achieve, ``(B, S, H, *G)``; differentiable.
+
+        Args:
+            actions: candidates.
+            read: what to make of latents ``(rows, H, *D)``, such as the model's ``achieved_goal``; None: its
+                ``goal_features``.
+        """
+        return rollouts.outcomes(self, actions, read or self.model.goal_features)
 
     def cost(self, actions: Tensor) -> Tensor:
-        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, rolled out in chunks of at most ``chunk_rows`` rows.
+        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``.
 
         Raises:
             ValueError: the model or the objective returns another shape than it should.
         """
-        return self.replay(self._cost, actions)[0]
+        return self.graphed(rollouts.cost, actions)[0]
 
     def cost_and_latents(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and the latents ``(B, S, H, *D)`` they lead through."""
-        cost, latents = self.replay(self._cost_and_latents, actions)
+        cost, latents = self.graphed(rollouts.cost_and_latents, actions)
         return cost, latents
 
     def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached.
-
-        One chunk goes forth and back before the next, so memory does not grow with the number of candidates.
-        """
-        cost, gradient = self.replay(self._cost_and_gradient, actions)
+        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached."""
+        cost, gradient = self.graphed(rollouts.cost_and_gradient, actions)
         return cost, gradient
 
-    def step(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
-        """Predict one step from latents ``(N, *D)`` and actions ``(N, A)``.
+    def graphed(self, function: Callable[..., tuple[Tensor, ...]], *given: Tensor) -> tuple[Tensor, ...]:
+        """Return ``function(problem, *given)``: what a planner computes over and over, on a GPU as a CUDA graph.
 
-        Returns:
-            The next latents, ``(N, *D)``, detached, and the way back: from their gradient to that of the actions.
-
-        Raises:
-            ValueError: the model returns another shape than it should.
+        Args:
+            function: named, without side effects, and with no other tensors than such as keep their addresses.
+            *given: tensors.
         """
-        one = actions[:, None]
-        # A rollout of one step is a step, and where rollouts are fused it is the faster one.
-        predicted, pullback = self._rollout_with_pullback(latents[:, None], one[:, :0], one)
-        return predicted[:, 0], lambda gradient: pullback(gradient[:, None])[:, 0]
+        bound: Function = partial(function, self)
+        return self._graphed(function.__name__, bound, *given)
 
     @cached_property
-    def replay(self) -> Replay:
-        """Calls what a planner calls over and over, on a GPU without Python: ``problem.replay(function, *tensors)``."""
-        return Replay(recorder_for(self.context.device), self.model)
+    def row_limits(self) -> dict[tuple[int, bool], int]:
+        """What ``memory.rows_at_once`` has found, which a planner asks for in every iteration."""
+        return {}
 
-    def _cost(self, actions: Tensor) -> tuple[Tensor, ...]:
-        costs = [part._roll_out(rows)[0] for rows, part in self._chunks(actions, self._most_rows(actions))]
-        return (_joined(costs).reshape(actions.shape[:2]),)
-
-    def _cost_and_latents(self, actions: Tensor) -> tuple[Tensor, ...]:
-        chunks = self._chunks(actions, self._most_rows(actions))
-        costs, latents = zip(*(part._roll_out(rows) for rows, part in chunks), strict=True)
-        return _joined(costs).reshape(actions.shape[:2]), _joined(latents).unflatten(0, actions.shape[:2])
-
-    def _cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, ...]:
-        size = self._most_rows(actions, with_gradient=True)
-        if actions.shape[1] == 1 and actions.shape[0] <= size:
-            cost, gradient = self._roll_out_and_back(actions.squeeze(1))
-            return cost.unsqueeze(1), gradient.unsqueeze(1)
-        chunks = self._chunks(actions, size)
-        costs, gradients = zip(*(part._roll_out_and_back(rows) for rows, part in chunks), strict=True)
-        return _joined(costs).reshape(actions.shape[:2]), _joined(gradients).reshape(actions.shape)
-
-    def _chunks(self, actions: Tensor, size: int) -> "Iterator[tuple[Tensor, PlanningProblem]]":
-        """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= size, each with the problem of its task."""
-        batch, samples, horizon, dim = actions.shape
-        rows = actions.reshape(batch * samples, horizon, dim)
-        if samples == 1 and batch <= size:
-            yield rows, self
-            return
-        # Candidates of a task share its context, which is gathered per chunk.
-        owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
-        for start in range(0, len(rows), size):
-            part = slice(start, start + size)
-            yield rows[part], self.select(owner[part])
-
-    def _most_rows(self, actions: Tensor, with_gradient: bool = False) -> int:
-        if self.chunk_rows:
-            return self.chunk_rows
-        if not actions.is_cpu:
-            return 2**16
-        return 512 if with_gradient else 2048
-
-    def _roll_out(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost ``(B,)`` and latents ``(B, H, *D)`` of one candidate per task, ``(B, H, A)``."""
-        with constant_parameters():
-            latents = self.model.rollout(self.context, self.past_actions, rows)
-        self._require_shape(latents, *rows.shape[:2])
-        cost = self.objective(self.model.goal_features(self._read(latents)), self.goal, rows)
-        self._require_one_cost_per_row(cost, rows)
-        return cost, latents
-
-    def _roll_out_and_back(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
-        latents, to_actions = self._rollout_with_pullback(self.context, self.past_actions, rows)
-        read = self._read(latents)
-        achieved, to_latents = goal_features_with_pullback(self.model, read)
-        cost, of_achieved, of_rows = cost_and_gradients(self.objective, achieved, self.goal, rows)
-        self._require_one_cost_per_row(cost, rows)
-        of_latents = to_latents(of_achieved)
-        if read is not latents:
-            of_latents = torch.cat([torch.zeros_like(latents[:, 1:]), of_latents], dim=1)
-        gradient = to_actions(of_latents)
-        return cost, gradient if of_rows is None else gradient + of_rows
-
-    def _read(self, latents: Tensor) -> Tensor:
-        """Those of the latents ``(B, H, *D)`` that the objective looks at."""
-        return latents[:, -1:] if reads_last_only(self.objective) else latents
-
-    def _rollout_with_pullback(self, context: Tensor, past_actions: Tensor, rows: Tensor) -> tuple[Tensor, Pullback]:
-        latents, pullback = rollout_with_pullback(self.model, context, past_actions, rows)
-        self._require_shape(latents, *rows.shape[:2])
-        return latents, pullback
-
-    def _require_one_cost_per_row(self, cost: Tensor, rows: Tensor) -> None:
-        if cost.shape != rows.shape[:1]:
-            raise ValueError(
-                f"the objective {type(self.objective).__name__} must return one cost per row, of shape "
-                f"{tuple(rows.shape[:1])}, got {tuple(cost.shape)}; it must not average over rows"
-            )
-
-    def _require_shape(self, latents: Tensor, rows: int, horizon: int) -> None:
-        expected = (rows, horizon, *self.context.shape[2:])
-        if latents.shape != expected:
-            raise ValueError(
-                f"the rollout of {type(self.model).__name__} must return latents of shape (rows, H, *D) = {expected}, "
-                f"got {tuple(latents.shape)}; the context must not be among them"
-            )
+    @cached_property
+    def _graphed(self) -> Graphed:
+        return Graphed(capture_for(self.context.device), self.model)
 
     def select(self, rows: Tensor) -> "PlanningProblem":
         """Select the tasks ``rows``: indices, or a mask ``(B,)``."""
@@ -240,12 +186,16 @@ class PlanningProblem:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape or dim < 1:
                 raise ValueError(f"{name} must have shape {shape}, got {tuple(getattr(self, name).shape)}")
+        if self.memory_mib is not None and not self.memory_mib > 0:
+            raise ValueError(f"memory_mib must be positive, got {self.memory_mib}")
         own = replace(
             self,
             **{
                 name: getattr(self, name).detach().to(self.context.device, self.context.dtype).clone()
                 for name in ("context", "past_actions", "goal", "low", "high")
             },
+            # What is free changes while a plan is made; its chunks should not.
+            memory_mib=self.memory_mib or default_memory_mib(self.context.device),
         )
         if not (own.low.isfinite().all() and own.high.isfinite().all() and (own.low < own.high).all()):
             raise ValueError(
@@ -261,18 +211,13 @@ class PlanningProblem:
                 f"the model is on {device}, the context on {own.context.device}; move one to the other's device"
             )
         with torch.no_grad():
-            achieved = own.model.goal_features(own.context[:, -1])
-        if own.goal.shape != achieved.shape:
+            features = own.model.goal_features(own.context[:, -1])
+        if own.goal.shape != features.shape:
             raise ValueError(
-                f"goal must have the shape of the model's achieved goal, {tuple(achieved.shape)}, "
-                f"got {tuple(own.goal.shape)}"
+                f"goal must have the shape of the model's goal features, {tuple(features.shape)}, "
+                f"got {tuple(own.goal.shape)}; encode it with the model's encode_goal"
             )
         return own
-
-
-def _joined(parts: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
-    """The parts one after the other; a single one is not copied."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _devices(model: PlanningModel) -> Iterator[torch.device]:

@@ -144,12 +144,11 @@ class PlannerPolicy(Policy):
     def _problem(self, observation: Observation, rows: NDArray[np.int64]) -> PlanningProblem:
         encoder = self.world_model.encoder
         tensors = {key: self._tensor(observation, key, rows) for key in {*encoder.observation_keys, *encoder.goal_keys}}
-        with torch.no_grad():
-            context = self.world_model.encode({key: tensors[key][:, None] for key in encoder.observation_keys})  # K = 1
-            goal = self.world_model.encode_goal(tensors)
-        past_actions = context.new_zeros(len(rows), 0, len(self._low))
-        return PlanningProblem(
-            self.world_model, at_step(self.objective, self._step), context, past_actions, goal, self._low, self._high
+        return PlanningProblem.from_observations(
+            self.world_model,
+            at_step(self.objective, self._step),
+            {key: values[:, None] for key, values in tensors.items()},  # the present frame
+            bounds=(self._low, self._high),
         )
 
     def _tensor(self, observation: Observation, name: str, rows: NDArray[np.int64]) -> Tensor:

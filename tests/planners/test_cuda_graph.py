@@ -13,9 +13,9 @@ from torch.utils._pytree import tree_leaves
 from gbplan.networks.fused import mlp
 from gbplan.objectives import GoalMSE, ReachGoal, WeightedGoalLoss
 from gbplan.objectives.gradients import cost_and_gradients
-from gbplan.planners import GRASPPlanner, RandomShooting
+from gbplan.planners import GRASPPlanner, RandomShooting, memory
 from gbplan.planners import problem as problem_module
-from gbplan.planners.cuda_graph import Replay, record_cuda_graph, recorder_for
+from gbplan.planners.cuda_graph import Graphed, capture_cuda_graph, capture_for
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -32,7 +32,7 @@ def without_kernel(monkeypatch):
     monkeypatch.setattr(mlp, "_kernel", lambda: None)
 
 
-def record_operations(function, *given):
+def capture_operations(function, *given):
     """Like a CUDA graph: the operations of one call, without any of its Python."""
     return make_fx(lambda *given: function(*given))(*given)
 
@@ -50,27 +50,27 @@ class Doubling:
         return (2 * x,)
 
 
-def test_second_call_is_recorded_and_replayed_from_then_on():
-    recorded = []
+def test_second_call_is_captured_and_the_capture_launched_from_then_on():
+    captured = []
 
-    def record(function, x):
-        recorded.append(tuple(x.shape))
-        return lambda x: (2 * x + 1,)  # tells a replay from a call
+    def capture(function, x):
+        captured.append(tuple(x.shape))
+        return lambda x: (2 * x + 1,)  # tells the capture from a call
 
-    replay, double = Replay(record), Doubling()
-    assert [replay(double, torch.tensor([float(x)]))[0].item() for x in (1, 2, 3)] == [2.0, 5.0, 7.0]
-    assert recorded == [(1,)]
+    graphed, double = Graphed(capture), Doubling()
+    assert [graphed("double", double, torch.tensor([float(x)]))[0].item() for x in (1, 2, 3)] == [2.0, 5.0, 7.0]
+    assert captured == [(1,)]
     assert double.calls == 1
 
 
-def test_each_shape_type_and_function_is_recorded_by_itself():
-    recorded = []
+def test_each_shape_type_and_function_is_captured_by_itself():
+    captured = []
 
-    def record(function, x):
-        recorded.append((function.__name__, tuple(x.shape), x.dtype))
+    def capture(function, x):
+        captured.append((function.__name__, tuple(x.shape), x.dtype))
         return function
 
-    replay, double, other = Replay(record), Doubling(), Doubling()
+    graphed, double, other = Graphed(capture), Doubling(), Doubling()
     other.__name__ = "other"
     kinds = [
         (double, torch.ones(1)),
@@ -79,77 +79,81 @@ def test_each_shape_type_and_function_is_recorded_by_itself():
         (other, torch.ones(1)),
     ]
     for function, x in kinds * 3:
-        replay(function, x)
-    assert recorded == [(function.__name__, tuple(x.shape), x.dtype) for function, x in kinds]
+        graphed(function.__name__, function, x)
+    assert captured == [(function.__name__, tuple(x.shape), x.dtype) for function, x in kinds]
 
 
-def test_what_cannot_be_recorded_is_called_plainly_with_one_warning():
-    def record(function, x):
+def test_what_cannot_be_captured_is_called_plainly_with_one_warning():
+    def capture(function, x):
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    replay, double = Replay(record), Doubling()
-    replay(double, torch.ones(1))
+    graphed, double = Graphed(capture), Doubling()
+    graphed("double", double, torch.ones(1))
     with pytest.warns(UserWarning, match="capturing it in a CUDA graph failed: operation not permitted .* capturing$"):
-        assert replay(double, torch.ones(1))[0] == 2
+        assert graphed("double", double, torch.ones(1))[0] == 2
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert replay(double, torch.tensor([3.0]))[0] == 6
+        assert graphed("double", double, torch.tensor([3.0]))[0] == 6
     assert double.calls == 3
 
 
 def test_other_errors_are_the_callers():
-    def record(function, x):
+    def capture(function, x):
         raise ValueError("the model returns another shape")
 
-    replay = Replay(record)
-    replay(Doubling(), torch.ones(1))
+    graphed = Graphed(capture)
+    graphed("double", Doubling(), torch.ones(1))
     with pytest.raises(ValueError, match="another shape"):
-        replay(Doubling(), torch.ones(1))
+        graphed("double", Doubling(), torch.ones(1))
 
 
-def test_nothing_is_recorded_on_a_cpu():
-    assert recorder_for(torch.device("cpu")) is None
-    assert recorder_for(torch.device("cuda")) is record_cuda_graph
+def test_nothing_is_captured_on_a_cpu():
+    assert capture_for(torch.device("cpu")) is None
+    assert capture_for(torch.device("cuda")) is capture_cuda_graph
 
 
-def test_model_that_failed_is_not_recorded_again():
-    def record(function, x):
+def test_model_that_failed_is_not_captured_again():
+    def capture(function, x):
         raise RuntimeError("no")
 
     model = torch.nn.Linear(1, 1)
     for attempt in range(2):
-        replay, double = Replay(record, model), Doubling()
-        replay(double, torch.ones(1))
+        graphed, double = Graphed(capture, model), Doubling()
+        graphed("double", double, torch.ones(1))
         with contextlib.nullcontext() if attempt else pytest.warns(UserWarning, match="failed: no"):
-            replay(double, torch.ones(1))
+            graphed("double", double, torch.ones(1))
         assert double.calls == 2
 
 
 def test_what_autograd_should_see_is_called_plainly():
-    replay, double = Replay(lambda function, x: pytest.fail("recorded")), Doubling()
+    graphed, double = Graphed(lambda function, x: pytest.fail("captured")), Doubling()
     x = torch.ones(1, requires_grad=True)
     with torch.enable_grad():
         for _ in range(3):
-            (doubled,) = replay(double, x)
+            (doubled,) = graphed("double", double, x)
             assert torch.autograd.grad(doubled, x)[0] == 2
 
 
 @pytest.mark.parametrize("planner", PLANNERS)
-@pytest.mark.parametrize("chunk_rows", [None, 2])
-def test_replayed_plans_are_the_same(planner, chunk_rows, without_kernel, monkeypatch):
-    plain = build(planner).plan(make_problem(chunk_rows=chunk_rows))
-    replays = []
+@pytest.mark.parametrize("rows", [None, 2])
+@pytest.mark.parametrize("history", [1, 2])
+def test_captured_plans_are_the_plain_ones(planner, rows, history, without_kernel, monkeypatch):
+    if rows:
+        monkeypatch.setattr(memory, "rows_at_once", lambda *_, **__: rows)
+    problem = make_problem(model=random_mlp(history=history))
+    plain = build(planner).plan(problem)
+    captured = []
 
-    def record(function, *given):
-        replays.append(function.__name__)
-        return record_operations(function, *given)
+    def capture(function, *given):
+        captured.append(function.func.__name__)
+        return capture_operations(function, *given)
 
-    monkeypatch.setattr(problem_module, "recorder_for", lambda device: record)
-    replayed = build(planner).plan(make_problem(chunk_rows=chunk_rows))
-    torch.testing.assert_close(replayed.actions, plain.actions)
-    torch.testing.assert_close(replayed.trace, plain.trace)
-    assert bool(replays) == (planner is not RandomShooting)  # which asks once and has nothing to replay
-    assert ("pull" in replays) == (planner is GRASPPlanner)  # whose iterations do not roll out
+    monkeypatch.setattr(problem_module, "capture_for", lambda device: capture)
+    plan = build(planner).plan(problem)
+    torch.testing.assert_close(plan.actions, plain.actions)
+    torch.testing.assert_close(plan.trace, plain.trace)
+    assert bool(captured) == (planner is not RandomShooting)  # which asks once
+    assert ("_pull" in captured) == (planner is GRASPPlanner)  # whose iterations do not roll out
 
 
 @pytest.mark.parametrize("objective", [ReachGoal(), GoalMSE(), WeightedGoalLoss("increasing"), WeightedGoalLoss()])
@@ -176,7 +180,7 @@ def test_plans_captured_on_a_gpu_are_the_plain_ones(planner, monkeypatch):
         return replace(problem, **tensors)
 
     captured = build(planner).plan(on_device())
-    monkeypatch.setattr(problem_module, "recorder_for", lambda device: None)
+    monkeypatch.setattr(problem_module, "capture_for", lambda device: None)
     plain = build(planner).plan(on_device())
     torch.testing.assert_close(captured.actions, plain.actions)
     torch.testing.assert_close(captured.trace, plain.trace)
@@ -192,11 +196,11 @@ def test_graph_reads_new_inputs_and_new_parameters():
             return (model(x),)
 
     apply(x)
-    replay = record_cuda_graph(apply, x)
+    launch = capture_cuda_graph(apply, x)
     with torch.no_grad():
         model.weight.mul_(2)
     other = torch.randn(3, 2, device="cuda")
-    torch.testing.assert_close(replay(other), apply(other))
+    torch.testing.assert_close(launch(other), apply(other))
 
 
 @on_gpu
@@ -206,19 +210,19 @@ def test_model_that_waits_for_the_gpu_is_planned_through_plainly():
             return x * float(x.sum())
 
     model = Waits().cuda()
-    replay = Replay(record_cuda_graph)
+    graphed = Graphed(capture_cuda_graph)
     x = torch.ones(2, device="cuda")
 
     def apply(x):
         return (model(x),)
 
-    replay(apply, x)
+    graphed("apply", apply, x)
     with pytest.warns(UserWarning, match="capturing it in a CUDA graph failed"):
-        torch.testing.assert_close(replay(apply, x)[0], 2 * x)
+        torch.testing.assert_close(graphed("apply", apply, x)[0], 2 * x)
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
     torch.randn(2, device="cuda")
     torch.cuda.empty_cache()
-    torch.testing.assert_close(replay(apply, x)[0], 2 * x)
+    torch.testing.assert_close(graphed("apply", apply, x)[0], 2 * x)
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
     torch.randn(2, device="cuda")
     torch.cuda.empty_cache()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from planning_problems import LinearDynamics, linear_quadratic, make_problem
 
-from gbplan.networks import IdentityEncoder, WorldModel
+from gbplan.networks import IdentityEncoder, Predictor, WorldModel
 from gbplan.objectives import GoalMSE
 from gbplan.planners import GRASPPlanner
 
@@ -138,3 +138,44 @@ def test_states_are_jittered_by_the_noise_asked_for():
 def test_bad_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         GRASPPlanner(**arguments)
+
+
+class TwoFrames(Predictor):
+    """z' = z_2 + 0.3 (z_2 - z_1) + a_2 - 0.5 a_1: the last two frames and actions count."""
+
+    latent_shape, action_dim, history = (2,), 2, 2
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def forward(self, latents, actions):
+        self.calls.append((latents.detach().clone(), actions.detach().clone()))
+        return latents[:, 1] + 0.3 * (latents[:, 1] - latents[:, 0]) + actions[:, 1] - 0.5 * actions[:, 0]
+
+
+def test_with_a_history_actions_follow_adam_on_the_lifted_sum_of_windows():
+    dynamics = TwoFrames()
+    model = WorldModel(IdentityEncoder(2), dynamics).double()
+    problem = make_problem(1, model=model, objective=GoalMSE(), low=(-2.0, -2.0), high=(2.0, 2.0))
+    still(3, 3, lr=0.1, goal_weight=0.3, state_lr=0.25).plan(problem, torch.zeros(1, 3, 2))
+    x = torch.zeros(3, 2, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([x], lr=0.1)
+    lifted = dynamics.calls[-6:-3]  # all three steps in each; then comes the rollout that scores
+    for k, (frames, actions) in enumerate(lifted):
+        taken = torch.cat([problem.past_actions[0], 2.0 * x])  # the half range is 2
+        windows = torch.stack([taken[:-1], taken[1:]], dim=1)
+        torch.testing.assert_close(actions, windows.detach())
+        # The past frame and the present stay; each window begins with the state that ends the one before it.
+        torch.testing.assert_close(frames[0], problem.context[0])
+        torch.testing.assert_close(frames[1:, 0], frames[:-1, 1])
+        predicted = frames[:, 1] + 0.3 * (frames[:, 1] - frames[:, 0]) + windows[:, 1] - 0.5 * windows[:, 0]
+        states = frames[:, 1]
+        off = (predicted[:-1] - states[1:]).square().sum() + (predicted[-1] - problem.goal[0]).square().sum()
+        (x.grad,) = torch.autograd.grad(off + 0.3 * (predicted - problem.goal).square().sum(), x)
+        adam.step()
+        if k + 1 < len(lifted):
+            following = lifted[k + 1][0][1:, 1]
+            torch.testing.assert_close(following, states[1:] + 0.25 * (predicted.detach()[:-1] - states[1:]))
+    scored = torch.cat([actions[:, 1] for _, actions in dynamics.calls[-3:]])
+    torch.testing.assert_close(scored, 2.0 * x.detach())

@@ -12,7 +12,7 @@ from planning_problems import make_problem, random_mlp
 from gbplan.networks import Encoder, IdentityEncoder, InitNetwork, MLPPredictor, Predictor, WorldModel
 from gbplan.networks.fused import mlp
 from gbplan.objectives import Objective
-from gbplan.planners import Colored, GradientPlanner, InitializedPlanner, Knots, Plan, Planner, White
+from gbplan.planners import Colored, GradientPlanner, InitializedPlanner, Knots, Plan, Planner, White, memory
 
 SMALL = {
     "horizon": 5,
@@ -97,8 +97,9 @@ def test_plan_has_the_stated_shapes_and_is_detached(planner):
 
 
 @pytest.mark.usefixtures("loops")
-def test_reported_cost_is_the_cost_of_the_returned_actions(planner):
-    problem = make_problem(3)
+@pytest.mark.parametrize("history", [1, 3])
+def test_reported_cost_is_the_cost_of_the_returned_actions(planner, history):
+    problem = make_problem(3, model=random_mlp(history=history))
     plan = planner.plan(problem, generator=generator())
     with torch.no_grad():
         torch.testing.assert_close(problem.cost(plan.actions[:, None])[:, 0], plan.cost)
@@ -161,8 +162,10 @@ def test_exactly_one_number_is_drawn_from_the_generator(planner):
 
 @pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-def test_a_row_does_not_depend_on_the_other_rows(planner, warm):
-    problem = make_problem(5, chunk_rows=7)  # a chunk size that splits tasks
+@pytest.mark.parametrize("history", [1, 3])
+def test_a_row_does_not_depend_on_the_other_rows(planner, warm, history, monkeypatch):
+    monkeypatch.setattr(memory, "rows_at_once", lambda *_, **__: 7)  # which splits tasks
+    problem = make_problem(5, model=random_mlp(history=history))
     init = 0.5 * torch.rand(5, 5, 2, generator=generator(2), dtype=torch.float64) if warm else None
     together = planner.plan(problem, init, generator=generator())
     for rows in ([0], [3], [1, 4]):

@@ -13,7 +13,8 @@ from gbplan.evaluation.playback import replay
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.networks.fused.constant_parameters import constant_parameters
+from gbplan.objectives import GoalMSE
+from gbplan.planners import PlanningProblem
 from gbplan.policies.action_bounds import action_bounds
 
 HORIZONS = (1, 5, 10, 25, 50)
@@ -93,10 +94,11 @@ def gradient_alignment(
         raise ValueError(f"horizons must lie in 1..{actions.shape[1]}, the length of the plans, got {list(horizons)}")
     true: _Differentiated | _Replayed
     if isinstance(truth, WorldModel):
-        true = _Differentiated(truth, {"observation": tasks.states}, actions)
+        true = _Differentiated(truth, {"observation": tasks.states, "desired_goal": tasks.goals}, actions)
     else:
         true = _Replayed(envs=truth, tasks=tasks, actions=actions[:, : max(horizons)], step=step)
-    model = _Differentiated(world_model, observations or {"observation": tasks.states}, actions)
+    seen = {"observation": tasks.states, "desired_goal": tasks.goals} | dict(observations or {})
+    model = _Differentiated(world_model, seen, actions)
     goals = tasks.goals.reshape(len(tasks), -1).astype(np.float64)
     cosine, excluded = {}, {}
     for horizon in horizons:
@@ -119,7 +121,7 @@ class _Differentiated:
 
     def __init__(self, model: WorldModel, observations: Mapping[str, NDArray], actions: NDArray[np.floating]) -> None:
         self._model = model
-        self._observations = {key: observations[key] for key in model.encoder.observation_keys}
+        self._observations = {key: values[:, None] for key, values in observations.items()}
         self._actions = actions
 
     def outcome(self, horizon: int) -> NDArray[np.float64]:
@@ -134,13 +136,13 @@ class _Differentiated:
         return gradient.flatten(1).cpu().double().numpy()
 
     def _run(self, horizon: int) -> tuple[Tensor, Tensor]:
-        units = self._model.normalizer.latent_mean
-        actions = torch.tensor(self._actions[:, :horizon]).to(units).requires_grad_(torch.is_grad_enabled())
-        with eval_mode(self._model), constant_parameters():
-            observations = {key: torch.tensor(seen).to(units)[:, None] for key, seen in self._observations.items()}
-            context = self._model.encode(observations).detach()  # K = 1
-            latents = self._model.rollout(context, actions[:, :0], actions)
-            return actions, self._model.goal_features(latents[:, -1]).flatten(1)
+        model, one = self._model, np.ones(self._model.env_action_dim)  # the bounds, of which nothing here depends
+        with eval_mode(model):
+            problem = PlanningProblem.from_observations(model, GoalMSE(), self._observations, bounds=(-one, one))
+            actions = torch.tensor(self._actions[:, :horizon]).to(problem.context)
+            actions.requires_grad_(torch.is_grad_enabled())
+            reached = problem.rollout(actions[:, None], lambda latents: model.goal_features(latents[:, -1]))
+            return actions, reached.flatten(1)
 
 
 class _Replayed:

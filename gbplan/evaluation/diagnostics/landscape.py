@@ -96,14 +96,11 @@ def landscape(
 def _imagined(
     model: WorldModel, objective: Objective, tasks: Tasks, actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    units = model.normalizer.latent_mean
-    observation, goal, tried = (torch.tensor(array).to(units) for array in (tasks.states, tasks.goals, actions))
+    one = np.ones(model.env_action_dim)  # actions are clipped already
     with eval_mode(model), torch.no_grad():
-        context = model.encode({"observation": observation[:, None]})  # K = 1
-        past = tried[:1, :0]
-        low, high = tried.amin((0, 1)), tried.amax((0, 1))  # clipped already
-        problem = PlanningProblem(model, objective, context, past, model.encode_goal({"desired_goal": goal}), low, high)
-        return problem.cost(tried[None])[0].cpu().double().numpy()
+        observations = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
+        problem = PlanningProblem.from_observations(model, objective, observations, bounds=(-one, one))
+        return problem.cost(torch.from_numpy(actions).to(problem.context)[None])[0].cpu().double().numpy()
 
 
 def _executed(

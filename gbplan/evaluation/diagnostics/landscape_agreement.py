@@ -84,15 +84,9 @@ def landscape_agreement(
 
 def _plan_again(policy: PlannerPolicy, tasks: Tasks, bounds: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
     model = policy.world_model
-    low, high, states, goals = (
-        torch.as_tensor(array).to(model.normalizer.latent_mean) for array in (*bounds, tasks.states, tasks.goals)
-    )
+    observations = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
     with eval_mode(model):
-        with torch.no_grad():
-            context = model.encode({"observation": states[:, None]})  # K = 1
-            goal = model.encode_goal({"desired_goal": goals})
-        past_actions = context.new_zeros(len(tasks), 0, len(low))
-        problem = PlanningProblem(model, at_step(policy.objective, 0), context, past_actions, goal, low, high)
+        problem = PlanningProblem.from_observations(model, at_step(policy.objective, 0), observations, bounds=bounds)
         plan = policy.planner.plan(problem, generator=torch.Generator().manual_seed(policy.seed + 1))
     actions: NDArray[np.float32] = plan.actions.float().cpu().numpy()
     return actions

@@ -35,17 +35,16 @@ def rollout_with_pullback(
 
 def goal_features_with_pullback(model: _Model, latents: Tensor) -> tuple[Tensor, Pullback]:
     """``model.goal_features``, detached, and the way back: from the gradient of what it returns to the latents'."""
-    if (
-        not isinstance(model, WorldModel)
-        or type(model).goal_features is not WorldModel.goal_features
-        or type(model.encoder) is not IdentityEncoder
-        or len(set(model.encoder.goal_indices)) < len(model.encoder.goal_indices)  # gradients that add up
-    ):
+    if not isinstance(model, WorldModel) or type(model).goal_features is not WorldModel.goal_features:
         return pullback_by_autograd(model.goal_features, latents)
-    normalizer = model.normalizer
-    mean, std, index = normalizer.latent_mean, normalizer.latent_std, model.encoder.goal_index
+    encoder, normalizer = model.encoder, model.normalizer
+    if type(encoder) is not IdentityEncoder:
+        return pullback_by_autograd(model.goal_features, latents)
+    mean, std, index = normalizer.latent_mean, normalizer.latent_std, encoder.goal_index
+    if isinstance(index, list) and len(set(index)) < len(index):  # gradients of one dimension add up
+        return pullback_by_autograd(model.goal_features, latents)
     restored = torch.addcmul(mean, latents.detach(), std)
-    if isinstance(index, slice) and len(model.encoder.goal_indices) == restored.shape[-1]:
+    if isinstance(index, slice) and len(encoder.goal_indices) == restored.shape[-1]:
         return restored, lambda gradient: gradient * std
 
     def pullback(gradient: Tensor) -> Tensor:

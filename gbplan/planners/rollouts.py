@@ -1,0 +1,119 @@
+"""Costs of candidates, and their gradients, in chunks that fit the memory.
+
+B tasks, S candidates per task, H steps. Candidates become rows, each with the context and the goal of its task; a chunk
+goes forward and backward before the next, so memory does not grow with the number of candidates.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gbplan.networks.fused.constant_parameters import constant_parameters
+from gbplan.networks.fused.gradients import goal_features_with_pullback, rollout_with_pullback
+from gbplan.objectives.gradients import cost_and_gradients, reads_last_only
+from gbplan.planners import memory
+
+if TYPE_CHECKING:
+    from gbplan.planners.problem import PlanningProblem
+
+
+def outcomes(problem: "PlanningProblem", actions: Tensor, read: Callable[[Tensor], Tensor]) -> Tensor:
+    """What ``read`` makes of the latents of candidates ``(B, S, H, A)``, ``(B, S, H, ...)``."""
+    size = memory.rows_at_once(problem, actions.shape[2])
+    return joined([read(_latents(part, rows)) for rows, part in chunks(problem, actions, size)], actions.shape[:2])
+
+
+def cost(problem: "PlanningProblem", actions: Tensor) -> tuple[Tensor, ...]:
+    """Cost ``(B, S)`` of candidates ``(B, S, H, A)``."""
+    size = memory.rows_at_once(problem, actions.shape[2])
+    costs = [_roll_out(part, rows)[0] for rows, part in chunks(problem, actions, size)]
+    return (joined(costs, actions.shape[:2]),)
+
+
+def cost_and_latents(problem: "PlanningProblem", actions: Tensor) -> tuple[Tensor, ...]:
+    """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and the latents ``(B, S, H, *D)`` they lead through."""
+    size = memory.rows_at_once(problem, actions.shape[2])
+    parts = [_roll_out(part, rows) for rows, part in chunks(problem, actions, size)]
+    return tuple(joined(each, actions.shape[:2]) for each in zip(*parts, strict=True))
+
+
+def cost_and_gradient(problem: "PlanningProblem", actions: Tensor) -> tuple[Tensor, ...]:
+    """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them."""
+    size = memory.rows_at_once(problem, actions.shape[2], with_gradient=True)
+    parts = [_roll_out_and_back(part, rows) for rows, part in chunks(problem, actions, size)]
+    return tuple(joined(each, actions.shape[:2]) for each in zip(*parts, strict=True))
+
+
+def chunks(problem: "PlanningProblem", actions: Tensor, size: int) -> "Iterator[tuple[Tensor, PlanningProblem]]":
+    """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= ``size``, each with the problem of its task."""
+    batch, samples = actions.shape[:2]
+    if samples == 1 and batch <= size:
+        yield actions.squeeze(1), problem
+        return
+    rows = actions.flatten(0, 1)
+    # Candidates of a task share its context, which is gathered per chunk.
+    owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        yield rows[part], problem.select(owner[part])
+
+
+def joined(parts: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
+    """The rows of all parts ``(R, ...)`` as ``(B, S, ...)``; those of a single part are not copied."""
+    rows = parts[0] if len(parts) == 1 else torch.cat(list(parts))
+    return rows.reshape(*lead, *rows.shape[1:])
+
+
+def _latents(problem: "PlanningProblem", rows: Tensor) -> Tensor:
+    """Roll out one candidate per task, ``(B, H, A)``, into latents ``(B, H, *D)``."""
+    with constant_parameters():
+        latents = problem.model.rollout(problem.context, problem.past_actions, rows)
+    _require_latents(problem, latents, rows)
+    return latents
+
+
+def _roll_out(problem: "PlanningProblem", rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Cost ``(B,)`` and latents ``(B, H, *D)`` of one candidate per task, ``(B, H, A)``."""
+    latents = _latents(problem, rows)
+    cost = problem.objective(problem.model.goal_features(_read(problem, latents)), problem.goal, rows)
+    _require_one_cost_per_row(problem, cost, rows)
+    return cost, latents
+
+
+def _roll_out_and_back(problem: "PlanningProblem", rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
+    latents, to_actions = rollout_with_pullback(problem.model, problem.context, problem.past_actions, rows)
+    _require_latents(problem, latents, rows)
+    read = _read(problem, latents)
+    features, to_latents = goal_features_with_pullback(problem.model, read)
+    cost, grad_features, grad_rows = cost_and_gradients(problem.objective, features, problem.goal, rows)
+    _require_one_cost_per_row(problem, cost, rows)
+    grad_latents = to_latents(grad_features)
+    if read is not latents:
+        grad_latents = torch.cat([torch.zeros_like(latents[:, 1:]), grad_latents], dim=1)
+    gradient = to_actions(grad_latents)
+    return cost, gradient if grad_rows is None else gradient + grad_rows
+
+
+def _read(problem: "PlanningProblem", latents: Tensor) -> Tensor:
+    """Those of the latents ``(B, H, *D)`` that the objective looks at."""
+    return latents[:, -1:] if reads_last_only(problem.objective) else latents
+
+
+def _require_latents(problem: "PlanningProblem", latents: Tensor, rows: Tensor) -> None:
+    expected = (*rows.shape[:2], *problem.context.shape[2:])
+    if latents.shape != expected:
+        raise ValueError(
+            f"the rollout of {type(problem.model).__name__} must return latents of shape (rows, H, *D) = {expected}, "
+            f"got {tuple(latents.shape)}; the context must not be among them"
+        )
+
+
+def _require_one_cost_per_row(problem: "PlanningProblem", cost: Tensor, rows: Tensor) -> None:
+    if cost.shape != rows.shape[:1]:
+        raise ValueError(
+            f"the objective {type(problem.objective).__name__} must return one cost per row, of shape "
+            f"{tuple(rows.shape[:1])}, got {tuple(cost.shape)}; it must not average over rows"
+        )
