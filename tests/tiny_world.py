@@ -14,7 +14,7 @@ from gbplan.seeds import policy_generators
 STEP, TURN = 0.5, 1.0  # of a full action: units of length, radians
 NEAR, ALIGNED = 0.3, 0.5  # success: nearer than this, and turned less than this away
 EDGE = 16  # pixels
-TIME_LIMIT = 13
+TIME_LIMIT = 23
 
 HIGH = np.float32([1, 1, 1, np.pi])
 

@@ -102,10 +102,8 @@ class InitNetworkModule(WorldModelModule):
         model, actions = self.world_model, batch["actions"]
         rows = torch.arange(len(goal), device=goal.device)
         with torch.no_grad():
-            frames = {
-                key: torch.stack([value[:, 0], value[rows, goal]]) for key, value in batch["observations"].items()
-            }
-            start, end = model.encode(frames)
+            latents = self.encoded(batch)
+            start, end = latents[:, 0], latents[rows, goal]
             before_goal = torch.arange(actions.shape[1], device=goal.device) < goal[:, None]
             target = actions.new_zeros(len(goal), self.network.horizon, actions.shape[2])
             target[:, : actions.shape[1]] = actions * before_goal[..., None]

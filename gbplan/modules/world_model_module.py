@@ -1,7 +1,7 @@
 """Base training: predict the next latent."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning as L
@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
+from gbplan.data.latents import LATENTS
 from gbplan.modules.checkpoints import load_world_model_weights
 from gbplan.modules.regularizer import Regularizer, require_stable_latents
 from gbplan.networks import WorldModel
+from gbplan.networks.encoder import encoder_hash
 from gbplan.networks.normalizer import Moments
 
 Batch = dict[str, Any]
@@ -105,17 +107,30 @@ class WorldModelModule(L.LightningModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         if isinstance(datamodule, TrajectoryDataModule):
             self._check_data(datamodule)
-        if self.trainer.ckpt_path is not None:
-            return  # resumed: weights and normaliser have just been restored
-        if self.init_from is not None:
+        resumed = self.trainer.ckpt_path is not None  # then weights and normaliser have just been restored
+        if self.init_from is not None and not resumed:
             load_world_model_weights(self.world_model, self.init_from)
-        elif not self.world_model.normalizer.fitted:
+        if isinstance(datamodule, TrajectoryDataModule):
+            self._cache_latents(datamodule)
+        if not self.world_model.normalizer.fitted:
             if not isinstance(datamodule, TrajectoryDataModule):
                 raise ValueError(
                     "the world model's normalizer has not been fitted yet; train with a TrajectoryDataModule, call "
                     "world_model.normalizer.set(...) first, or start from a checkpoint with init_from"
                 )
             self._fit_normalizer(datamodule)
+
+    def _cache_latents(self, datamodule: TrajectoryDataModule) -> None:
+        """Let a frozen encoder with weights see each frame once, instead of once an epoch."""
+        encoder = self.world_model.encoder
+        if not encoder.frozen or not any(True for _ in encoder.parameters()):
+            return
+
+        @torch.no_grad()
+        def encode(observations: dict[str, Tensor]) -> Tensor:
+            return encoder.encode({key: part.to(self.device) for key, part in observations.items()}).cpu()
+
+        datamodule.cache_latents(encode, encoder_hash(encoder), self.world_model.latent_shape)
 
     @torch.no_grad()
     def _fit_normalizer(self, datamodule: TrajectoryDataModule) -> None:
@@ -125,19 +140,27 @@ class WorldModelModule(L.LightningModule):
         and its regulariser keeps their scale.
         """
         model, statistics = self.world_model, datamodule.statistics
-        moments = statistics.action_mean.to(self.device), statistics.action_std.to(self.device)
-        if not model.encoder.frozen:
-            latent = model.normalizer.latent_mean
-            model.normalizer.set(torch.zeros_like(latent), torch.ones_like(latent), *moments)
-            return
-        frames = datamodule.training_frames(model.encoder.observation_keys)
-        encoded = (model.encoder.encode({key: part.to(self.device) for key, part in batch.items()}) for batch in frames)
-        model.normalizer.fit(encoded, *moments)
         if model.probe is not None:
             reached = Moments()
             for batch in datamodule.training_frames(["achieved_goal"]):
                 reached.add(batch["achieved_goal"])
             model.probe.set_units(*reached.compute())
+        moments = statistics.action_mean.to(self.device), statistics.action_std.to(self.device)
+        if model.encoder.frozen:
+            model.normalizer.fit(self._encoded_frames(datamodule), *moments)
+        else:
+            latent = model.normalizer.latent_mean
+            model.normalizer.set(torch.zeros_like(latent), torch.ones_like(latent), *moments)
+
+    def _encoded_frames(self, datamodule: TrajectoryDataModule) -> Iterator[Tensor]:
+        """The encoder's output for all training frames, in parts."""
+        encoder = self.world_model.encoder
+        if any(True for _ in encoder.parameters()):
+            for batch in datamodule.training_frames([LATENTS]):
+                yield batch[LATENTS].to(self.device)
+        else:
+            for batch in datamodule.training_frames(encoder.observation_keys):
+                yield encoder.encode({key: part.to(self.device) for key, part in batch.items()})
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         """Raise ValueError unless the data's observations, actions and goals are those the model is sized for."""
@@ -231,8 +254,8 @@ class WorldModelModule(L.LightningModule):
 
     def encoded(self, batch: Batch) -> Tensor:
         """Standardised latents of a batch's frames, ``(B, T + 1, *D)``; those of a cache where there is one."""
-        if "latents" in batch:
-            return self.world_model.normalizer.standardize(batch["latents"])
+        if LATENTS in batch:
+            return self.world_model.normalizer.standardize(batch[LATENTS])
         return self.world_model.encode(batch["observations"])
 
     def prediction_loss(self, latents: Tensor, actions: Tensor, target: Tensor) -> Tensor:

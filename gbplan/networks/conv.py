@@ -11,8 +11,9 @@ from gbplan.networks.encoder import Encoder
 class ConvEncoder(Encoder):
     """Square pictures to a vector, or to a 4 x 4 grid of tokens; a goal is a picture, too.
 
-    Layers halve the picture until 4 x 4 cells remain. Pictures are uint8 with channels last, as Gymnasium has them, and
-    become numbers in [-0.5, 0.5].
+    Layers halve the picture until 4 x 4 cells remain; their batch normalisation lets an encoder in training see a small
+    thing that moves before a large background. Pictures are uint8 with channels last, as Gymnasium has them, and become
+    numbers in [-0.5, 0.5].
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class ConvEncoder(Encoder):
         before = channels
         for i in range(halvings):
             after = width * 2 ** min(i, 3)
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
             before = after
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(before, dim) if tokens else nn.Linear(16 * before, dim)
+        self.train()  # of a frozen encoder: eval mode from the start
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode pictures ``(..., H, W, C)`` into latents.

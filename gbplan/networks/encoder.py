@@ -1,10 +1,15 @@
 """From observations to latents, and from latents to what a goal is compared with."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import torch
 from torch import Tensor, nn
+
+from gbplan.describe import describe
 
 
 class Encoder(nn.Module, ABC):
@@ -92,3 +97,18 @@ class IdentityEncoder(Encoder):
     def goal_features(self, latent: Tensor) -> Tensor:
         """Pick the goal coordinates, ``(..., G)``."""
         return latent[..., self.goal_index]
+
+
+def encoder_hash(encoder: Encoder) -> str:
+    """Hash all that an encoder's output depends on: its class, its settings and its weights."""
+    settings = [(name, _settings(part)) for name, part in encoder.named_modules()]
+    found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in encoder.state_dict().items():
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _settings(part: nn.Module) -> object:
+    plain = {key: value for key, value in vars(part).items() if not key.startswith("_") and key != "training"}
+    return {"class": type(part).__qualname__, **describe(plain)}
