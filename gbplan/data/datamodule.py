@@ -409,7 +409,13 @@ class TrajectoryDataModule(LightningDataModule):
         folder = self._cache(part.stored).made(
             column.name, lambda draft: column.write(part.frames, draft / f"{LATENTS}.npy", progress), **column.made_of
         )
-        return part.frames.with_column(LATENTS, map_npy(folder / f"{LATENTS}.npy"))
+        frames = part.frames.with_column(LATENTS, map_npy(folder / f"{LATENTS}.npy"))
+        if not column.agrees(frames):
+            raise ValueError(
+                f"the latents in {folder} are not what this encoder makes, though its key is the same: its code must "
+                "have changed; remove the folder"
+            )
+        return frames
 
     # ----------------------------------------------------------------------------------------------------- extending
 

@@ -93,6 +93,14 @@ class LatentColumn:
                 )
             yield latents.to("cpu", self.dtype)
 
+    @torch.no_grad()
+    def agrees(self, frames: Frames) -> bool:
+        """Whether the encoder makes of the first frames what their column of latents says, up to rounding."""
+        rows = torch.arange(min(len(frames), 8))
+        stored = frames.take(LATENTS, rows).float()
+        found = self.encode({key: frames.take(key, rows) for key in self.keys}).to("cpu", torch.float32)
+        return found.shape == stored.shape and torch.allclose(found, stored, rtol=0.01, atol=0.01 * float(stored.std()))
+
     def write_beside(self, frames: Frames, path: Path) -> None:
         """Encode the frames that are in a file into a file beside it, unless that is there."""
         target = self._beside(path)

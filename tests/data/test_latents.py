@@ -56,7 +56,7 @@ def test_a_dataset_is_encoded_once_for_each_encoder(module, tmp_path):
     for key, expected in [("one", 16), ("one", 0), ("two", 16), ("one", 0)]:
         encode = Counting()
         module().cache_latents(encode, key, (2, 2), keys=KEYS)
-        assert encode.encoded == expected
+        assert encode.encoded == expected + 8  # 8 are compared with the column
     (folder,) = (tmp_path / "toy-v0" / "cache").iterdir()
     assert len(list(folder.glob("latents-*"))) == 2
 
@@ -68,6 +68,19 @@ def test_another_encoder_of_the_same_data_module_replaces_the_first(module):
     batch = next(iter(data.train_dataloader()))
     assert batch["latents"].shape == (4, 2, 2)
     assert batch["latents"].min() >= 100
+
+
+def test_an_encoder_that_has_changed_under_its_key_is_refused(module):
+    module().cache_latents(Counting(), "key", (2, 2), keys=KEYS)
+
+    class Changed(Counting):
+        def __call__(self, observations):
+            return 2 * super().__call__(observations)
+
+    data = module()
+    with pytest.raises(ValueError, match=r"latents in .* are not what this encoder makes, .* remove the folder"):
+        data.cache_latents(Changed(), "key", (2, 2), keys=KEYS)
+    assert "latents" not in next(iter(data.train_dataloader()))
 
 
 def test_latents_of_training_frames_come_in_order(module):
@@ -93,9 +106,9 @@ def test_episodes_added_before_and_after_are_encoded(module, ladder):
     data.extend(ladder(3, offset=1000))
     encode = Counting()
     data.cache_latents(encode, "key", (2, 2), keys=KEYS)
-    assert encode.encoded == 20
+    assert encode.encoded == 16 + 8 + 4
     data.extend(ladder(2, 2, offset=2000))
-    assert encode.encoded == 26
+    assert encode.encoded == 28 + 6
     seen = torch.cat([batch["latents"][:, 0, 0] for batch in data.train_dataloader()])
     expected = [4 * x + 0.5 for x in (1000, 1001, 1002, 2000, 2001, 2003, 2004)]
     assert sorted({float(x) for x in seen[:, 0]}) == expected
@@ -217,4 +230,4 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(module, ladd
     stopped = trained("parts", 1)
     resumed = trained("parts", 3, stopped.trainer.checkpoint_callback.best_model_path, seed=123)
     assert torch.equal(whole.layer.weight, resumed.layer.weight)
-    assert resumed.world_model.encoder.counting.encoded == 2 * 7  # what was encoded before lies in files
+    assert resumed.world_model.encoder.counting.encoded == 8 + 2 * 7  # what was encoded before lies in files
