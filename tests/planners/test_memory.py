@@ -7,15 +7,18 @@ import torch
 from planning_problems import make_problem, random_mlp
 from torch.autograd.graph import saved_tensors_hooks
 
-from gbplan.networks import Encoder, Predictor, WorldModel
-from gbplan.objectives import GoalMSE
+from gbplan.networks import Encoder, MLPPredictor, Predictor, WorldModel
+from gbplan.networks.vit import ViTPredictor
+from gbplan.objectives import GoalMSE, ReachGoal
 from gbplan.planners import PlanningProblem, memory
 
 PATCHES = (196, 384)  # those of a small vision transformer, from a picture of 224 x 224
 
 
 class Patches(Encoder):
-    latent_shape = PATCHES
+    def __init__(self, latent_shape=PATCHES):
+        super().__init__()
+        self.latent_shape = latent_shape
 
     def encode(self, observations):
         raise NotImplementedError
@@ -53,26 +56,53 @@ def patches_problem(batch, **changes):
     return PlanningProblem(model, GoalMSE(), context, torch.zeros(batch, 0, 2), goal, -one, one, **changes)
 
 
-@pytest.mark.parametrize("mib", [4, 20])
-def test_gradients_of_64_candidates_of_patch_latents_stay_within_the_budget(mib):
-    horizon, sizes = 2, {}
-    problem = patches_problem(2, memory_mib=mib)
-    kept = []
+def bytes_saved(problem, actions):
+    """What autograd keeps for the way back, but for the model's own parameters."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in problem.model.parameters()}
+    kept = {}
 
     def keep(tensor):
-        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        kept.append(tensor)  # or its memory would be counted again, as another's
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = tensor  # alive, or its memory would be counted again, as another's
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        problem.cost_and_gradient(torch.zeros(2, 32, horizon, 2))
+    with torch.no_grad(), saved_tensors_hooks(keep, lambda tensor: tensor):
+        problem.cost_and_gradient(actions)
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+@pytest.mark.parametrize("mib", [4, 20])
+def test_gradients_of_64_candidates_of_patch_latents_stay_within_the_budget(mib):
+    horizon, problem = 2, patches_problem(2, memory_mib=mib)
+    saved = bytes_saved(problem, torch.zeros(2, 32, horizon, 2))
     rows = problem.model.predictor.rows
     assert sum(rows) == 64 * horizon
     chunks = len(rows) // horizon
     assert max(rows) == memory.rows_at_once(problem, horizon, with_gradient=True)
     assert max(rows) * memory.bytes_per_row(problem, horizon, with_gradient=True) <= mib * 2**20
     # What autograd keeps for the way back is most of it, and lies within it.
-    assert sum(sizes.values()) / chunks <= mib * 2**20
+    assert saved / chunks <= mib * 2**20
+
+
+@pytest.mark.parametrize("objective", [GoalMSE(), ReachGoal()], ids=["last", "all"])
+@pytest.mark.parametrize(
+    "predictor",
+    [
+        MLPPredictor((49, 16), 2, (64, 64), "silu", history=2),
+        ViTPredictor((49, 16), 2, history=1, width=32, depth=3, conditioning="token"),
+        ViTPredictor((49, 16), 2, history=3, width=32, depth=3, conditioning="adaln"),
+        ViTPredictor((49, 16), 2, history=3, width=64, depth=1, mlp_size=256, conditioning="adaln"),
+    ],
+    ids=["MLP", "tokens", "AdaLN", "AdaLN, wide"],
+)
+def test_estimates_are_upper_bounds_of_what_autograd_keeps(predictor, objective):
+    one, frames = torch.ones(2), predictor.history
+    model = WorldModel(Patches((49, 16)), predictor, normalize="channel")
+    context, past = torch.randn(3, frames, 49, 16), torch.zeros(3, frames - 1, 2)
+    problem = PlanningProblem(model, objective, context, past, torch.randn(3, 49, 16), -one, one)
+    estimate = memory.bytes_per_row(problem, 4, with_gradient=True)
+    assert 0.2 * estimate < bytes_saved(problem, torch.zeros(3, 1, 4, 2)) / 3 <= estimate
 
 
 def test_less_memory_makes_smaller_chunks_and_the_same_costs():
