@@ -49,15 +49,18 @@ HELD_OUT := $(RUNS)/evaluate
 # Where the runs of a training seed lie: those of seed 0 where the configurations say.
 folder = $(RUNS)$(if $(filter-out 0,$(1)),/seed$(1))
 
+# The configurations of a method: that of the base model, and what changes.
+configs = configs/door_wall/base.yaml $(patsubst %,configs/door_wall/%.yaml,$(filter-out base,$(1)))
+
 # A training of a method with a seed: its name, seed, what it is made from, and more arguments.
 # An interrupted training goes on from its last checkpoint, unless that is older than what it is made from.
 GO_ON = if test -e $(@D)/last.ckpt && test -z "$$(find $^ -newer $(@D)/last.ckpt)"; \
 	then how="--ckpt_path $(@D)/last.ckpt"; else how=--overwrite; fi
 
 define training
-$(call folder,$(2))/$(1)/.done: configs/door_wall/$(1).yaml $(3) | $(INSTALLED)
+$(call folder,$(2))/$(1)/.done: $(call configs,$(1)) $(3) | $(INSTALLED)
 	rm -f $$@
-	$$(GO_ON); $(GBPLAN) fit --config configs/door_wall/$(1).yaml --seed_everything $(2) --data.seed $(2) \
+	$$(GO_ON); $(GBPLAN) fit $(addprefix --config ,$(call configs,$(1))) --seed_everything $(2) --data.seed $(2) \
 		--trainer.default_root_dir $$(@D) $(4) $$$$how
 	touch $$@
 endef
@@ -67,10 +70,10 @@ endef
 define trainings
 $(eval BASE := $(call folder,$(1))/base)
 $(eval FROM_BASE := --model.init_args.init_from $(BASE)/best.ckpt)
-$(eval ROUNDS = --trainer.callbacks.seed $(shell expr $(1) + 1) --trainer.callbacks.write_to)
+$(eval ROUNDS = --online.tasks.seed $(shell expr $(1) + 1) --online.write_to)
 $(eval $(call training,base,$(1),$(DATASET),))
 $(foreach m,$(FINETUNED),$(eval $(call training,$(m),$(1),$(BASE)/.done,$(FROM_BASE))))
-$(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wall/online-seed$(1)-v0 --trainer.callbacks.overwrite true))
+$(eval $(call training,online,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) door-wall/online-seed$(1)-v0 --online.overwrite true))
 $(eval $(call training,online_noise,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 $(eval $(call training,online_adversarial,$(1),$(BASE)/.done,$(FROM_BASE) $(ROUNDS) null))
 endef
@@ -85,21 +88,22 @@ $(2)/$(1)/.done: $(3) $(4) | $(INSTALLED)
 endef
 
 # One evaluation per line: its place in the table, its name, what it evaluates, and what that needs. It is made again
-# when a configuration it names has changed.
+# when a configuration it names has changed, or the planner that its agent names.
+planner_of = $(foreach agent,$(filter configs/agents/%.yaml,$(1)),$(patsubst ../%,configs/%,$(shell sed -n 's/^planner: //p' $(agent))))
 RESULTS :=
 define evaluation
 RESULTS += $(HELD_OUT)/$(1)-$(2)$(5)/result.json
-$(HELD_OUT)/$(1)-$(2)$(5)/result.json: configs/door_wall/evaluate.yaml $(filter %.yaml,$(3)) $(4) | $(INSTALLED)
+$(HELD_OUT)/$(1)-$(2)$(5)/result.json: configs/door_wall/evaluate.yaml $(filter %.yaml,$(3)) $(call planner_of,$(3)) $(4) | $(INSTALLED)
 	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --overwrite --output $$(@D) --name $(2) $(3)
 endef
 
-GRADIENT_OPEN := --planner configs/planners/gradient_open_loop.yaml --replan_every null
-GRADIENT_MPC := --planner configs/planners/gradient.yaml
-CEM_OPEN := --planner configs/planners/cem_open_loop_equal_calls.yaml --replan_every null
-CEM_MPC := --planner configs/planners/cem_equal_calls.yaml
-GRADIENT_384 := --planner configs/planners/gradient_384_rollouts.yaml --kinds [detour]
-CEM_384 := --planner configs/planners/cem_384_rollouts.yaml --kinds [detour]
-FIELD_CEM := --planner configs/planners/cem.yaml
+GRADIENT_OPEN := --agent configs/agents/gradient_open_loop.yaml
+GRADIENT_MPC := --agent configs/agents/gradient_mpc.yaml
+CEM_OPEN := --agent configs/agents/cem_open_loop.yaml
+CEM_MPC := --agent configs/agents/cem_mpc.yaml
+GRADIENT_384 := --agent configs/agents/gradient_mpc_384.yaml --kinds [detour]
+CEM_384 := --agent configs/agents/cem_mpc_384.yaml --kinds [detour]
+FIELD_CEM := --agent configs/agents/cem_300x30_mpc.yaml
 PERFECT := --simulator true
 
 $(eval $(call evaluation,00,expert,--policy ExpertPolicy))
@@ -132,8 +136,8 @@ endef
 
 # The field's CEM, on as many tasks as time allows: its last argument, when replanning.
 define field_evaluations
-$(eval $(call evaluation,$(3)4,$(1)-cem-300x30-open,$(MODEL) $(FIELD_CEM) --replan_every null --count 64,$(RUN)/.done,$(SUFFIX)))
-$(eval $(call evaluation,$(3)5,$(1)-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --count $(4) --kinds [detour],$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)4,$(1)-cem-300x30-open,$(MODEL) $(FIELD_CEM) --agent.replan_every null --tasks.count 64,$(RUN)/.done,$(SUFFIX)))
+$(eval $(call evaluation,$(3)5,$(1)-cem-300x30-mpc,$(MODEL) $(FIELD_CEM) --tasks.count $(4) --kinds [detour],$(RUN)/.done,$(SUFFIX)))
 endef
 
 $(foreach seed,$(SEEDS),$(foreach m,$(METHODS),$(call evaluations,$(m),$(seed),$(patsubst $(m)=%,%,$(filter $(m)=%,$(PLACES))))))
@@ -162,22 +166,22 @@ ABLATIONS :=
 # An evaluation on detour tasks: its name, what it plans with, and what that needs.
 define ablated
 ABLATIONS += $(ABLATED)/$(1)/result.json
-$(ABLATED)/$(1)/result.json: configs/door_wall/evaluate.yaml $(filter %.yaml,$(2)) $(3) | $(INSTALLED)
+$(ABLATED)/$(1)/result.json: configs/door_wall/evaluate.yaml $(filter %.yaml,$(2)) $(call planner_of,$(2)) $(3) | $(INSTALLED)
 	$$(GBPLAN) evaluate --config configs/door_wall/evaluate.yaml --kinds [detour] --overwrite --output $$(@D) --name $(1) $(2)
 endef
 
 # A training with one thing changed: its name, the method, and the change.
 define ablation
 $(eval DONE := $(ABLATED)/$(1)/.done)
-$(eval $(call anew,$(1),$(ABLATED),$(RUNS)/base/.done,configs/door_wall/$(2).yaml,--model.init_args.init_from $(RUNS)/base/best.ckpt $(3)))
+$(eval $(call anew,$(1),$(ABLATED),$(RUNS)/base/.done,$(call configs,$(2)),--model.init_args.init_from $(RUNS)/base/best.ckpt $(3)))
 $(eval $(call ablated,$(1)-gradient-open,$(GRADIENT_OPEN) --ckpt_path $(ABLATED)/$(1)/best.ckpt,$(DONE)))
 $(eval $(call ablated,$(1)-gradient-mpc,$(GRADIENT_MPC) --ckpt_path $(ABLATED)/$(1)/best.ckpt,$(DONE)))
 endef
 
 $(call ablation,finetune-rollout_loss,finetune,--model.init_args.rollout_steps 10 --data.steps 10)
-$(call ablation,online-teacher_forcing,online,--model.init_args.rollout_steps 1 --data.steps 1 --trainer.callbacks.write_to null)
+$(call ablation,online-teacher_forcing,online,--model.init_args.rollout_steps 1 --data.steps 1 --online.write_to null)
 $(call ablation,online_noise-unperturbed,online_noise,--model.init_args.attack NoAttack)
-$(foreach draw,0 1 2 3,$(eval $(call ablated,online_adversarial-draw-$(draw),$(GRADIENT_MPC) --planner_seed $(draw) --ckpt_path $(RUNS)/online_adversarial/best.ckpt,$(RUNS)/online_adversarial/.done)))
+$(foreach draw,0 1 2 3,$(eval $(call ablated,online_adversarial-draw-$(draw),$(GRADIENT_MPC) --agent.seed $(draw) --ckpt_path $(RUNS)/online_adversarial/best.ckpt,$(RUNS)/online_adversarial/.done)))
 
 ablations: $(ABLATIONS)
 
@@ -205,15 +209,15 @@ STUDIED := base adversarial online online_adversarial
 STUDIES :=
 define study
 STUDIES += $(ELSEWHERE)/$(1)/result.json
-$(ELSEWHERE)/$(1)/result.json: configs/door_wall/evaluate.yaml $(2) $(filter %.yaml,$(3)) $(4) | $(INSTALLED)
+$(ELSEWHERE)/$(1)/result.json: configs/door_wall/evaluate.yaml $(2) $(filter %.yaml,$(3)) $(call planner_of,$(3)) $(4) | $(INSTALLED)
 	$$(GBPLAN) evaluate $(addprefix --config ,configs/door_wall/evaluate.yaml $(2)) --diagnostic_tasks 0 --overwrite \
 		--output $$(@D) --name $(1) $(3)
 endef
 
 # The models of a folder in a world: the world, its configuration, and the folder.
 define studies
-$(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-gradient-mpc,$(2),--kinds [detour] --count $(TASKS) $(GRADIENT_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
-$(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-cem-mpc,$(2),--kinds [detour] --count $(TASKS) $(CEM_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
+$(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-gradient-mpc,$(2),--kinds [detour] --tasks.count $(TASKS) $(GRADIENT_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
+$(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-cem-mpc,$(2),--kinds [detour] --tasks.count $(TASKS) $(CEM_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
 endef
 
 # All methods trained anew: the world, and the configuration that online training has besides.
@@ -224,10 +228,10 @@ $(eval FROM_BASE := --model.init_args.init_from $(RUNS)/$(1)/base/$(3).ckpt)
 $(eval $(EXPERT): configs/door_wall/collect.yaml $(OTHER)/collect.yaml | $(INSTALLED) ; \
 	$$(GBPLAN) collect $$(addprefix --config ,$$^) --overwrite)
 $(eval $(call anew,base,$(RUNS)/$(1),$(EXPERT),configs/door_wall/base.yaml $(OTHER)/fit.yaml))
-$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call anew,$(m),$(RUNS)/$(1),$(RUNS)/$(1)/base/.done,configs/door_wall/$(m).yaml $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
+$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call anew,$(m),$(RUNS)/$(1),$(RUNS)/$(1)/base/.done,$(call configs,$(m)) $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
 endef
 
-$(call trained_anew,velocity,,best,--trainer.callbacks.write_to null)
+$(call trained_anew,velocity,,best,--online.write_to null)
 $(call trained_anew,small_steps,configs/trained_anew/small_steps/online.yaml,last)
 
 $(foreach w,$(WORLDS),$(call studies,$(w),configs/worlds/$(w).yaml,$(RUNS)))
@@ -235,7 +239,7 @@ $(call studies,velocity,configs/trained_anew/velocity/evaluate.yaml,$(RUNS)/velo
 
 # A lenient protocol, in small steps: open loop, and within 1.0 of the goal at some step.
 LENIENT := configs/trained_anew/small_steps/evaluate.yaml
-LONG := --planner.init_args.horizon 200
+LONG := --agent.planner.horizon 200
 $(eval $(call study,small_steps-straight-line,$(LENIENT),--policy StraightLinePolicy))
 $(eval $(call study,small_steps-expert,$(LENIENT),--policy ExpertPolicy))
 $(foreach m,$(STUDIED),$(eval $(call study,small_steps-$(m)-gradient-open,$(LENIENT),$(GRADIENT_OPEN) $(LONG) --ckpt_path $(RUNS)/small_steps/$(m)/last.ckpt,$(RUNS)/small_steps/$(m)/.done)))

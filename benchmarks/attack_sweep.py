@@ -1,8 +1,8 @@
 """What an attack adds, and what its radius alone does: finetuning on three datasets, over radii and training seeds.
 
 Every model of a dataset and seed starts from the same checkpoint and is trained for as long, on the same windows in the
-same order; only the perturbation differs. Planned is with ``configs/planners/gradient.yaml`` on validation tasks, since
-these figures are what the radii of ``configs/`` were chosen by.
+same order; only the perturbation differs. All are evaluated with ``configs/agents/gradient_mpc.yaml`` on validation
+tasks, because the radii of ``configs/`` were chosen by these figures.
 
 - ``expert``: the expert's episodes, from the base model;
 - ``random-walk``: as many transitions of a random walk beside them, from the base model;
@@ -87,17 +87,17 @@ def run(cell: Cell, runs: Path, count: int) -> None:
     start = trainings / ("online" if cell.dataset == "online" else "base") / "best.ckpt"
     if is_done(folder / RESULT_FILE, start, count):
         return
-    fit = ["fit", "--config", "configs/door_wall/adversarial.yaml", "--overwrite"]
-    fit += ["--seed_everything", str(cell.seed), "--data.seed", str(cell.seed)]
+    fit = ["fit", "--config", "configs/door_wall/base.yaml", "--config", "configs/door_wall/adversarial.yaml"]
+    fit += ["--overwrite", "--seed_everything", str(cell.seed), "--data.seed", str(cell.seed)]
     fit += ["--trainer.default_root_dir", str(folder), "--trainer.enable_progress_bar", "false"]
-    fit += ["--trainer.callbacks", "null", "--checkpoint.monitor", "null"]  # the model of the last epoch, unselected
+    fit += ["--validation.agent", "null", "--checkpoint.monitor", "null"]  # the model of the last epoch, unselected
     fit += ["--model.init_args.init_from", str(start), "--data.root", str(runs / "datasets")]
     fit += ["--data.datasets", json.dumps(["door-wall/expert-v0", *extra])]
     fit += ["--model.init_args.attack", json.dumps({"class_path": attack, "init_args": arguments})]
     fit += ["--model.init_args.latent_factor", str(cell.factor)]
     fit += ["--model.init_args.action_factor", str(cell.factor * ACTION_SHARE)]
-    judge = ["evaluate", "--config", "configs/door_wall/evaluate.yaml", "--split", "validation", "--overwrite"]
-    judge += ["--kinds", "[detour]", "--count", str(count), "--planner", "configs/planners/gradient.yaml"]
+    judge = ["evaluate", "--config", "configs/door_wall/evaluate.yaml", "--tasks.split", "validation", "--overwrite"]
+    judge += ["--kinds", "[detour]", "--tasks.count", str(count), "--agent", "configs/agents/gradient_mpc.yaml"]
     judge += ["--ckpt_path", str(folder / "last.ckpt"), "--output", str(folder), "--name", cell.name]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):

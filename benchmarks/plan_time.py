@@ -22,7 +22,7 @@ from unittest import mock
 import torch
 from jsonargparse import ArgumentParser
 
-from gbplan.evaluation import load_world_model, sample_tasks
+from gbplan.evaluation import TaskSet, load_world_model
 from gbplan.objectives import ReachGoal
 from gbplan.planners import Plan, Planner, PlanningProblem
 from gbplan.planners import problem as planning
@@ -78,7 +78,7 @@ def main() -> None:
     time = "CPU ms" if device == "cpu" else "ms"
     lines = [f"| batch | planner | {time} per batch | share of CEM's | mean cost |", "|---:|---|---:|---:|---:|"]
     for batch in (1, 64):
-        tasks = sample_tasks("DoorWall-v0", "detour", batch, split="validation")
+        tasks = TaskSet("DoorWall-v0", kind="detour", count=batch, split="validation", min_distance=1.0).draw()
         present, one = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}, torch.ones(2)
         problem = PlanningProblem.from_observations(model, ReachGoal(), present, bounds=(-one, one))
         times: dict[str, list[float]] = {name: [] for name in planners}

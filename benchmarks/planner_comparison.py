@@ -28,9 +28,10 @@ import torch
 from plan_time import read_planner
 
 from gbplan.describe import describe
-from gbplan.evaluation import load_world_model, run_evaluation, sample_tasks
+from gbplan.evaluation import TaskSet, load_world_model, run_evaluation
 from gbplan.objectives import ReachGoal
 from gbplan.planners import InitializedPlanner, Planner, PlanningProblem
+from gbplan.policies import Agent
 from gbplan.report.result_files import RESULT_FILE, read_result
 
 PLANNERS = {
@@ -47,6 +48,7 @@ PLANNERS = {
 FACTORS = (0.5, 1, 2)
 MODELS = ("base", "online")
 FOLDER = Path("runs/planners")
+TASKS: dict[str, Any] = {"env_id": "DoorWall-v0", "kind": "detour", "min_distance": 1.0}
 
 
 def result_of(model: str, name: str, factor: float) -> Path:
@@ -76,7 +78,7 @@ def evaluate(model: str, name: str, factor: float, count: int) -> None:
             return
     with contextlib.redirect_stdout(io.StringIO()):
         run_evaluation(
-            str(folder), "DoorWall-v0", ckpt_path=str(path), planner=planner, kinds=["detour"], count=count,
+            str(folder), ckpt_path=str(path), agent=Agent(planner), tasks=TaskSet(count=count, **TASKS),
             diagnostic_tasks=0, num_threads=1, overwrite=True,
         )  # fmt: skip
 
@@ -84,7 +86,7 @@ def evaluate(model: str, name: str, factor: float, count: int) -> None:
 def milliseconds(model: str, rounds: int = 3) -> dict[tuple[str, float], float]:
     """CPU time per plan and task of every budget, 64 tasks together; interleaved, since other work may slow some."""
     world_model = load_world_model(f"runs/{model}/best.ckpt")
-    tasks = sample_tasks("DoorWall-v0", "detour", 64, split="validation")
+    tasks = TaskSet(count=64, split="validation", **TASKS).draw()
     present, one = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}, np.ones(2)
     problem = PlanningProblem.from_observations(world_model, ReachGoal(), present, bounds=(-one, one))
     keys = [(name, factor) for name in PLANNERS.values() for factor in FACTORS if has_budget(name, factor)]

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
-from gbplan.objectives import GoalMSE, ReachGoal
+from gbplan.objectives import GoalMSE
 from gbplan.planners import (
     CEMPlanner,
     GradCEMPlanner,
@@ -46,7 +46,7 @@ from gbplan.planners import (
     RandomShooting,
     White,
 )
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 Plans = dict[str, Callable[[], Tensor | None]]
 STEPS, LR = 100, 0.1
@@ -271,7 +271,7 @@ def all_planners_table(model: WorldModel, rounds: int) -> list[str]:
 def success_on_the_truth(planner: Planner, count: int = 64) -> float:
     """Share of detour tasks of DoorWall-v0 solved by replanning every 5 steps on its true dynamics."""
     envs = gym.make_vec("DoorWall-v0", count, task="detour", continuing_task=True)
-    policy = PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), planner)
+    policy = Agent(planner).policy(PerfectDoorWallModel())
     policy.reset(envs, range(count))
     observation, _ = envs.reset(seed=list(range(1000, 1000 + count)))
     solved = np.zeros(count, dtype=bool)

@@ -23,9 +23,11 @@ reads on (`| head`). Anything else is a bug: 1, and a traceback.
 
 ## fit
 
-    gbplan fit --config configs/door_wall/online.yaml --seed_everything 1 --trainer.default_root_dir runs/mine
+    gbplan fit --config configs/door_wall/base.yaml --config configs/door_wall/online.yaml \\
+               --seed_everything 1 --trainer.default_root_dir runs/mine
 
-What stands after `--config` overrides it. Beside LightningCLI's `--trainer.*`, `--model.*` and `--data.*`:
+What stands after `--config` overrides it; a second `--config` only says what changes. Beside LightningCLI's
+`--trainer.*`, `--model.*` and `--data.*`:
 
 | argument | meaning |
 |---|---|
@@ -33,8 +35,16 @@ What stands after `--config` overrides it. Beside LightningCLI's `--trainer.*`, 
 | `--model.init_from PATH` | begin with the weights of another run's checkpoint |
 | `--ckpt_path PATH` | resume a run from its `last.ckpt`, with the arguments it was begun with |
 | `--overwrite` | replace the run that is in the folder |
+| `--validation.*` | PlanningValidation: success on validation tasks; on once `--validation.agent` is given |
+| `--online.*` | OnlineWorldModeling: rounds of online data; on once `--online.agent` is given |
 | `--checkpoint.*` | ModelCheckpoint: what `best.ckpt` is chosen by |
 | `--num_threads` | CPU threads of torch |
+
+An agent (`--agent` of `evaluate`, `--validation.agent`, `--online.agent`) is a planner, an objective and when to plan
+again: a file, `--agent configs/agents/gradient_mpc.yaml`; its parts, `--agent.planner CEMPlanner --agent.replan_every
+null`; or both, where what stands later overrides; `null` is none. A file is named relative to the yaml that names it
+(`agent: ../agents/gradient_mpc.yaml`), on the command line relative to the current folder. In a list of callbacks
+(`trainer.callbacks`) an agent is written out. `gbplan evaluate --agent.help` lists its arguments.
 
 `gbplan fit --help` lists the rest, `gbplan fit --model.help CLASS` the arguments of a model, `gbplan fit
 --print_config` a complete configuration.

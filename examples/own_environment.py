@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from gbplan.data import TrajectoryDataModule, collect, make_vector_env
-from gbplan.evaluation import evaluate, sample_tasks
+from gbplan.evaluation import TaskSet, evaluate
 from gbplan.modules import WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner
-from gbplan.policies import PlannerPolicy, RandomPolicy
+from gbplan.policies import Agent, RandomPolicy
 
 TOP_SPEED = 0.07  # of the car, units of the track per step
 
@@ -103,8 +103,9 @@ if __name__ == "__main__":
     )
     trainer.fit(module, TrajectoryDataModule([dataset], root=root, batch_size=256, steps=5))
 
-    tasks = sample_tasks("MountainCarGoal-v0", None, arguments.tasks, split="validation", min_distance=0.05)
+    tasks = TaskSet("MountainCarGoal-v0", count=arguments.tasks, split="validation", min_distance=0.05).draw()
     envs = make_vector_env("MountainCarGoal-v0", arguments.tasks)
-    planner = GradientPlanner(horizon=100)
-    policy = PlannerPolicy(model.eval(), ReachGoal(tau=0.01), planner, replan_every=10)
-    print(f"planning through the model: {evaluate(policy, envs, tasks, thresholds=[0.05]).summary()}")
+    agent = Agent(GradientPlanner(horizon=100), ReachGoal(tau=0.01), replan_every=10)
+    print(
+        f"planning through the model: {evaluate(agent.policy(model.eval()), envs, tasks, thresholds=[0.05]).summary()}"
+    )

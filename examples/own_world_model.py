@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from gbplan.callbacks import OnlineWorldModeling
 from gbplan.data import TrajectoryDataModule, collect, make_vector_env
-from gbplan.evaluation import evaluate, sample_tasks
+from gbplan.evaluation import TaskSet, evaluate
 from gbplan.modules import WorldModelModule
 from gbplan.networks import IdentityEncoder, Predictor, WorldModel
-from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner
-from gbplan.policies import ExpertPolicy, PlannerPolicy
+from gbplan.policies import Agent, ExpertPolicy
 
 
 class FourierPredictor(Predictor):
@@ -74,10 +73,10 @@ if __name__ == "__main__":
         scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
         rollout_steps=10,
     )
-    planner = GradientPlanner(horizon=50, num_samples=64, restarts=2, iterations=10)
-    online = OnlineWorldModeling(
-        planner, tasks_per_round=arguments.tasks_per_round, every_n_epochs=3, first_round_after=3
-    )
+    agent = Agent(GradientPlanner(horizon=50, num_samples=64, restarts=2, iterations=10))
+    kinds = ["uniform", "detour"]
+    new = TaskSet(count=arguments.tasks_per_round // len(kinds), split="training", seed=1)
+    online = OnlineWorldModeling(agent, new, kinds, every_n_epochs=3, first_round_after=3)
     trainer = L.Trainer(
         default_root_dir=arguments.folder,
         max_epochs=epochs,
@@ -87,10 +86,9 @@ if __name__ == "__main__":
         accelerator="cpu",
         enable_checkpointing=False,
     )
-    tasks = sample_tasks("DoorWall-v0", "detour", arguments.tasks, split="validation")
-    policy = PlannerPolicy(model, ReachGoal(), planner, replan_every=5)
+    tasks = TaskSet("DoorWall-v0", kind="detour", count=arguments.tasks, split="validation", min_distance=1.0).draw()
     trainer.fit(module, TrajectoryDataModule([dataset], root=root, batch_size=512, steps=10))
 
     envs = make_vector_env("DoorWall-v0", arguments.tasks)
     model.eval()
-    print(f"after {online.rounds} rounds: {evaluate(policy, envs, tasks).summary()}")
+    print(f"after {online.rounds} rounds: {evaluate(agent.policy(model), envs, tasks).summary()}")

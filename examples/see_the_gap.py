@@ -10,11 +10,10 @@ import argparse
 import gymnasium as gym
 import numpy as np
 
-from gbplan.evaluation import evaluate, load_world_model, sample_tasks
-from gbplan.objectives import ReachGoal
+from gbplan.evaluation import TaskSet, evaluate, load_world_model
 from gbplan.planners import GradientPlanner
 from gbplan.plots import plot_paths
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--models", nargs=2, default=["runs/base/best.ckpt", "runs/online_adversarial/best.ckpt"])
@@ -22,15 +21,14 @@ parser.add_argument("--output", default="runs/see_the_gap.png")
 arguments = parser.parse_args()
 
 # The same four validation tasks for both models; the straight way to each goal leads into the wall.
-tasks = sample_tasks("DoorWall-v0", kind="detour", count=4, split="validation")
+tasks = TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0).draw()
 envs = gym.make_vec("gbplan:DoorWall-v0", num_envs=len(tasks))
-planner = GradientPlanner(horizon=50, num_samples=258, restarts=2, iterations=60)
+# Planning once and executing it all shows what the plan was worth; replan_every=5 would mend some of it.
+agent = Agent(GradientPlanner(horizon=50, num_samples=258, restarts=2, iterations=60), replan_every=None)
 
 executed, imagined, success = [], [], []
 for path in arguments.models:
-    # Planning once and executing it all shows what the plan was worth; replan_every=5 would mend some of it.
-    policy = PlannerPolicy(load_world_model(path), ReachGoal(), planner, replan_every=planner.horizon)
-    result = evaluate(policy, envs, tasks)
+    result = evaluate(agent.policy(load_world_model(path)), envs, tasks)
     print(f"{path}: {result.summary()}")
     positions = result.trajectories.observations["achieved_goal"]
     executed += [positions[episode] for episode in result.trajectories.episodes()]

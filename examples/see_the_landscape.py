@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.evaluation import evaluate, landscape, load_world_model, sample_tasks
+from gbplan.evaluation import TaskSet, evaluate, landscape, load_world_model
 from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner, PlanningProblem
 from gbplan.plots import plot_landscape
@@ -26,9 +26,8 @@ arguments = parser.parse_args()
 
 methods = ("base", "adversarial", "online", "online_adversarial")
 models = {method: load_world_model(f"{arguments.runs}/{method}/best.ckpt") for method in methods}
-tasks = sample_tasks("DoorWall-v0", kind="detour", count=arguments.task + 1, split="validation").select(
-    np.array([arguments.task])
-)
+drawn = TaskSet("DoorWall-v0", kind="detour", count=arguments.task + 1, split="validation", min_distance=1.0).draw()
+tasks = drawn.select([arguments.task])
 objective, planner = ReachGoal(), GradientPlanner(horizon=50)
 
 

@@ -7,9 +7,9 @@ import torch
 
 from gbplan.cli import run
 from gbplan.data import collect
-from gbplan.evaluation import run_evaluation
+from gbplan.evaluation import TaskSet, run_evaluation
 from gbplan.planners import GradientPlanner
-from gbplan.policies import ExpertPolicy, StraightLinePolicy
+from gbplan.policies import Agent, ExpertPolicy, StraightLinePolicy
 
 TINY = "door-wall/tiny-v0"
 
@@ -71,8 +71,8 @@ def base_run(fit, tmp_path_factory):
 def evaluated(base_run, tmp_path_factory):
     """A folder with the results of a model and of a policy on the same four tasks."""
     folder = tmp_path_factory.mktemp("evaluate")
-    few = {"env_id": "DoorWall-v0", "count": 4, "kinds": ["detour"], "split": "validation"}
-    planner = GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1)
-    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), planner=planner, **few)
-    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), **few)
+    few = TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0)
+    agent = Agent(GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1))
+    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), agent=agent, tasks=few)
+    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), tasks=few)
     return folder

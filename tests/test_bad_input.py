@@ -23,7 +23,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 from gbplan.cli import main
 from gbplan.data import Trajectories, write_dataset
-from gbplan.evaluation import run_evaluation
+from gbplan.evaluation import TaskSet, run_evaluation
 from gbplan.modules import WorldModelModule
 from gbplan.policies import ExpertPolicy, RandomPolicy
 
@@ -84,14 +84,15 @@ def shelf(dataset_root, base_run, tmp_path_factory):
     checkpoint["state_dict"]["world_model.predictor.net.2.weight"][3, 4] = torch.nan
     torch.save(checkpoint, folder / "nan.ckpt")
     (folder / "file").write_text("in the way")
-    run_evaluation(str(folder / "results" / "walk"), "DoorWall-v0", policy=RandomPolicy(), count=1, kinds=["uniform"])
+    run_evaluation(str(folder / "results" / "walk"), policy=RandomPolicy(), tasks=TaskSet("DoorWall-v0", count=1))
     return folder
 
 
 FIT = "fit --config=configs/door_wall/base.yaml --data.root={shelf}/datasets --trainer.default_root_dir={out}"
 COLLECT = "collect --config=configs/door_wall/collect.yaml --episodes=2 --root={shelf}/datasets"
-PLAN = "evaluate --output={out} --env_id=DoorWall-v0 --count=2 --planner=GradientPlanner"
-WALK = "evaluate --output={out} --env_id=DoorWall-v0 --count=2 --policy=RandomPolicy"
+TASKS = "--tasks.env_id=DoorWall-v0 --tasks.count=2"
+PLAN = f"evaluate --output={{out}} {TASKS} --agent.planner=GradientPlanner"
+WALK = f"evaluate --output={{out}} {TASKS} --policy=RandomPolicy"
 PERFECT = "--simulator=true"
 
 ROWS = {
@@ -125,9 +126,9 @@ ROWS = {
         f"{FIT} --ckpt_path={{shelf}}/nan.ckpt",
         "nan.ckpt has weights that are NaN .*; .* take an earlier checkpoint",
     ),
-    "horizon": (f"{PLAN} {PERFECT} --planner.horizon=0", "horizon must be at least 1, got 0"),
+    "horizon": (f"{PLAN} {PERFECT} --agent.planner.horizon=0", "horizon must be at least 1, got 0"),
     "topk": (
-        f"{PLAN} {PERFECT} --planner=CEMPlanner --planner.num_elites=400",
+        f"{PLAN} {PERFECT} --agent.planner=CEMPlanner --agent.planner.num_elites=400",
         "num_elites must not exceed num_samples, got 400 > 300",
     ),
     "discrete actions to collect": (
@@ -135,39 +136,39 @@ ROWS = {
         r"Discrete-v0 has the action space Discrete\(4\), .* a Box of shape \(A,\) is required",
     ),
     "discrete actions to evaluate in": (
-        f"{WALK} --env_id=Discrete-v0 --kinds=[default]",
+        f"{WALK} --tasks.env_id=Discrete-v0",
         r"Discrete-v0 has the action space Discrete\(4\), .* a Box of shape \(A,\) is required",
     ),
     "environment without goals": (
-        f"{WALK} --env_id=CartPole-v1",
+        f"{WALK} --tasks.env_id=CartPole-v1",
         "CartPole-v1 is not goal-conditioned: .* must be a Dict",
     ),
     "environment that does not judge": (
-        f"{WALK} --env_id=Silent-v0",
+        f"{WALK} --tasks.env_id=Silent-v0",
         "Silent-v0 does not say whether the goal is reached: its info must hold is_success .*; add it",
     ),
     "environment without time limit": (
-        f"{WALK} --env_kwargs.max_episode_steps=-1",
+        f"{WALK} --tasks.env_kwargs.max_episode_steps=-1",
         r"DoorWall-v0 has no time limit, .*; set one with env_kwargs=",
     ),
     "environment without kinds of tasks": (
-        f"{WALK} --env_id=Room3-v0",
-        r"Room3-v0 takes no argument 'task', .* 'uniform'; .* --kinds \[default\]",
+        f"{WALK} --tasks.env_id=Room3-v0 --kinds=[uniform]",
+        r"Room3-v0 takes no argument 'task', .* 'uniform'; .* leave the kind out",
     ),
     "environment with other arguments": (
-        f"{WALK} --env_kwargs.door_centre=1",
+        f"{WALK} --tasks.env_kwargs.door_centre=1",
         r"DoorWall-v0 has no argument 'door_centre' \(it has .*, door_center, ",
     ),
     "environment with other choices": (
-        f"{WALK} --env_kwargs.contact=bounce",
+        f"{WALK} --tasks.env_kwargs.contact=bounce",
         "contact must be one of 'slide', 'stop', got 'bounce'",
     ),
     "environment of another dimension than the model": (
-        f"{PLAN} --ckpt_path={{shelf}}/good.ckpt --env_id=Room3-v0 --kinds=[default]",
+        f"{PLAN} --ckpt_path={{shelf}}/good.ckpt --tasks.env_id=Room3-v0",
         r"the environment's actions have shape \(3,\), the world model's \(2,\); use a model trained on this",
     ),
     "environment of other dynamics than the model": (
-        f"{PLAN} --ckpt_path={{shelf}}/good.ckpt --env_kwargs.dynamics=velocity",
+        f"{PLAN} --ckpt_path={{shelf}}/good.ckpt --tasks.env_kwargs.dynamics=velocity",
         r"the environment's 'observation' has shape \(4,\), .* latents have \(2,\); use a model trained on this",
     ),
     "truncated checkpoint": (

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,24 +17,26 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gbplan.cli import GBPlanCLI, build_parser, main, run
 from gbplan.data import TrajectoryDataModule
-from gbplan.evaluation import sample_tasks
+from gbplan.evaluation import TaskSet
 from gbplan.modules import WorldModelModule
 
 CONFIGS = sorted(Path("configs").rglob("*.yaml"))
 PLANNERS = [path for path in CONFIGS if path.parent.name == "planners"]
-FITS = [path for path in CONFIGS if re.search(r"(?m)^(trainer|model):", path.read_text())]
+AGENTS = [path for path in CONFIGS if path.parent.name == "agents"]
+FITS = [path for path in CONFIGS if re.search(r"(?m)^(trainer|model|online|validation):", path.read_text())]
 EVALUATIONS = [path for path in CONFIGS if path.name.startswith("evaluate")]
 COLLECTIONS = [path for path in CONFIGS if path.name.startswith("collect")]
 WORLDS = [path for path in CONFIGS if path.parent.name == "worlds"]
 
 
-def behind(config, usual):
-    """A configuration, behind the usual one if it only says what changes."""
-    return [f"--config=configs/door_wall/{usual}.yaml"] * ("trained_anew" in config.parts) + [f"--config={config}"]
+def behind(config, *usual):
+    """A configuration, behind those of which it only says what changes."""
+    before = [Path("configs/door_wall", f"{name}.yaml") for name in usual]
+    return [f"--config={path}" for path in dict.fromkeys([*before, config])]
 
 
 def test_every_config_is_parsed_by_one_of_the_tests_below():
-    assert set(CONFIGS) == {*PLANNERS, *FITS, *EVALUATIONS, *COLLECTIONS, *WORLDS}
+    assert set(CONFIGS) == {*PLANNERS, *AGENTS, *FITS, *EVALUATIONS, *COLLECTIONS, *WORLDS}
 
 
 @pytest.mark.parametrize("config", COLLECTIONS, ids=str)
@@ -41,22 +44,31 @@ def test_collect_config_parses(config):
     build_parser().parse_args(["collect", *behind(config, "collect")])
 
 
-@pytest.mark.parametrize("planner", PLANNERS, ids=str)
 @pytest.mark.parametrize("config", EVALUATIONS, ids=str)
-def test_evaluate_and_planner_configs_parse_and_build_together(config, planner):
+def test_evaluate_config_parses(config):
+    build_parser().parse_args(["evaluate", *behind(config, "evaluate"), "--policy=ExpertPolicy", "--output=x"])
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=str)
+def test_agent_builds_from_its_file_and_planners_may_be_exchanged(agent):
     parser = build_parser()
-    parsed = parser.parse_args(["evaluate", *behind(config, "evaluate"), f"--planner={planner}", "--output=x"])
-    arguments = parser.instantiate(parsed)["evaluate"]
-    assert type(arguments["planner"]).__name__ == parsed["evaluate"]["planner"]["class_path"].rsplit(".", 1)[-1]
+    given = ["evaluate", f"--agent={agent}", "--output=x"]
+    built = parser.instantiate(parser.parse_args(given))["evaluate"]["agent"]
+    assert built.open_loop == ("open_loop" in agent.stem)
+    for planner in PLANNERS:
+        changed = parser.instantiate(parser.parse_args([*given, f"--agent.planner={planner}"]))["evaluate"]["agent"]
+        named = yaml.safe_load(planner.read_text())["class_path"]
+        assert (type(changed.planner).__name__, changed.replan_every) == (named, built.replan_every)
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=str)
 def test_world_config_makes_another_world(world):
     files = ["--config=configs/door_wall/evaluate.yaml", f"--config={world}"]
     parsed = build_parser().parse_args(["evaluate", *files, "--policy=ExpertPolicy", "--output=x"])["evaluate"]
-    env = gym.make(parsed["env_id"], **parsed["env_kwargs"])
-    assert env.unwrapped.world != gym.make(parsed["env_id"]).unwrapped.world
-    assert len(sample_tasks(parsed["env_id"], "detour", 4, split="validation", env_kwargs=parsed["env_kwargs"])) == 4
+    tasks = TaskSet(**parsed["tasks"])
+    env = gym.make(tasks.env_id, **tasks.env_kwargs)
+    assert env.unwrapped.world != gym.make(tasks.env_id).unwrapped.world
+    assert len(replace(tasks, kind="detour", count=4, split="validation").draw()) == 4
 
 
 @pytest.mark.parametrize("config", FITS, ids=str)
@@ -67,7 +79,7 @@ def test_fit_config_parses_and_builds(config):
         subclass_mode_model=True,
         run=False,
         save_config_callback=None,
-        args=behind(config, "online"),
+        args=behind(config, *([] if config.stem == "init_network" else ["base"])),
     )
     assert isinstance(cli.model, WorldModelModule)
 
@@ -91,10 +103,10 @@ def test_equal_calls_configs_spend_what_the_gradient_planner_spends(gradient, ce
 
 def test_planner_is_chosen_by_its_short_name():
     parser = build_parser()
-    parsed = parser.parse_args(
-        ["evaluate", "--output=x", "--env_id=DoorWall-v0", "--planner=CEMPlanner", "--planner.num_samples=77"]
-    )
-    planner = parser.instantiate(parsed)["evaluate"]["planner"]
+    named = ["--agent.planner=CEMPlanner", "--agent.planner.num_samples=77", "--agent.replan_every=null"]
+    agent = parser.instantiate(parser.parse_args(["evaluate", "--output=x", *named]))["evaluate"]["agent"]
+    planner = agent.planner
+    assert agent.open_loop
     assert (type(planner).__name__, planner.num_samples) == ("CEMPlanner", 77)
 
 
@@ -243,15 +255,23 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--planner=GradientPlanner", "--planner.horizon=many"), "Expected a <class 'int'>. Got value: many"),
-        (("--planner=GradientPlanner", "--planner.horizn=3"), "Option 'horizn' is not accepted"),
-        (("--planner=NoSuchPlanner",), "known are CEMPlanner, "),
-        (("--planner=no_such.yaml",), "there is no file no_such.yaml (looked for in "),
-        (("--planner", "no/such.yml"), "there is no file no/such.yml (looked for in "),
+        (
+            ("--agent.planner=GradientPlanner", "--agent.planner.horizon=many"),
+            "Expected a <class 'int'>. Got value: many",
+        ),
+        (("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"), "Option 'horizn' is not accepted"),
+        (("--agent.planner=GradientPlanner", "--agent.replan=3"), "Option 'replan' is not accepted"),
+        (("--agent.planner=NoSuchPlanner",), "known are CEMPlanner, "),
+        (("--agent.planner=GradientPlanner", "--agent.objective=NoSuch"), "known are GoalMSE, "),
+        (("--agent.planner=no_such.yaml",), "there is no file no_such.yaml (looked for in "),
+        (("--agent=no_such.yaml",), "there is no file no_such.yaml (looked for in "),
+        (("--agent", "no/such.yml"), "there is no file no/such.yml (looked for in "),
+        (("--agent.replan_every=5",), "the following arguments are required: planner"),
+        (("--agent.planner=GradientPlanner", "--agent.replan_every=0"), "replan_every must be at least 1, got 0"),
     ],
 )
-def test_bad_planner_arguments_are_one_line(capsys, tmp_path, arguments, message):
-    line = error_of(capsys, "evaluate", f"--output={tmp_path}", "--env_id=DoorWall-v0", "--simulator=true", *arguments)
+def test_bad_agent_arguments_are_one_line(capsys, tmp_path, arguments, message):
+    line = error_of(capsys, "evaluate", f"--output={tmp_path}", "--simulator=true", *arguments)
     assert message in line
 
 
@@ -356,12 +376,12 @@ def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, cap
         [
             "evaluate",
             "--config=configs/door_wall/evaluate.yaml",
-            "--planner=configs/planners/gradient.yaml",
-            "--planner.iterations=1",
-            "--planner.horizon=10",
+            "--agent=configs/agents/gradient_mpc.yaml",
+            "--agent.planner.iterations=1",
+            "--agent.planner.horizon=10",
             f"--ckpt_path={model / 'best.ckpt'}",
             f"--output={tmp_path / 'evaluate' / 'base'}",
-            "--count=2",
+            "--tasks.count=2",
         ]
     )
     run(["report", str(tmp_path / "evaluate")])
@@ -379,10 +399,9 @@ def test_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
     main(
         [
             "evaluate",
-            "--env_id=DoorWall-v0",
             "--policy=RandomPolicy",
-            "--count=1",
-            "--kinds=[detour]",
+            "--tasks.env_id=DoorWall-v0",
+            "--tasks.count=1",
             f"--output={tmp_path}/random",
         ]
     )
@@ -400,7 +419,7 @@ def test_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"gbplan {version('gbplan')}\n"
 
 
-@pytest.mark.parametrize("typed", ["fit --trainer.max_epoch 3", "evaluate --policy RandomPolicy --output x --coun 3"])
+@pytest.mark.parametrize("typed", ["fit --trainer.max_epoch 3", "evaluate --policy RandomPolicy --output x --kind 3"])
 def test_mistyped_option_is_not_taken_for_another(typed, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(typed.split())

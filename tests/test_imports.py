@@ -21,7 +21,18 @@ BELOW = {
     "modules": {"attacks", "data", "networks"},
     "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies", "report"},
     "callbacks": {"data", "envs", "evaluation", "networks", "objectives", "planners", "policies"},
-    "cli": {"callbacks", "data", "envs", "evaluation", "modules", "networks", "objectives", "planners", "report"},
+    "cli": {
+        "callbacks",
+        "data",
+        "envs",
+        "evaluation",
+        "modules",
+        "networks",
+        "objectives",
+        "planners",
+        "policies",
+        "report",
+    },
 }
 # Files that know more than their room: an environment's dynamics in torch.
 SIMULATORS = {"simulator.py": {"networks"}}

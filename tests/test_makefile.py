@@ -11,7 +11,7 @@ import pytest
 # Writes down how it was called and makes the files that the real one would; dies in the training of $DIES.
 GBPLAN = """#!/bin/sh
 echo "$*" >> calls
-stage=$1 config=$3
+stage=$1
 while test $# -gt 0; do
     case $1 in --trainer.default_root_dir | --output) out=$2 ;; --config) last=$2 ;; esac
     shift
@@ -23,7 +23,7 @@ case $stage in
     report) exit ;;
 esac
 mkdir -p "$out" && cd "$out" && touch $made
-test "$stage" != fit || test "$config" != "configs/door_wall/$DIES.yaml"
+test "$stage" != fit || test "$last" != "configs/door_wall/$DIES.yaml"
 """
 PYTHON = """#!/bin/sh
 echo "python $*" >> calls
@@ -110,6 +110,7 @@ def test_from_nothing_all_is_made_once_and_in_order(fresh):
     assert next(iter(fits)) == "base"
     assert calls.index(fits["base"]) > [call.split()[0] for call in calls].index("collect")
     for method, call in fits.items():
+        assert call.startswith("fit --config configs/door_wall/base.yaml ")
         assert f"--config configs/door_wall/{method}.yaml --seed_everything 0 --data.seed 0 " in call
         assert ("--model.init_args.init_from runs/base/best.ckpt" in call) == (method != "base")
         results = [place for place, other in enumerate(calls) if f"--ckpt_path runs/{method}/best.ckpt" in other]
@@ -208,8 +209,9 @@ def test_full_adds_the_fields_cem_for_every_method_and_more_model_calls_for_base
     assert sorted(evaluated(calls)) == sorted(field + more)
 
 
-def test_results_of_a_planner_are_made_again_where_its_configuration_has_changed(done):
-    done.edit("configs/planners/gradient.yaml")
+@pytest.mark.parametrize("path", ["configs/planners/gradient.yaml", "configs/agents/gradient_mpc.yaml"])
+def test_results_of_an_agent_are_made_again_where_its_configuration_has_changed(done, path):
+    done.edit(path)
     calls = done.make()
     assert trained(calls) == {}
     assert sorted(evaluated(calls)) == sorted(f"{model}-gradient-mpc" for model in [*METHODS, "perfect"])

@@ -1,7 +1,7 @@
 """One round of online data: which tasks, what came of their plans, and what to say about it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning as L
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
 from gbplan.envs import offer
-from gbplan.evaluation import Tasks, evaluate
+from gbplan.evaluation import Tasks, TaskSet, evaluate
 from gbplan.evaluation.metrics import wilson_interval
 from gbplan.policies import PlannerPolicy
 
@@ -37,40 +37,38 @@ class Group:
     """Tasks of a round that are of one kind and planned for in one way.
 
     Attributes:
-        kind: the environment's name for such tasks; None where there is but one kind.
+        tasks: which tasks.
         open_loop: planned for once, instead of again and again.
-        count: number of tasks.
     """
 
-    kind: str | None
+    tasks: TaskSet
     open_loop: bool
-    count: int
 
     @property
     def name(self) -> str:
-        """``kind/mode``."""
+        """``kind/mode``; the mode alone for the tasks that the environment draws by itself."""
         mode = "open_loop" if self.open_loop else "mpc"
-        return mode if self.kind is None else f"{self.kind}/{mode}"
+        return mode if self.tasks.kind is None else f"{self.tasks.kind}/{mode}"
 
 
-def split_round(count: int, kinds: Sequence[str] | None, open_loop_fraction: float) -> list[Group]:
+def split_round(count: int, sets: Sequence[TaskSet], open_loop_fraction: float) -> list[Group]:
     """Divide a round's tasks evenly among the kinds, and each kind's among the two ways of planning.
 
     Args:
         count: tasks of the round.
-        kinds: kinds of tasks; None: the environment has but one.
+        sets: tasks of each kind; their own counts do not matter.
         open_loop_fraction: share of each kind that is planned for once.
 
     Returns:
         The groups that have tasks.
     """
-    names: Sequence[str | None] = kinds or [None]
     groups = []
-    for index, kind in enumerate(names):
-        number = count * (index + 1) // len(names) - count * index // len(names)
+    for index, tasks in enumerate(sets):
+        number = count * (index + 1) // len(sets) - count * index // len(sets)
         once = round(open_loop_fraction * number)
-        groups += [Group(kind, True, once), Group(kind, False, number - once)]
-    return [group for group in groups if group.count]
+        parts = {True: once, False: number - once}
+        groups += [Group(replace(tasks, count=part), open_loop) for open_loop, part in parts.items() if part]
+    return groups
 
 
 @dataclass(frozen=True)
@@ -137,18 +135,15 @@ def execute(
     rows = np.arange(rank, len(tasks), world_size)
     part = None
     if len(rows):
-        mine = Tasks(
-            tasks.env_id, tasks.kind, tasks.states[rows], tasks.goals[rows], tasks.seeds[rows], tasks.env_kwargs
-        )
         envs = make_vector_env(tasks.env_id, len(rows), tasks.env_kwargs)
         try:
             result = evaluate(
                 policy,
                 envs,
-                mine,
+                tasks.select(rows),
                 thresholds=[threshold],
                 error_horizon=error_horizon,
-                max_steps=policy.planner.horizon if group.open_loop else None,
+                max_steps=policy.agent.planner.horizon if group.open_loop else None,
                 progress=progress,
             )
             background = offer(envs, "background")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -10,18 +11,17 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
+from gbplan import checks
 from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
-from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
+from gbplan.callbacks.requirements import placed_in, require_split, require_time_limit, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import describe, differences
 from gbplan.envs.offers import env_spec
-from gbplan.evaluation import Tasks, paths_figure, probe_tasks, sample_tasks
+from gbplan.evaluation import Tasks, TaskSet, paths_figure, probe_tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.objectives import Objective, ReachGoal
-from gbplan.planners import Planner
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 
 class OnlineWorldModeling(L.Callback):
@@ -35,7 +35,7 @@ class OnlineWorldModeling(L.Callback):
 
     Round r comes at the end of epoch ``first_round_after + r * every_n_epochs`` (the first epoch is 1); it can be
     trained on from the next epoch on. Its tasks are new ones of the training seeds, never those of validation or of the
-    held-out tasks, and no two rounds share one. All draws are keyed by (seed, round), and the state is in the
+    held-out tasks, and no two rounds share one. All draws are keyed by (tasks.seed, round), and the state is in the
     checkpoint, so a run that was stopped, within a round too, and resumed equals the uninterrupted one bit for bit on
     CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer.
 
@@ -61,92 +61,66 @@ class OnlineWorldModeling(L.Callback):
 
     def __init__(
         self,
-        planner: Planner,
-        objective: Objective | None = None,
-        env_id: str | None = None,
-        env_kwargs: dict[str, Any] | None = None,
-        kinds: Sequence[str] | None = ("uniform", "detour"),
-        tasks_per_round: int = 100,
+        agent: Agent,
+        tasks: TaskSet = TaskSet(count=100, split="training", seed=1),  # noqa: B008  # frozen
+        kinds: Sequence[str] = (),
         every_n_epochs: int = 1,
         first_round_after: int = 1,
         max_transitions: int = 100_000,
-        replan_every: int = 5,
         open_loop_fraction: float = 0.5,
-        shrink_horizon: bool = False,
         threshold: float = 0.1,
         error_horizon: int = 25,
-        seed: int = 1,
         figure_tasks: int = 8,
         write_to: str | None = None,
         write_root: str | None = None,
         overwrite: bool = False,
     ) -> None:
-        """Set the schedule, the tasks and the planner.
+        """Set the schedule, the tasks and the agent.
 
         Args:
-            planner: finds the actions.
-            objective: what the planner minimises; ReachGoal if not given.
-            env_id: environment to execute in: goal-conditioned, with a time limit, and with
-                ``reset(options={"state": ..., "goal": ...})``; null: the one the datasets were collected in, made with
-                the same arguments.
-            env_kwargs: arguments of the environment; with ``env_id`` null, those to change.
-            kinds: kinds of tasks, as the environment's ``task`` argument names them, in equal numbers; null: the
-                environment has no such argument.
-            tasks_per_round: tasks that are planned and executed in a round.
+            agent: acts in the rounds; a yaml file of one, or its parts. The seed of its noise is another in every
+                round, made from that of ``tasks``.
+            tasks: tasks of a round. Their environment must be goal-conditioned, with a time limit, and with
+                ``reset(options={"state": ..., "goal": ...})``; env_id null: the one the datasets were collected in,
+                made with the same arguments but for those in env_kwargs. The split must be training. The seed is one
+                of 0 to 1072; choose another than the datasets', or their tasks come again.
+            kinds: several kinds of tasks, ``tasks.count`` of each in a round; none given: the one of ``tasks``.
             every_n_epochs: epochs from one round to the next.
             first_round_after: epochs before the first round.
             max_transitions: most transitions to collect in all; rounds become smaller, and stop, before it is exceeded.
-            replan_every: steps between plans, for the tasks that are not open loop.
-            open_loop_fraction: share of the tasks that are planned for once; their episodes end with the plan.
-            shrink_horizon: plan no further than the end of the episode's first horizon.
+            open_loop_fraction: share of the tasks that are planned for once; their episodes end with the plan. All of
+                them if the agent does so of itself.
             threshold: goal distance that counts as success, environment units; tasks start farther away.
             error_horizon: longest rollout for the model's open-loop error, steps.
-            seed: of the planner's noise, and which million of the training seeds tasks are drawn from, 0 to 1072;
-                choose another than the datasets', or their tasks come again.
             figure_tasks: tasks in the figure; 0 draws none.
             write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
             write_root: its folder of datasets; null: the data module's.
             overwrite: replace a dataset of that name.
 
         Raises:
-            ValueError: a number is out of its range.
+            ValueError: a number is out of its range, a kind is named twice, or the tasks are not of the training split.
         """
-        counts = {
-            "tasks_per_round": tasks_per_round,
-            "every_n_epochs": every_n_epochs,
-            "first_round_after": first_round_after,
-            "max_transitions": max_transitions,
-            "replan_every": replan_every,
-            "error_horizon": error_horizon,
-        }
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        for name, value in {"seed": seed, "figure_tasks": figure_tasks}.items():
-            if value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
+        checks.at_least_one(
+            every_n_epochs=every_n_epochs,
+            first_round_after=first_round_after,
+            max_transitions=max_transitions,
+            error_horizon=error_horizon,
+        )
+        checks.not_negative(figure_tasks=figure_tasks)
+        require_split(self, tasks, "training")
         if not 0 <= open_loop_fraction <= 1:
             raise ValueError(f"open_loop_fraction must lie in 0..1, got {open_loop_fraction}")
-        if not threshold > 0:
-            raise ValueError(f"threshold must be positive, got {threshold}")
-        if kinds is not None and (not kinds or len(set(kinds)) != len(kinds)):
-            raise ValueError(f"kinds must name at least one kind of tasks, and none twice, got {list(kinds)}")
-        episode_seeds(TRAINING_SEEDS, seed, 1)  # raises, if there is no such million
-        self.planner = planner
-        self.objective = objective or ReachGoal()
-        self.env_id = env_id
-        self.env_kwargs = dict(env_kwargs or {})
-        self.kinds = None if kinds is None else list(kinds)
-        self.tasks_per_round = tasks_per_round
+        checks.positive(threshold=threshold)
+        tasks.of_kinds(kinds)
+        self.agent = agent
+        self.tasks = tasks
+        self.kinds = list(kinds)
         self.every_n_epochs = every_n_epochs
         self.first_round_after = first_round_after
         self.max_transitions = max_transitions
-        self.replan_every = replan_every
-        self.open_loop_fraction = open_loop_fraction
-        self.shrink_horizon = shrink_horizon
+        self.open_loop_fraction = 1.0 if agent.open_loop else open_loop_fraction
         self.threshold = threshold
         self.error_horizon = error_horizon
-        self.seed = seed
         self._configuration = describe(self)  # what decides the data; the settings below do not
         self.figure_tasks = figure_tasks
         self.write_to = write_to
@@ -180,22 +154,22 @@ class OnlineWorldModeling(L.Callback):
                 "OnlineWorldModeling needs reload_dataloaders_every_n_epochs=1, or new transitions would not be "
                 f"trained on; the trainer has {reload}"
             )
-        self._env_id, self._env_kwargs = environment_of(trainer, self.env_id, self.env_kwargs)
-        self._time_limit = require_time_limit(self._env_id, self._env_kwargs, self.planner)
-        most = self._most_transitions(self.tasks_per_round)
+        placed = replace(placed_in(trainer, self.tasks), min_distance=self.threshold)
+        self._sets = placed.of_kinds(self.kinds)
+        self._time_limit = require_time_limit(placed, self.agent.planner)
+        most = self._most_transitions(self._tasks_per_round)
         if most > data.buffer_capacity:
             raise ValueError(
-                f"a round of {self.tasks_per_round} tasks can have {most} transitions, but the replay buffer holds "
-                f"{data.buffer_capacity}; raise data.buffer_capacity or lower tasks_per_round"
+                f"a round of {self._tasks_per_round} tasks can have {most} transitions, but the replay buffer holds "
+                f"{data.buffer_capacity}; raise data.buffer_capacity or lower tasks.count"
             )
         if self._most_transitions(1) > self.max_transitions:
             raise ValueError(
                 f"max_transitions = {self.max_transitions} does not allow even one task, which can take "
                 f"{self._most_transitions(1)}; raise it"
             )
-        kinds: Sequence[str | None] = self.kinds or [None]
-        for kind in kinds:
-            data.require_fitting(probe_tasks(self._env_id, kind, self._env_kwargs, self.threshold))
+        for tasks in self._sets:
+            data.require_fitting(probe_tasks(tasks))
         if self.write_to is not None and not self._trial:
             data.buffer.keep_all = True
             require_writable(self.write_to, self._write_root(data), self.overwrite)
@@ -233,7 +207,7 @@ class OnlineWorldModeling(L.Callback):
             return
         count = self._affordable_tasks()
         if self._trial:
-            count = min(count, len(split_round(self.tasks_per_round, self.kinds, self.open_loop_fraction)))
+            count = min(count, len(split_round(self._tasks_per_round, self._sets, self.open_loop_fraction)))
         if count == 0:
             rank_zero_info(f"online: {self.transitions} transitions collected, max_transitions allows no more tasks")
             return
@@ -265,20 +239,17 @@ class OnlineWorldModeling(L.Callback):
         """Plan and execute the tasks of a round; changes nothing of this callback's state but ``_next_seed``."""
         executed = []
         self._next_seed = self._seeds_used
-        for index, group in enumerate(split_round(count, self.kinds, self.open_loop_fraction)):
-            tasks = self._draw_tasks(group.kind, group.count)
-            policy = PlannerPolicy(
-                model,
-                self.objective,
-                self.planner,
-                replan_every=self.planner.horizon if group.open_loop else self.replan_every,
-                shrink_horizon=self.shrink_horizon,
-                seed=int(np.random.SeedSequence((self.seed, self.rounds, index)).generate_state(1)[0]),
+        for index, group in enumerate(split_round(count, self._sets, self.open_loop_fraction)):
+            tasks = self._draw_tasks(group.tasks)
+            agent = replace(
+                self.agent,
+                replan_every=None if group.open_loop else self.agent.replan_every,
+                seed=int(np.random.SeedSequence((self.tasks.seed, self.rounds, index)).generate_state(1)[0]),
             )
             shows = trainer.progress_bar_callback is not None and trainer.is_global_zero
             executed.append(
                 execute(
-                    policy,
+                    agent.policy(model),
                     group,
                     tasks,
                     threshold=self.threshold,
@@ -291,23 +262,26 @@ class OnlineWorldModeling(L.Callback):
             )
         return executed
 
-    def _draw_tasks(self, kind: str | None, count: int) -> Tasks:
-        tasks = sample_tasks(
-            self._env_id, kind, count, self.seed, "training", self._env_kwargs, self.threshold, self._next_seed
-        )
-        self._next_seed = int(tasks.seeds[-1]) - episode_seeds(TRAINING_SEEDS, self.seed, 1)[0] + 1
-        return tasks
+    def _draw_tasks(self, tasks: TaskSet) -> Tasks:
+        drawn = tasks.draw(start=self._next_seed)
+        self._next_seed = int(drawn.seeds[-1]) - episode_seeds(TRAINING_SEEDS, tasks.seed, 1)[0] + 1
+        return drawn
+
+    @property
+    def _tasks_per_round(self) -> int:
+        return self.tasks.count * len(self.tasks.of_kinds(self.kinds))
 
     def _affordable_tasks(self) -> int:
         """Tasks of the next round that stay within ``max_transitions`` even if none of them is solved."""
-        count = self.tasks_per_round
+        count = self._tasks_per_round
         while count and self.transitions + self._most_transitions(count) > self.max_transitions:
             count -= 1
         return count
 
     def _most_transitions(self, count: int) -> int:
-        groups = split_round(count, self.kinds, self.open_loop_fraction)
-        return sum(group.count * (self.planner.horizon if group.open_loop else self._time_limit) for group in groups)
+        groups = split_round(count, self._sets, self.open_loop_fraction)
+        whole = self.agent.planner.horizon
+        return sum(group.tasks.count * (whole if group.open_loop else self._time_limit) for group in groups)
 
     def _draw(self, trainer: L.Trainer, executed: Sequence[Executed]) -> None:
         """Log a figure of the first tasks of each group, if the goal space is a plane and someone looks."""
@@ -335,16 +309,17 @@ class OnlineWorldModeling(L.Callback):
         """Write the dataset; an interrupted training does not come here."""
         if self.write_to is None or self._trial or not self._seeds or not trainer.is_global_zero:
             return
+        env_id = str(self._sets[0].env_id)
         write_dataset(
             list(self._data(trainer).buffer.episodes(everything=True)),
             self.write_to,
-            env_spec(self._env_id, self._env_kwargs),
+            env_spec(env_id, self._sets[0].env_kwargs or {}),
             seeds=self._seeds,
             metadata={
-                "algorithm_name": f"OnlineWorldModeling({type(self.planner).__name__})",
-                "description": f"plans of a world model in training, executed in {self._env_id}, {self.rounds} rounds",
+                "algorithm_name": f"OnlineWorldModeling({type(self.agent.planner).__name__})",
+                "description": f"plans of a world model in training, executed in {env_id}, {self.rounds} rounds",
                 "gbplan_version": version("gbplan"),
-                "seed": self.seed,
+                "seed": self.tasks.seed,
             },
             root=self._write_root(self._data(trainer)),
             overwrite=self.overwrite,

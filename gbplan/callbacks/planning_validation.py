@@ -1,17 +1,17 @@
 """Judging a model in training by what its plans achieve."""
 
+from dataclasses import replace
 from typing import Any
 
 import lightning as L
 
+from gbplan import checks
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
-from gbplan.callbacks.requirements import environment_of, require_time_limit, require_world_model
+from gbplan.callbacks.requirements import placed_in, require_split, require_time_limit, require_world_model
 from gbplan.describe import describe, differences
-from gbplan.evaluation import probe_tasks, sample_tasks
+from gbplan.evaluation import TaskSet, probe_tasks
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.objectives import Objective, ReachGoal
-from gbplan.planners import Planner
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 
 class PlanningValidation(L.Callback):
@@ -33,62 +33,35 @@ class PlanningValidation(L.Callback):
 
     def __init__(
         self,
-        planner: Planner,
-        objective: Objective | None = None,
-        env_id: str | None = None,
-        env_kwargs: dict[str, Any] | None = None,
-        kind: str | None = "detour",
-        count: int = 128,
-        task_seed: int = 0,
+        agent: Agent,
+        tasks: TaskSet = TaskSet(count=128, split="validation"),  # noqa: B008  # frozen
         every_n_epochs: int = 10,
-        replan_every: int | None = 5,
         threshold: float = 0.1,
         error_horizon: int = 25,
-        seed: int = 0,
     ) -> None:
-        """Choose the tasks and the planner.
+        """Choose the tasks and the agent.
 
         Args:
-            planner: finds the actions; the one the model is meant for.
-            objective: what the planner minimises; ReachGoal if not given.
-            env_id: environment to execute in: goal-conditioned, with a time limit, and with
-                ``reset(options={"state": ..., "goal": ...})``; null: the one the datasets were collected in, made with
-                the same arguments.
-            env_kwargs: arguments of the environment; with ``env_id`` null, those to change.
-            kind: kind of tasks, as the environment's ``task`` argument names it; null: it has no such argument.
-            count: number of tasks.
-            task_seed: which of the validation tasks.
+            agent: the one the model is meant for; a yaml file of one, or its parts.
+            tasks: validation tasks. Their environment must be goal-conditioned, with a time limit, and with
+                ``reset(options={"state": ..., "goal": ...})``; env_id null: the one the datasets were collected in,
+                made with the same arguments but for those in env_kwargs. The split must be validation.
             every_n_epochs: epochs from one validation to the next; that of the checkpoint should be a multiple of it,
                 or it would choose by an old number.
-            replan_every: steps between plans; null plans once.
             threshold: goal distance that counts as success, environment units; tasks start farther away.
             error_horizon: longest rollout for the model's open-loop error, steps.
-            seed: of the planner's noise.
 
         Raises:
-            ValueError: a number is out of its range.
+            ValueError: a number is out of its range, or the tasks are not of the validation split.
         """
-        counts = {"count": count, "every_n_epochs": every_n_epochs, "error_horizon": error_horizon}
-        for name, value in (counts | {"replan_every": replan_every or 1}).items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        for name, value in {"task_seed": task_seed, "seed": seed}.items():
-            if value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
-        if not threshold > 0:
-            raise ValueError(f"threshold must be positive, got {threshold}")
-        self.planner = planner
-        self.objective = objective or ReachGoal()
-        self.env_id = env_id
-        self.env_kwargs = dict(env_kwargs or {})
-        self.kind = kind
-        self.count = count
-        self.task_seed = task_seed
+        checks.at_least_one(every_n_epochs=every_n_epochs, error_horizon=error_horizon)
+        checks.positive(threshold=threshold)
+        require_split(self, tasks, "validation")
+        self.agent = agent
+        self.tasks = tasks
         self.every_n_epochs = every_n_epochs
-        self.replan_every = replan_every
         self.threshold = threshold
         self.error_horizon = error_horizon
-        self.seed = seed
         self._configuration = describe(self)
         self._restored: dict[str, Any] | None = None
 
@@ -102,12 +75,10 @@ class PlanningValidation(L.Callback):
         if stage != "fit":
             return
         require_world_model(self, pl_module)
-        self._env_id, self._env_kwargs = environment_of(trainer, self.env_id, self.env_kwargs)
-        require_time_limit(self._env_id, self._env_kwargs, self.planner)
-        probe_tasks(self._env_id, self.kind, self._env_kwargs, self.threshold)
-        self._tasks = sample_tasks(
-            self._env_id, self.kind, self.count, self.task_seed, "validation", self._env_kwargs, self.threshold
-        )
+        placed = replace(placed_in(trainer, self.tasks), min_distance=self.threshold)
+        require_time_limit(placed, self.agent.planner)
+        probe_tasks(placed)
+        self._tasks = placed.draw()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Refuse to compare with a best model that was found in another way.
@@ -136,18 +107,11 @@ class PlanningValidation(L.Callback):
         if (trainer.current_epoch + 1) % self.every_n_epochs:
             return
         model = require_world_model(self, pl_module)
-        policy = PlannerPolicy(
-            model,
-            self.objective,
-            self.planner,
-            replan_every=self.replan_every or self.planner.horizon,
-            seed=self.seed,
-        )
         shows = trainer.progress_bar_callback is not None and trainer.is_global_zero
         with eval_mode(model):
             executed = execute(
-                policy,
-                Group(self.kind, self.replan_every is None, self.count),
+                self.agent.policy(model),
+                Group(self.tasks, self.agent.open_loop),
                 self._tasks,
                 threshold=self.threshold,
                 error_horizon=self.error_horizon,

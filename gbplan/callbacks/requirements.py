@@ -1,11 +1,12 @@
 """What a callback that plans needs of the training it is part of."""
 
-from typing import Any
+from dataclasses import replace
 
 import gymnasium as gym
 import lightning as L
 
 from gbplan.envs.offers import env_spec, time_limit
+from gbplan.evaluation.task_set import Split, TaskSet
 from gbplan.networks import WorldModel
 from gbplan.planners import Planner
 
@@ -25,24 +26,33 @@ def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> W
     return model
 
 
-def environment_of(
-    trainer: L.Trainer, env_id: str | None, env_kwargs: dict[str, Any] | None
-) -> tuple[str, dict[str, Any]]:
-    """Return the environment to execute in: the one that is named, or the one the training data come from.
+def require_split(callback: L.Callback, tasks: TaskSet, split: Split) -> None:
+    """Check that tasks are of the seeds that the callback may see.
+
+    Raises:
+        ValueError: they are of others.
+    """
+    if tasks.split != split:
+        raise ValueError(
+            f"{type(callback).__name__} must have tasks of the {split} split, got {tasks.split}; set tasks.split"
+        )
+
+
+def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
+    """Say in which environment tasks are set: the one that is named, or the one the training data come from.
 
     Args:
         trainer: whose data module has read its datasets.
-        env_id: its id; None: that of the datasets, made with the arguments they were collected with.
-        env_kwargs: the arguments of a named one; for the datasets', those that differ.
+        tasks: env_id None: that of the datasets, made with the arguments they were collected with but for those given.
 
     Returns:
-        Its id and arguments.
+        The tasks, of a named environment.
 
     Raises:
         ValueError: none is named, and the datasets do not say theirs, it is not registered, or was wrapped.
     """
-    if env_id is not None:
-        return env_id, dict(env_kwargs or {})
+    if tasks.env_id is not None:
+        return tasks
     spec = getattr(getattr(trainer, "datamodule", None), "env_spec", None)
     if spec is None:
         raise ValueError("the datasets do not say which environment they were collected in; name it with env_id")
@@ -62,19 +72,19 @@ def environment_of(
     recorded = {name: value for name, value in spec.kwargs.items() if name not in ("task", "render_mode")}
     if spec.max_episode_steps != registered.max_episode_steps:
         recorded["max_episode_steps"] = -1 if spec.max_episode_steps is None else spec.max_episode_steps
-    return spec.id, recorded | (env_kwargs or {})
+    return replace(tasks, env_id=spec.id, env_kwargs=recorded | (tasks.env_kwargs or {}))
 
 
-def require_time_limit(env_id: str, env_kwargs: dict[str, Any], planner: Planner) -> int:
+def require_time_limit(tasks: TaskSet, planner: Planner) -> int:
     """Return the steps after which an episode ends at the latest.
 
     Raises:
         ValueError: there is no such limit, or the planner plans beyond it.
     """
-    limit = time_limit(env_id, env_kwargs)
+    limit = time_limit(str(tasks.env_id), tasks.env_kwargs)
     if planner.horizon > limit:
         raise ValueError(
-            f"the planner's horizon of {planner.horizon} steps exceeds the time limit of {env_id}, {limit} steps; "
-            "lower the horizon"
+            f"the planner's horizon of {planner.horizon} steps exceeds the time limit of {tasks.env_id}, {limit} "
+            "steps; lower the horizon"
         )
     return limit

@@ -34,10 +34,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {"collect": collect, "evaluate": run_e
 # Arguments of `evaluate` that are objects. Added by themselves, they may be given by short name, as a yaml file of
 # their own, or in --config; and what is wrong with one is said without the alternatives of an optional type.
 PARTS: dict[str, tuple[type, str]] = {
-    "policy": (Policy, "A policy that needs no planner: StraightLinePolicy, ConstantPolicy, ExpertPolicy, ..."),
-    "planner": (Planner, "Finds the actions: GradientPlanner, CEMPlanner, ..., or a yaml file of one."),
-    "objective": (Objective, "What the planner minimises; ReachGoal if not given."),
+    "policy": (Policy, "A policy that needs no model: StraightLinePolicy, ConstantPolicy, ExpertPolicy, ..."),
 }
+# What may be named by a class, for messages about a name that is none.
+NAMED = {name: base for name, (base, _) in PARTS.items()} | {"planner": Planner, "objective": Objective}
 
 
 def build_parser() -> ArgumentParser:
@@ -54,7 +54,9 @@ def build_parser() -> ArgumentParser:
         command = ArgumentParser(exit_on_error=False, allow_abbrev=False)
         command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
         parts = PARTS if function is run_evaluation else {}
-        command.add_function_arguments(function, as_positional=function is report, skip={"overwrite", *parts})
+        command.add_function_arguments(
+            function, as_positional=function is report, skip={"overwrite", *parts}, sub_configs=True
+        )
         if function is not report:
             add_overwrite(command)
         for key, (base, meaning) in parts.items():
@@ -124,7 +126,7 @@ def main(args: Sequence[str] | None = None) -> None:
         message = str(error) or type(error).__name__  # Python's MemoryError says nothing
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
-            reason = one_line(message) + known_classes(message, {name: base for name, (base, _) in PARTS.items()})
+            reason = one_line(message) + known_classes(message, NAMED)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:

@@ -28,7 +28,7 @@ def missing_file(args: Sequence[str]) -> str | None:
 
 def known_classes(message: str, parts: Mapping[str, type]) -> str:
     """List what could have been meant by a class name that is none, of the class that an argument's name stands for."""
-    unknown = re.search(r'Parser key "(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
+    unknown = re.search(r'.*Parser key "(?:\w+\.)*(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
     if unknown is None or unknown[1] not in parts:
         return ""
     return f"; known are {', '.join(sorted(_subclasses(parts[unknown[1]])))}, or give the full path of your own"

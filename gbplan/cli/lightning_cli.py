@@ -7,15 +7,21 @@ from typing import Any
 import torch
 from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import PositiveInt
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.cli.resuming import require_same_run
 from gbplan.cli.run_files import LastCheckpoint, RemoveOldRun
 from gbplan.files import require_writable_folder
 from gbplan.modules import world_model_weights
+from gbplan.policies import Agent
+
+# Callbacks that are groups of arguments, like Lightning's checkpoint: their agents may be files, which in a list of
+# callbacks they may not. Each is part of a training once it has an agent.
+GROUPS: dict[str, type[Callback]] = {"validation": PlanningValidation, "online": OnlineWorldModeling}
 
 
 class GBPlanCLI(LightningCLI):
@@ -28,8 +34,11 @@ class GBPlanCLI(LightningCLI):
         return {name: stock[name] for name in ("fit", "validate")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the checkpoint settings and the permission to overwrite a run."""
+        """Add the checkpoint settings, the callbacks that plan, and the permission to overwrite a run."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        for name, callback in GROUPS.items():
+            parser.add_class_arguments(callback, name, skip={"agent"}, instantiate=False)
+            parser.add_function_arguments(_acting, name, as_group=False, sub_configs=True)
         parser.set_defaults(
             {
                 "trainer.default_root_dir": "runs/fit",
@@ -71,6 +80,9 @@ class GBPlanCLI(LightningCLI):
         callbacks = [*(config["callbacks"] or [])]
         if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
             callbacks.append(RemoveOldRun(root))
+        for name, callback in GROUPS.items():
+            if self._get(self.config_init, f"{name}.agent", default=None) is not None:
+                callbacks.append(callback(**self._get(self.config_init, name)))
         kwargs["callbacks"] = callbacks
         trainer: Any = super().instantiate_trainer(**kwargs)
         if config["enable_checkpointing"] is not False:
@@ -135,6 +147,14 @@ class GBPlanCLI(LightningCLI):
                     f"that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
                     f"{', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
                 )
+
+
+def _acting(agent: Agent | None = None) -> None:
+    """What a group's agent is to the command line: of the callback itself it is a required argument.
+
+    Args:
+        agent: acts through the model in training: a yaml file of an agent, or its parts; null: no such callback.
+    """
 
 
 def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.run import load_world_model, run_evaluation
-from gbplan.evaluation.task_set import Tasks, probe_tasks, sample_tasks
+from gbplan.evaluation.task_set import Tasks, TaskSet, probe_tasks
 
 __all__ = [
     "SPL",
@@ -19,6 +19,7 @@ __all__ = [
     "Landscape",
     "ModelError",
     "SuccessRate",
+    "TaskSet",
     "Tasks",
     "evaluate",
     "gradient_alignment",
@@ -29,6 +30,5 @@ __all__ = [
     "paths_figure",
     "probe_tasks",
     "run_evaluation",
-    "sample_tasks",
     "wilson_interval",
 ]

@@ -20,34 +20,24 @@ from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.provenance import provenance
-from gbplan.evaluation.task_set import Split, sample_tasks
+from gbplan.evaluation.task_set import TaskSet
 from gbplan.files import require_writable_folder
 from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import WorldModel
-from gbplan.objectives import Objective, ReachGoal
-from gbplan.planners import Planner
 from gbplan.plots import plot_filmstrip, plot_landscape
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent, PlannerPolicy
 from gbplan.report.result_files import RESULT_FILE, write_result
 from gbplan.report.table import results_table
 
 
 def run_evaluation(
     output: str,
-    env_id: str,
     ckpt_path: str | None = None,
     simulator: bool = False,
     policy: Policy | None = None,
-    planner: Planner | None = None,
-    objective: Objective | None = None,
-    replan_every: int | None = 5,
-    shrink_horizon: bool = False,
-    planner_seed: int = 0,
-    env_kwargs: dict[str, Any] | None = None,
-    kinds: Sequence[str] = ("uniform", "detour"),
-    count: int = 512,
-    task_seed: int = 0,
-    split: Split = "held_out",
+    agent: Agent | None = None,
+    tasks: TaskSet = TaskSet(),  # noqa: B008  # frozen
+    kinds: Sequence[str] = (),
     thresholds: Sequence[float] = THRESHOLDS,
     error_horizon: int = 25,
     diagnostic_tasks: int = 64,
@@ -58,27 +48,18 @@ def run_evaluation(
 ) -> None:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
-    Give a checkpoint (or the simulator) and a planner, or a policy. Writes result.json, per kind one CSV of single
-    tasks and one NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and prints a
-    line per task kind.
+    Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, per kind of tasks one CSV of
+    single tasks and one NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and
+    prints a line per kind.
 
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
-        env_id: a registered goal-conditioned environment whose reset takes options state and goal.
         ckpt_path: checkpoint of a world model trained with ``gbplan fit``.
         simulator: plan through the environment's own differentiable simulator instead of a model.
-        policy: a policy that needs no planner: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
-        planner: finds the actions, e.g. GradientPlanner or CEMPlanner.
-        objective: what the planner minimises; ReachGoal if not given.
-        replan_every: steps between plans (model predictive control); null plans once and executes it all (open loop).
-        shrink_horizon: plan no further than the end of the episode's first horizon.
-        planner_seed: seed of the planner's noise, which all tasks share.
-        env_kwargs: passed to the environment.
-        kinds: kinds of tasks, as the environment's ``task`` argument names them; ``default``, for environments that
-            have no such argument, are the tasks it draws by itself.
-        count: tasks of each kind.
-        task_seed: which stream of the split's tasks.
-        split: held_out judges; tune on validation.
+        policy: a policy that needs no model: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
+        agent: how to act through the model: its planner, objective and when to plan again, or a yaml file of them.
+        tasks: which tasks; judge on those held out, tune on those of validation.
+        kinds: several kinds of tasks, ``tasks.count`` of each; none given: the one of ``tasks``.
         thresholds: goal distances at which success is reported, ascending; the first should be the environment's.
         error_horizon: longest rollout for the model's open-loop error, steps.
         diagnostic_tasks: on how many tasks of each kind to compare the model's gradients with the true ones, and to
@@ -90,7 +71,7 @@ def run_evaluation(
         overwrite: replace results that are in the output folder.
 
     Raises:
-        ValueError: not exactly one of checkpoint, simulator and policy; a model without a planner, or a policy with
+        ValueError: not exactly one of checkpoint, simulator and policy; a model without an agent, or a policy with
             one; a checkpoint that is broken, of another class, or of another environment; an environment without a
             simulator, or one that does not keep the contract of ``gbplan.envs.offers.require_contract``.
         FileExistsError: the output folder holds a result, and ``overwrite`` is false.
@@ -105,8 +86,7 @@ def run_evaluation(
         raise ValueError(f"error_horizon must be at least 1, got {error_horizon}")
     if diagnostic_tasks < 0:
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
-    if not kinds or len(set(kinds)) != len(kinds):
-        raise ValueError(f"kinds must name at least one kind of tasks, and none twice, got {list(kinds)}")
+    sets = tasks.of_kinds(kinds)
     if not thresholds:
         raise ValueError("thresholds must hold at least one distance to the goal, got none")
     try:
@@ -122,49 +102,31 @@ def run_evaluation(
         got = " and ".join(chosen) or "none"
         raise ValueError(f"give exactly one of --ckpt_path, --simulator and --policy, got {got}")
     if policy is None:
-        if planner is None:
-            raise ValueError("a world model needs a planner; add --planner GradientPlanner or --planner CEMPlanner")
-        model = load_world_model(ckpt_path) if ckpt_path is not None else _simulator(env_id, env_kwargs)
-        policy = PlannerPolicy(
-            model.to(device),
-            objective or ReachGoal(),
-            planner,
-            replan_every=planner.horizon if replan_every is None else replan_every,
-            shrink_horizon=shrink_horizon,
-            seed=planner_seed,
-        )
-    elif planner is not None:
-        raise ValueError(f"{type(policy).__name__} does not plan; leave --planner out, or give a --ckpt_path")
-    require_contract(env_id, env_kwargs)
+        if agent is None:
+            raise ValueError("a world model needs an agent; add --agent FILE or --agent.planner GradientPlanner")
+        model = load_world_model(ckpt_path) if ckpt_path is not None else _simulator(tasks)
+        policy = agent.policy(model.to(device))
+    elif agent is not None:
+        raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
+    require_contract(tasks.require_env_id(), tasks.env_kwargs)
     # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
-    sampled = {
-        kind: sample_tasks(
-            env_id,
-            None if kind == "default" else kind,
-            count,
-            task_seed,
-            split,
-            env_kwargs,
-            min_distance=max(thresholds),
-        )
-        for kind in kinds
-    }
+    drawn = {each.name: each.draw() for each in sets}
     require_writable_folder(folder)
 
     label = name or folder.name
     # Now, while the checkpoint is the one that was loaded.
     method, training = _method(policy, ckpt_path), None if ckpt_path is None else _training(ckpt_path)
     results: dict[str, EvaluationResult] = {}
-    drawn: dict[str, dict[str, NDArray]] = {}
+    arrays: dict[str, dict[str, NDArray]] = {}
     overwritten = list(folder.glob("events.out.tfevents*"))
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-    for kind, tasks in sampled.items():
-        envs = make_vector_env(env_id, count, tasks.env_kwargs)
+    for kind, of_kind in drawn.items():
+        envs = make_vector_env(of_kind.env_id, len(of_kind), of_kind.env_kwargs)
         try:
             result = evaluate(
                 policy,
                 envs,
-                tasks,
+                of_kind,
                 thresholds=thresholds,
                 error_horizon=error_horizon,
                 diagnostic_tasks=diagnostic_tasks,
@@ -175,16 +137,16 @@ def run_evaluation(
         finally:
             envs.close()
         results[kind] = result
-        drawn[kind] = drawable(result, tasks.goals, walls)
+        arrays[kind] = drawable(result, of_kind.goals, walls)
         print(f"{label}, {kind}: {result.summary()}", flush=True)
         logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
         success = result.records[f"first_hit@{thresholds[0]:g}"] >= 0
-        figure = paths_figure(result.trajectories, result.imagined, tasks.goals, success, walls, thresholds[0])
+        figure = paths_figure(result.trajectories, result.imagined, of_kind.goals, success, walls, thresholds[0])
         logger.experiment.add_figure(f"{kind}/paths", figure)
-        path, imagined = drawn[kind]["executed"][0], drawn[kind].get("imagined")
+        path, imagined = arrays[kind]["executed"][0], arrays[kind].get("imagined")
         if path.shape[1:] == (2,):
             path, plan = path[~np.isnan(path[:, 0])], None if imagined is None else imagined[0]
-            strip = plot_filmstrip(path, tasks.goals[0], plan, drawn[kind]["walls"], thresholds[0])
+            strip = plot_filmstrip(path, of_kind.goals[0], plan, arrays[kind]["walls"], thresholds[0])
             logger.experiment.add_figure(f"{kind}/first_episode", strip)
         if result.landscape is not None:
             around = result.landscape
@@ -196,13 +158,19 @@ def run_evaluation(
         "name": label,
         "method": method,
         "training": training,
-        "environment": {"env_id": env_id, "env_kwargs": env_kwargs or {}, "split": split, "task_seed": task_seed},
+        "environment": {
+            "env_id": tasks.env_id,
+            "env_kwargs": tasks.env_kwargs or {},
+            "split": tasks.split,
+            "task_seed": tasks.seed,
+            "min_distance": tasks.min_distance,
+        },
         "tasks": {kind: result.metrics for kind, result in results.items()},
         "provenance": provenance(),
     }
     for path in overwritten:
         path.unlink()
-    write_result(folder, summary, {kind: result.records for kind, result in results.items()}, drawn)
+    write_result(folder, summary, {kind: result.records for kind, result in results.items()}, arrays)
     print(results_table([summary], notes=False))
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
 
@@ -229,8 +197,9 @@ def load_world_model(path: str) -> WorldModel:
     return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
 
 
-def _simulator(env_id: str, env_kwargs: dict[str, Any] | None) -> WorldModel:
-    with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+def _simulator(tasks: TaskSet) -> WorldModel:
+    env_id, env_kwargs = tasks.require_env_id(), tasks.env_kwargs or {}
+    with closing(gym.make(env_id, **env_kwargs)) as env:
         make = offer(env, "simulator")
         if make is None:
             raise ValueError(
@@ -244,16 +213,17 @@ def _simulator(env_id: str, env_kwargs: dict[str, Any] | None) -> WorldModel:
 def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
     """Describe what was evaluated, in plain data."""
     if not isinstance(policy, PlannerPolicy):
-        described = describe(policy)
-        return {"policy": described.pop("class"), **described}
+        return {"policy": type(policy).__name__, **_settings(policy)}
     return {
         "model": ckpt_path or type(policy.world_model).__name__,
         "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
-        "objective": describe(policy.objective),
-        "planner": describe(policy.planner),
-        "mode": "open loop" if policy.replan_every >= policy.planner.horizon else "MPC",
-        **{name: getattr(policy, name) for name in ("replan_every", "warm_start", "shrink_horizon", "seed")},
+        "mode": "open loop" if policy.agent.open_loop else "MPC",
+        **_settings(policy.agent),
     }
+
+
+def _settings(thing: Any) -> dict[str, Any]:
+    return {key: value for key, value in describe(thing).items() if key != "class"}
 
 
 def _training(ckpt_path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gbplan import checks
 from gbplan.data import (
     HELD_OUT_SEEDS,
     TRAINING_SEEDS,
@@ -55,87 +56,117 @@ class Tasks:
         return replace(self, states=self.states[index], goals=self.goals[index], seeds=self.seeds[index])
 
 
-def sample_tasks(
-    env_id: str,
-    kind: str | None = "uniform",
-    count: int = 512,
-    seed: int = 0,
-    split: Split = "held_out",
-    env_kwargs: dict[str, Any] | None = None,
-    min_distance: float = 1.0,
-    start: int = 0,
-) -> Tasks:
-    """Draw tasks from an environment; the same arguments give the same tasks, on any machine.
+@dataclass(frozen=True)
+class TaskSet:
+    """Which tasks: an environment, a kind of its tasks, and the seeds they are drawn from.
 
     Args:
         env_id: goal-conditioned environment whose ``reset`` draws a task and whose ``observation`` is its state.
-        kind: passed to the environment as ``task``; None: the environment has but one kind, and no such argument.
+        env_kwargs: arguments of the environment.
+        kind: kind of tasks, passed to the environment as ``task``; null: the tasks it draws by itself.
         count: number of tasks N, >= 1.
-        seed: which stream of the split.
         split: ``held_out`` judges, ``validation`` selects, ``training`` is what collection draws from; the seeds of
             the three never meet.
-        env_kwargs: what else to pass to the environment.
-        min_distance: tasks that start nearer to their goal than this are drawn again (environment units). The default
-            is the largest threshold ``evaluate`` reports, so that no task is solved before it starts.
-        start: the stream's first episode to draw from; those before it are left to others.
-
-    Returns:
-        The tasks, in the order they were drawn, their seeds ascending.
+        seed: which stream of the split, >= 0.
+        min_distance: tasks that start nearer to their goal than this are drawn again, environment units, >= 0.
 
     Raises:
-        ValueError: ``count`` < 1, an unknown split, an environment that is not goal-conditioned or has no ``task``
-            argument, or (almost) no task is as far as ``min_distance``.
+        ValueError: a number is out of its range, or the split is unknown.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
-    if split not in _SPANS:
-        raise ValueError(f"split must be one of {sorted(_SPANS)}, got {split!r}")
-    kwargs = dict(env_kwargs or {})
-    world = without_noise(kwargs) | ({} if kind is None else {"task": kind})
-    states: list[NDArray[np.float32]] = []
-    goals: list[NDArray[np.float32]] = []
-    kept_seeds: list[NDArray[np.int64]] = []
-    kept = drawn = 0
-    envs = _make_envs(env_id, count, world)
-    try:
-        while kept < count:
-            seeds = episode_seeds(_SPANS[split], seed, count, start=start + drawn)
-            drawn += count
-            observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row, as all vector envs take
-            # Cast before: the difference of two unsigned integers wraps around.
-            apart = observation["achieved_goal"].astype(np.float64) - observation["desired_goal"]
-            far = np.sqrt((apart.reshape(count, -1) ** 2).sum(axis=1)) > min_distance
-            states.append(observation["observation"][far].copy())
-            goals.append(observation["desired_goal"][far].copy())
-            kept_seeds.append(np.asarray(seeds, np.int64)[far])
-            kept += int(far.sum())
-            if drawn >= 100 * count and kept < count:
-                raise ValueError(
-                    f"only {kept} of {drawn} {kind or 'default'} tasks of {env_id} start more than min_distance = "
-                    f"{min_distance} from their goal; lower min_distance"
-                )
-    finally:
-        envs.close()
-    return Tasks(
-        env_id=env_id,
-        kind=kind or "default",
-        states=np.concatenate(states)[:count],
-        goals=np.concatenate(goals)[:count],
-        seeds=np.concatenate(kept_seeds)[:count],
-        env_kwargs=kwargs,
-    )
+
+    env_id: str | None = None
+    env_kwargs: dict[str, Any] | None = None
+    kind: str | None = None
+    count: int = 512
+    split: Split = "held_out"
+    seed: int = 0
+    min_distance: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.at_least_one(count=self.count)
+        checks.one_of(Split, split=self.split)
+        checks.not_negative(min_distance=self.min_distance)
+        episode_seeds(_SPANS[self.split], self.seed, 1)  # raises, if there is no such stream
+
+    @property
+    def name(self) -> str:
+        """The kind's name in results; ``default`` for the tasks that the environment draws by itself."""
+        return self.kind or "default"
+
+    def of_kinds(self, kinds: Sequence[str]) -> "list[TaskSet]":
+        """Return a set of tasks for each kind, otherwise like this one; this one alone if no kind is named.
+
+        Raises:
+            ValueError: a kind is named twice.
+        """
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"kinds must name no kind of tasks twice, got {list(kinds)}")
+        return [replace(self, kind=kind) for kind in kinds] or [self]
+
+    def require_env_id(self) -> str:
+        """Return the environment's id.
+
+        Raises:
+            ValueError: it is not named.
+        """
+        if self.env_id is None:
+            raise ValueError("the tasks are of no environment; name one with tasks.env_id")
+        return self.env_id
+
+    def draw(self, start: int = 0) -> Tasks:
+        """Draw the tasks; the same set gives the same tasks, on any machine, and a smaller one the first of them.
+
+        Args:
+            start: the stream's first episode to draw from; those before it are left to others.
+
+        Returns:
+            The tasks, in the order they were drawn, their seeds ascending.
+
+        Raises:
+            ValueError: no environment is named, it is not goal-conditioned or has no ``task`` argument, or (almost)
+                no task is as far as ``min_distance``.
+        """
+        env_id, kwargs, count = self.require_env_id(), dict(self.env_kwargs or {}), self.count
+        world = without_noise(kwargs) | ({} if self.kind is None else {"task": self.kind})
+        states: list[NDArray[np.float32]] = []
+        goals: list[NDArray[np.float32]] = []
+        kept_seeds: list[NDArray[np.int64]] = []
+        kept = drawn = 0
+        envs = _make_envs(env_id, count, world)
+        try:
+            while kept < count:
+                seeds = episode_seeds(_SPANS[self.split], self.seed, count, start=start + drawn)
+                drawn += count
+                observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row
+                # Cast before: the difference of two unsigned integers wraps around.
+                apart = observation["achieved_goal"].astype(np.float64) - observation["desired_goal"]
+                far = np.sqrt((apart.reshape(count, -1) ** 2).sum(axis=1)) > self.min_distance
+                states.append(observation["observation"][far].copy())
+                goals.append(observation["desired_goal"][far].copy())
+                kept_seeds.append(np.asarray(seeds, np.int64)[far])
+                kept += int(far.sum())
+                if drawn >= 100 * count and kept < count:
+                    raise ValueError(
+                        f"only {kept} of {drawn} {self.name} tasks of {env_id} start more than min_distance = "
+                        f"{self.min_distance} from their goal; lower min_distance"
+                    )
+        finally:
+            envs.close()
+        return Tasks(
+            env_id=env_id,
+            kind=self.name,
+            states=np.concatenate(states)[:count],
+            goals=np.concatenate(goals)[:count],
+            seeds=np.concatenate(kept_seeds)[:count],
+            env_kwargs=kwargs,
+        )
 
 
-def probe_tasks(
-    env_id: str, kind: str | None = None, env_kwargs: dict[str, Any] | None = None, min_distance: float = 1.0
-) -> Trajectories:
+def probe_tasks(tasks: TaskSet) -> Trajectories:
     """Set a few tasks in an environment and take a step in each, to see whether tasks can be set at all.
 
     Args:
-        env_id: goal-conditioned environment.
-        kind: see ``sample_tasks``.
-        env_kwargs: see ``sample_tasks``; noise is left out.
-        min_distance: see ``sample_tasks``.
+        tasks: what will be drawn later; its count, seed and split do not matter, and noise is left out.
 
     Returns:
         An episode of one step for each task.
@@ -143,16 +174,17 @@ def probe_tasks(
     Raises:
         ValueError: the environment does not keep the contract, see :func:`gbplan.envs.offers.require_contract`.
     """
-    require_contract(env_id, env_kwargs)
-    tasks = sample_tasks(env_id, kind, 8, 0, "training", without_noise(env_kwargs), min_distance)
-    envs = make_vector_env(env_id, len(tasks), tasks.env_kwargs)
+    few = replace(tasks, count=8, seed=0, split="training", env_kwargs=without_noise(tasks.env_kwargs))
+    require_contract(few.require_env_id(), few.env_kwargs)
+    drawn = few.draw()
+    envs = make_vector_env(drawn.env_id, len(drawn), drawn.env_kwargs)
     try:
         # Not their own seeds, from which an environment that draws its own task would draw the right ones.
-        seeds = (tasks.seeds + len(tasks)).tolist()
-        episodes = rollout(envs, RandomPolicy(), seeds=seeds, states=tasks.states, goals=tasks.goals, max_steps=1)
+        seeds = (drawn.seeds + len(drawn)).tolist()
+        episodes = rollout(envs, RandomPolicy(), seeds=seeds, states=drawn.states, goals=drawn.goals, max_steps=1)
     finally:
         envs.close()
-    require_begun(env_id, "state", tasks.states, episodes.observations["observation"][episodes.starts])
+    require_begun(drawn.env_id, "state", drawn.states, episodes.observations["observation"][episodes.starts])
     return episodes
 
 
@@ -167,5 +199,5 @@ def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any]) -> gym.vecto
             raise
         raise ValueError(
             f"{env_id} takes no argument 'task', so it has no kind of tasks called {env_kwargs['task']!r}; "
-            "ask for the tasks it draws by itself: --kinds [default], in Python kind=None"
+            "ask for the tasks it draws by itself: leave the kind out (null)"
         ) from None

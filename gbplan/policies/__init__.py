@@ -1,5 +1,6 @@
 """Behaviours: planning through a world model, and the baselines to compare it with. Here torch meets numpy."""
 
+from gbplan.policies.agent import Agent
 from gbplan.policies.constant_policy import ConstantPolicy
 from gbplan.policies.expert_policy import ExpertPolicy
 from gbplan.policies.mixed_policy import MixedPolicy
@@ -9,6 +10,7 @@ from gbplan.policies.random_policy import RandomPolicy
 from gbplan.policies.straight_line_policy import StraightLinePolicy
 
 __all__ = [
+    "Agent",
     "ConstantPolicy",
     "ExpertPolicy",
     "MixedPolicy",

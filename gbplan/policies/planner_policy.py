@@ -1,7 +1,10 @@
-"""Acting by planning: open loop or receding horizon."""
+"""Acting by planning: open loop or model predictive control."""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
 import numpy as np
@@ -12,25 +15,28 @@ from torch import Tensor
 from gbplan.envs.policy import Observation, Policy
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.world_model import WorldModel
-from gbplan.objectives.objective import Objective
 from gbplan.objectives.staged import at_step
-from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
 from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort, PlanRecord
 
+if TYPE_CHECKING:
+    from gbplan.policies.agent import Agent
+
 
 class PlannerPolicy(Policy):
-    """Plans through a world model, executes the first ``replan_every`` actions, and plans again.
+    """Plans through a world model, executes some of the actions, and plans again, as its agent says.
 
-    With ``replan_every >= planner.horizon`` it is open loop: it plans once, executes all of it, and then stands still
-    (zero action, or the bound nearest to it). Only active rows are planned for. They share the planner's noise, keyed
-    by ``seed`` and the number of the replan, so a row's actions depend neither on its neighbours nor on which of them
-    are still active, up to floating-point rounding. The seeds of ``reset`` are not used.
+    An agent in open loop plans once, executes all of it, and then stands still (zero action, or the bound nearest to
+    it). Only active rows are planned for. They share the planner's noise, keyed by the agent's seed and the number of
+    the replan, so a row's actions depend neither on its neighbours nor on which of them are still active, up to
+    floating-point rounding. The seeds of ``reset`` are not used.
 
     The model looks at the present frame only. It is put into eval mode while planning, and back.
 
     Attributes:
+        world_model: what to plan through, on its own device.
+        agent: how to plan, and when; an objective that is ``Staged`` is told the step of each plan.
         first_plan: the plans made at the first step, with the paths the model believes they take; None before.
         effort: what planning has cost since ``reset``.
     """
@@ -38,42 +44,10 @@ class PlannerPolicy(Policy):
     first_plan: PlanRecord | None
     effort: PlanningEffort
 
-    def __init__(
-        self,
-        world_model: WorldModel,
-        objective: Objective,
-        planner: Planner,
-        replan_every: int = 5,
-        warm_start: bool = True,
-        shrink_horizon: bool = False,
-        seed: int = 0,
-    ) -> None:
-        """Join a model, an objective and a planner.
-
-        Args:
-            world_model: what to plan through, on its own device.
-            objective: what to plan for; one that is ``Staged`` is told the step of each plan.
-            planner: how to plan.
-            replan_every: number of actions executed before planning again.
-            warm_start: hand the planner the rest of the previous plan, followed by standing still, as a candidate.
-            shrink_horizon: plan for the rest of ``planner.horizon`` steps counted from the episode's start, instead of
-                always that many; never for fewer than ``replan_every``.
-            seed: of the planner's noise, >= 0.
-
-        Raises:
-            ValueError: ``replan_every`` < 1 or ``seed`` < 0.
-        """
-        if replan_every < 1:
-            raise ValueError(f"replan_every must be at least 1, got {replan_every}")
-        if seed < 0:
-            raise ValueError(f"seed must not be negative, got {seed}")
+    def __init__(self, world_model: WorldModel, agent: Agent) -> None:
+        """Join a model and an agent."""
         self.world_model = world_model
-        self.objective = objective
-        self.planner = planner
-        self.replan_every = replan_every
-        self.warm_start = warm_start
-        self.shrink_horizon = shrink_horizon
-        self.seed = seed
+        self.agent = agent
         self.first_plan = None
         self.effort = PlanningEffort()
 
@@ -92,6 +66,8 @@ class PlannerPolicy(Policy):
         self._low, self._high = (torch.from_numpy(bound).to(statistics) for bound in (low, high))
         self._rest = np.clip(np.zeros_like(low), low, high)
         self._plans = torch.zeros(envs.num_envs, 0, len(low)).to(statistics)
+        horizon = self.agent.planner.horizon
+        self._interval = min(self.agent.replan_every or horizon, horizon)
         self._step = self._planned_at = 0
         self.first_plan = None
         self.effort = PlanningEffort()
@@ -103,8 +79,7 @@ class PlannerPolicy(Policy):
             ValueError: an active row's observation or goal is not finite, or planning fails.
         """
         rows = np.arange(len(self._plans)) if active is None else np.flatnonzero(active)
-        open_loop = self.replan_every >= self.planner.horizon
-        if len(rows) and (self._step == 0 or (not open_loop and self._step % self.replan_every == 0)):
+        if len(rows) and (self._step == 0 or (not self.agent.open_loop and self._step % self._interval == 0)):
             self._replan(observation, rows)
         actions = np.tile(self._rest, (len(self._plans), 1))
         offset = self._step - self._planned_at
@@ -114,20 +89,20 @@ class PlannerPolicy(Policy):
         return actions
 
     def _replan(self, observation: Observation, rows: NDArray[np.int64]) -> None:
-        horizon = self.planner.horizon
-        if self.shrink_horizon:
-            horizon = max(horizon - self._step, min(self.replan_every, horizon))
+        agent, horizon = self.agent, self.agent.planner.horizon
+        if agent.shrink_horizon:
+            horizon = max(horizon - self._step, self._interval)
         init = None
-        if self.warm_start and self._step > 0:
+        if agent.warm_start and self._step > 0:
             rest = self._plans[rows, self._step - self._planned_at :][:, :horizon]
             still = torch.from_numpy(self._rest).to(rest).expand(len(rows), horizon - rest.shape[1], -1)
             init = torch.cat([rest, still], dim=1)
-        key = np.random.SeedSequence((self.seed, self._step)).generate_state(1, np.uint64)[0]
+        key = np.random.SeedSequence((agent.seed, self._step)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
         with eval_mode(self.world_model):
             problem = self._problem(observation, rows)
             began = time.perf_counter()
-            plan = self.planner.plan(problem, init, horizon=horizon, generator=generator)
+            plan = agent.planner.plan(problem, init, horizon=horizon, generator=generator)
             calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, within the timing
             seconds = time.perf_counter() - began
             if self._step == 0:
@@ -146,7 +121,7 @@ class PlannerPolicy(Policy):
         tensors = {key: self._tensor(observation, key, rows) for key in {*encoder.observation_keys, *encoder.goal_keys}}
         return PlanningProblem.from_observations(
             self.world_model,
-            at_step(self.objective, self._step),
+            at_step(self.agent.objective, self._step),
             {key: values[:, None] for key, values in tensors.items()},  # the present frame
             bounds=(self._low, self._high),
         )

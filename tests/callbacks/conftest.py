@@ -8,11 +8,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gbplan.callbacks import OnlineWorldModeling
 from gbplan.data import TrajectoryDataModule, collect
+from gbplan.evaluation import TaskSet
 from gbplan.modules import WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.objectives import GoalMSE
 from gbplan.planners import GradientPlanner
-from gbplan.policies import RandomPolicy
+from gbplan.policies import Agent, RandomPolicy
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 
@@ -28,12 +29,12 @@ def two_states_root(tmp_path_factory):
 def two_states_callback():
     """Make the callback for TwoStates-v0; the planner finds the best action exactly."""
 
-    def make(kind=OnlineWorldModeling, **changes):
+    def make(kind=OnlineWorldModeling, tasks=None, **changes):
         planner = GradientPlanner(
             horizon=1, iterations=20, lr=0.5, num_samples=1, restarts=1, init_std=0.0, optimizer="adam"
         )
-        arguments = {"planner": planner, "objective": GoalMSE(), "env_id": "TwoStates-v0", "kinds": None}
-        return kind(**(arguments | {"tasks_per_round": 6, "figure_tasks": 0} | changes))
+        given = {"env_id": "TwoStates-v0", "count": 6, "split": "training", "seed": 1} | (tasks or {})
+        return kind(**({"agent": Agent(planner, GoalMSE()), "tasks": TaskSet(**given), "figure_tasks": 0} | changes))
 
     return make
 
@@ -65,16 +66,17 @@ def door_wall_fit(dataset_root):
 
     def fit(folder, epochs, ckpt_path=None, rounds=None, data=None, checkpoint=None, seed=0, more=(), **trainer):
         torch.manual_seed(seed)
-        default = GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1)
-        short = {"tasks_per_round": 4, "env_kwargs": {"max_episode_steps": 16}, "figure_tasks": 0}
-        callback = OnlineWorldModeling(**({"planner": default} | short | (rounds or {})))
+        settings = {"agent": Agent(GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1))}
+        settings |= {"kinds": ["uniform", "detour"], "figure_tasks": 0} | (rounds or {})
+        given = {"env_kwargs": {"max_episode_steps": 16}, "count": 2, "split": "training", "seed": 1}
+        callback = OnlineWorldModeling(**(settings | {"tasks": TaskSet(**(given | settings.get("tasks", {})))}))
         model = WorldModel(IdentityEncoder(2, [0, 1]), MLPPredictor(2, 2, (16,)))
         module = WorldModelModule(model, lambda p: torch.optim.Adam(p, lr=1e-2), validation_horizons=[5])
         arguments = {"validation_steps": 5, "validation_fraction": 0.2, "batch_size": 128, "samples_per_epoch": 512}
         datamodule = TrajectoryDataModule(["door-wall/tiny-v0"], str(dataset_root), **(arguments | (data or {})))
         keep = ModelCheckpoint(folder, save_last=True, enable_version_counter=False, **(checkpoint or {}))
-        settings = {"reload_dataloaders_every_n_epochs": 1, "default_root_dir": folder}
-        loop = L.Trainer(max_epochs=epochs, callbacks=[callback, *more, keep], **(QUIET | settings | trainer))
+        usual = {"reload_dataloaders_every_n_epochs": 1, "default_root_dir": folder}
+        loop = L.Trainer(max_epochs=epochs, callbacks=[callback, *more, keep], **(QUIET | usual | trainer))
         loop.fit(module, datamodule=datamodule, ckpt_path=ckpt_path)
         return loop, module, datamodule
 

@@ -15,8 +15,9 @@ from gbplan.data import (
     TrajectoryDataModule,
     read_dataset,
 )
-from gbplan.evaluation import sample_tasks
+from gbplan.evaluation import TaskSet
 from gbplan.planners import GradientPlanner
+from gbplan.policies import Agent
 
 
 def planner(**changes):
@@ -36,8 +37,7 @@ def episodes_of(data):
 def test_buffer_of_the_two_state_world_is_known_to_the_last_number(two_states_callback, two_states_fit):
     callback = two_states_callback()
     _, _, data = two_states_fit(callback, epochs=2)
-    first = sample_tasks("TwoStates-v0", None, 6, 1, "training", min_distance=0.1)
-    second = sample_tasks("TwoStates-v0", None, 6, 1, "training", min_distance=0.1, start=6)
+    first, second = (callback.tasks.draw(start) for start in (0, 6))
     starts = np.concatenate([first.states, second.states])
     assert set(starts.ravel()) == {-1.0, 1.0}
     # The model believes x' = x + a, so the best action points at the goal with all its might, and arrives.
@@ -76,7 +76,7 @@ def test_transitions_are_the_environments_and_no_window_joins_two_episodes(door_
 
 
 def test_plans_made_once_end_with_the_plan_and_others_with_the_time_limit(door_wall_fit, tmp_path):
-    _, _, data = door_wall_fit(tmp_path, 1, rounds={"tasks_per_round": 6, "open_loop_fraction": 0.34})
+    _, _, data = door_wall_fit(tmp_path, 1, rounds={"tasks": {"count": 3}, "open_loop_fraction": 0.34})
     # of 3 uniform and 3 detour tasks one each is open loop; a model hardly trained reaches nothing
     assert data.buffer.lengths.tolist() == [8, 16, 16, 8, 16, 16]
 
@@ -108,7 +108,7 @@ def test_tasks_are_new_in_every_round_and_none_is_of_validation_or_held_out(door
     assert all(seed in TRAINING_SEEDS for seed in seeds)
     assert not any(seed in HELD_OUT_SEEDS or seed in VALIDATION_SEEDS for seed in seeds)
     with pytest.raises(ValueError, match=r"seed must lie in 0..1072"):  # beyond lie the other ranges
-        OnlineWorldModeling(planner(), seed=1073)
+        TaskSet(split="training", seed=1073)
 
 
 def test_rounds_become_smaller_and_stop_before_the_budget_is_exceeded(two_states_callback, two_states_fit):
@@ -217,7 +217,7 @@ def test_logged_numbers_of_the_two_state_world_are_known(two_states_callback, tw
 
 def test_fast_dev_run_holds_one_small_round(door_wall_fit, tmp_path):
     loop, _, _ = door_wall_fit(
-        tmp_path, 9, rounds={"tasks_per_round": 40, "write_to": "door-wall/never-v0"}, fast_dev_run=True, logger=None
+        tmp_path, 9, rounds={"tasks": {"count": 20}, "write_to": "door-wall/never-v0"}, fast_dev_run=True, logger=None
     )
     assert loop.callbacks[0].rounds == 1
     assert len(loop.datamodule.buffer.lengths) == 4  # one task of each group
@@ -230,34 +230,31 @@ def test_fast_dev_run_holds_one_small_round(door_wall_fit, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tasks_per_round": 0}, "tasks_per_round must be at least 1, got 0"),
         ({"every_n_epochs": 0}, "every_n_epochs must be at least 1, got 0"),
         ({"first_round_after": 0}, "first_round_after must be at least 1, got 0"),
         ({"max_transitions": 0}, "max_transitions must be at least 1, got 0"),
-        ({"replan_every": 0}, "replan_every must be at least 1, got 0"),
         ({"error_horizon": 0}, "error_horizon must be at least 1, got 0"),
-        ({"figure_tasks": -1}, "figure_tasks must not be negative, got -1"),
-        ({"seed": -1}, "seed must not be negative, got -1"),
+        ({"figure_tasks": -1}, "figure_tasks must be finite and not negative, got -1"),
+        ({"tasks": TaskSet()}, "must have tasks of the training split, got held_out; set tasks.split"),
         ({"open_loop_fraction": 1.5}, r"open_loop_fraction must lie in 0..1, got 1.5"),
-        ({"threshold": 0.0}, "threshold must be positive, got 0.0"),
-        ({"kinds": []}, "kinds must name at least one kind"),
-        ({"kinds": ["detour", "detour"]}, "none twice"),
+        ({"threshold": 0.0}, "threshold must be positive and finite, got 0.0"),
+        ({"kinds": ["detour", "detour"]}, "kinds must name no kind of tasks twice"),
     ],
 )
 def test_numbers_out_of_range_are_refused_at_once(arguments, message):
     with pytest.raises(ValueError, match=message):
-        OnlineWorldModeling(planner(), **arguments)
+        OnlineWorldModeling(Agent(planner()), **arguments)
 
 
 @pytest.mark.parametrize(
     ("rounds", "data", "message"),
     [
-        ({"planner": planner(horizon=4)}, {}, "horizon of 4 steps exceeds the time limit of TwoStates-v0, 3 steps"),
-        ({"env_id": "TwoStatesForEver-v0"}, {}, "TwoStatesForEver-v0 has no time limit"),
-        ({"env_kwargs": {"heeds": ("goal",)}}, {}, "TwoStates-v0 cannot be put into a state"),
-        ({"env_kwargs": {"heeds": ("state",)}}, {}, r"cannot be put into a goal: reset\(options={'goal'"),
-        ({"env_id": "DoorWall-v0"}, {}, "must have the datasets' observations"),
-        ({"kinds": ["detour"], "env_id": "TwoStates-v0"}, {}, "task"),
+        ({"agent": Agent(planner(horizon=4))}, {}, "horizon of 4 steps exceeds the time limit of TwoStates-v0"),
+        ({"tasks": {"env_id": "TwoStatesForEver-v0"}}, {}, "TwoStatesForEver-v0 has no time limit"),
+        ({"tasks": {"env_kwargs": {"heeds": ("goal",)}}}, {}, "TwoStates-v0 cannot be put into a state"),
+        ({"tasks": {"env_kwargs": {"heeds": ("state",)}}}, {}, r"cannot be put into a goal: reset\(options={'goal'"),
+        ({"tasks": {"env_id": "DoorWall-v0"}}, {}, "must have the datasets' observations"),
+        ({"kinds": ["detour"]}, {}, "task"),
         ({}, {"buffer_capacity": 11}, r"6 tasks can have 12 transitions, but the replay buffer holds 11; raise"),
         ({"max_transitions": 2, "open_loop_fraction": 0.0}, {}, "max_transitions = 2 does not allow even one task"),
     ],

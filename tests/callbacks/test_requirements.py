@@ -7,7 +7,8 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import RescaleAction
 
-from gbplan.callbacks.requirements import environment_of
+from gbplan.callbacks.requirements import placed_in
+from gbplan.evaluation import TaskSet
 
 
 class WrappedDoor(gym.Wrapper):
@@ -17,6 +18,12 @@ class WrappedDoor(gym.Wrapper):
 
 if "WrappedDoor-v0" not in gym.registry:
     gym.register("WrappedDoor-v0", entry_point=WrappedDoor, max_episode_steps=9)
+
+
+def environment_of(trainer, env_id, env_kwargs):
+    placed = placed_in(trainer, TaskSet(env_id, env_kwargs, kind="detour", count=7))
+    assert (placed.kind, placed.count) == ("detour", 7)
+    return placed.env_id, placed.env_kwargs or {}
 
 
 def trainer(spec):

@@ -7,6 +7,7 @@ import torch
 from gbplan.callbacks import OnlineWorldModeling
 from gbplan.data import Trajectories, read_dataset
 from gbplan.planners import CEMPlanner, GradientPlanner
+from gbplan.policies import Agent
 
 EPOCHS = 3
 
@@ -120,17 +121,17 @@ def test_state_is_plain_data(door_wall_fit, tmp_path):
     door_wall_fit(tmp_path, 1, rounds=rounds)
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]["OnlineWorldModeling"]
     assert (state["rounds"], state["seeds_used"] >= 4) == (1, True)
-    assert state["configuration"]["planner"]["class"] == "GradientPlanner"
-    assert state["configuration"]["planner"]["horizon"] == 8
+    assert state["configuration"]["agent"]["planner"]["class"] == "GradientPlanner"
+    assert state["configuration"]["agent"]["planner"]["horizon"] == 8
 
 
 @pytest.mark.parametrize(
     ("rounds", "message"),
     [
-        ({"tasks_per_round": 6, "seed": 2}, r"\(tasks_per_round: 4, now 6; seed: 1, now 2\)"),
-        ({"planner": GradientPlanner(8, 3, num_samples=4, restarts=1)}, r"\(planner.iterations: 2, now 3\)"),
-        ({"planner": CEMPlanner(horizon=8)}, r"planner.class: GradientPlanner, now CEMPlanner; .*elites: absent"),
-        ({"env_kwargs": {"max_episode_steps": 9}}, r"\(env_kwargs.max_episode_steps: 16, now 9\)"),
+        ({"tasks": {"count": 3, "seed": 2}}, r"\(tasks.count: 2, now 3; tasks.seed: 1, now 2\)"),
+        ({"agent": Agent(GradientPlanner(8, 3, num_samples=4, restarts=1))}, r"\(agent.planner.iterations: 2, now 3\)"),
+        ({"agent": Agent(CEMPlanner(horizon=8))}, r"planner.class: GradientPlanner, now CEMPlanner; .*elites: absent"),
+        ({"tasks": {"env_kwargs": {"max_episode_steps": 9}}}, r"\(tasks.env_kwargs.max_episode_steps: 16, now 9\)"),
         ({"write_to": "door-wall/online-v0"}, "its first 1 rounds were not kept; leave it out"),
     ],
 )  # fmt: skip

@@ -16,9 +16,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from gbplan.attacks import FGSM
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.data import TrajectoryDataModule
+from gbplan.evaluation import TaskSet
 from gbplan.modules import AdversarialWorldModelModule, WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.planners import GradientPlanner
+from gbplan.policies import Agent
 
 
 class Slow(OnlineWorldModeling):
@@ -40,10 +42,10 @@ def firsts(trajectories):
 
 def main():
     torch.manual_seed(0)
-    planner = GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1)
+    agent = Agent(GradientPlanner(horizon=8, iterations=2, num_samples=4, restarts=1))
     world = {"max_episode_steps": 16}
-    callback = Slow(planner, tasks_per_round=5, env_kwargs=world, figure_tasks=0)
-    validation = PlanningValidation(planner, env_kwargs=world, count=5, every_n_epochs=1)
+    callback = Slow(agent, TaskSet(env_kwargs=world, count=5, split="training", seed=1), figure_tasks=0)
+    validation = PlanningValidation(agent, TaskSet(env_kwargs=world, count=5, split="validation"), every_n_epochs=1)
     callback._configuration["class"] = "OnlineWorldModeling"
     model = WorldModel(IdentityEncoder(2, [0, 1]), MLPPredictor(2, 2, (16,)))
     data = TrajectoryDataModule(

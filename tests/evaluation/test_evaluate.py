@@ -3,10 +3,9 @@ import pytest
 
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.evaluation import Tasks, evaluate, sample_tasks
-from gbplan.objectives import ReachGoal
+from gbplan.evaluation import Tasks, TaskSet, evaluate
 from gbplan.planners import GradientPlanner
-from gbplan.policies import ExpertPolicy, PlannerPolicy, StraightLinePolicy
+from gbplan.policies import Agent, ExpertPolicy, StraightLinePolicy
 
 
 def hand_made():
@@ -49,14 +48,14 @@ def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
 
 
 def test_expert_reaches_every_detour_task_in_few_steps():
-    tasks = sample_tasks("DoorWall-v0", kind="detour", count=64, split="training")
+    tasks = TaskSet("DoorWall-v0", kind="detour", count=64, split="training", min_distance=1.0).draw()
     result = evaluate(ExpertPolicy(), make_vector_env("DoorWall-v0", 64), tasks)
     assert result.metrics["success"]["0.1"]["rate"] == 1.0
     assert result.metrics["spl"] > 0.85
 
 
 def test_tasks_in_several_batches_give_the_same_records_as_all_at_once():
-    tasks = sample_tasks("DoorWall-v0", kind="uniform", count=10, split="training")
+    tasks = TaskSet("DoorWall-v0", kind="uniform", count=10, split="training", min_distance=1.0).draw()
     whole = evaluate(StraightLinePolicy(), make_vector_env("DoorWall-v0", 10), tasks)
     parts = evaluate(StraightLinePolicy(), make_vector_env("DoorWall-v0", 4), tasks)  # 4 + 4 + 2
     assert parts.metrics["count"] == 10
@@ -65,10 +64,8 @@ def test_tasks_in_several_batches_give_the_same_records_as_all_at_once():
 
 
 def test_a_planner_on_the_perfect_model_is_right_about_what_it_believes(envs):
-    policy = PlannerPolicy(
-        PerfectDoorWallModel(), ReachGoal(), GradientPlanner(horizon=40, iterations=20), replan_every=40
-    )
-    result = evaluate(policy, envs, hand_made())
+    agent = Agent(GradientPlanner(horizon=40, iterations=20), replan_every=None)
+    result = evaluate(agent.policy(PerfectDoorWallModel()), envs, hand_made())
     believed = result.records["believed_distance"] < 0.1
     np.testing.assert_array_equal(believed, result.records["first_hit@0.1"] >= 0)
     assert believed[0]

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gbplan.evaluation import run_evaluation
+from gbplan.evaluation import TaskSet, run_evaluation
 from gbplan.planners import GradientPlanner
-from gbplan.policies import StraightLinePolicy
+from gbplan.policies import Agent, StraightLinePolicy
 from gbplan.report import report, results_table
 from gbplan.report.result_files import RESULT_FILE, read_result
 
 DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
-FEW = {"env_id": "DoorWall-v0", "count": 4, "kinds": ["detour"], "split": "validation"}
+FEW = {"tasks": TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0)}
 
 
 def test_result_says_what_was_measured_and_how(evaluated):
@@ -144,7 +144,7 @@ def test_diagnostics_are_in_every_output_but_in_the_table_only_when_asked_for(ev
 
 
 def test_result_without_diagnostics_is_shown_as_before(tmp_path):
-    policy = {"simulator": True, "planner": GradientPlanner(horizon=5, iterations=1)}
+    policy = {"simulator": True, "agent": Agent(GradientPlanner(horizon=5, iterations=1))}
     run_evaluation(str(tmp_path / "run"), diagnostic_tasks=0, **policy, **FEW)
     result = read_result(tmp_path / "run" / RESULT_FILE)
     assert result["tasks"]["detour"]["gradient_alignment"] is None
@@ -172,9 +172,7 @@ def test_existing_result_is_kept_unless_told_otherwise(evaluated):
 
 def test_failed_evaluation_leaves_no_result(tmp_path):
     with pytest.raises(ValueError, match="task must be one of"):
-        run_evaluation(
-            str(tmp_path / "run"), **FEW | {"policy": StraightLinePolicy(), "kinds": ["uniform", "no such kind"]}
-        )
+        run_evaluation(str(tmp_path / "run"), policy=StraightLinePolicy(), kinds=["uniform", "no such kind"], **FEW)
     assert not (tmp_path / "run").exists()
 
 
@@ -183,20 +181,24 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
     [
         ({}, "give exactly one of --ckpt_path, --simulator and --policy, got none"),
         ({"policy": StraightLinePolicy(), "ckpt_path": "x"}, "got ckpt_path and policy"),
-        ({"ckpt_path": "x"}, "a world model needs a planner"),
-        ({"policy": StraightLinePolicy(), "planner": GradientPlanner()}, "StraightLinePolicy does not plan"),
-        ({"policy": StraightLinePolicy(), "kinds": []}, "kinds must name at least one kind"),
+        ({"ckpt_path": "x"}, "a world model needs an agent"),
+        ({"policy": StraightLinePolicy(), "agent": Agent(GradientPlanner())}, "StraightLinePolicy does not plan"),
+        ({"policy": StraightLinePolicy(), "kinds": ["detour"] * 2}, "kinds must name no kind of tasks twice"),
+        (
+            {"policy": StraightLinePolicy(), "tasks": TaskSet()},
+            "the tasks are of no environment; name one with tasks.env_id",
+        ),
         ({"policy": StraightLinePolicy(), "thresholds": []}, "thresholds must hold at least one"),
         ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
         ({"policy": StraightLinePolicy(), "diagnostic_tasks": -1}, "diagnostic_tasks must not be negative, got -1"),
         ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),
         (
-            {"simulator": True, "planner": GradientPlanner(), "replan_every": 0},
-            "replan_every must be at least 1, got 0",
-        ),
-        (
-            {"simulator": True, "planner": GradientPlanner(), "env_kwargs": {"contact": "stop"}},
-            "DoorWall-v0, made with {'contact': 'stop'}, offers no differentiable simulator; give --ckpt_path or",
+            {
+                "simulator": True,
+                "agent": Agent(GradientPlanner()),
+                "tasks": TaskSet("DoorWall-v0", {"contact": "stop"}, count=2),
+            },
+            "DoorWall-v0, made with {'contact': 'stop'}, offers no differentiable simulator; give",
         ),
     ],
 )
@@ -207,7 +209,7 @@ def test_contradictory_arguments_are_named(tmp_path, arguments, message):
 
 def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
-        run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), planner=GradientPlanner(), **FEW)
+        run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), agent=Agent(GradientPlanner()))
     with pytest.raises(FileNotFoundError, match="there are no results in"):
         report(str(tmp_path))
 

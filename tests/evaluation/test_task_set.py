@@ -1,12 +1,14 @@
 import hashlib
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict
+from jsonargparse import ArgumentParser
 
 from gbplan.data import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
-from gbplan.evaluation import probe_tasks, sample_tasks
+from gbplan.evaluation import TaskSet, probe_tasks
 
 
 class Plain(gym.Env):
@@ -37,25 +39,26 @@ if "PlainTasks-v0" not in gym.registry:
     gym.register("PlainTasks-v0", entry_point=Plain, max_episode_steps=5)
 
 
+def sample(**arguments):
+    return TaskSet(**({"env_id": "DoorWall-v0", "kind": "uniform", "min_distance": 1.0} | arguments)).draw()
+
+
 def test_same_arguments_give_the_same_tasks_and_another_seed_gives_others():
-    one, two, other = (sample_tasks("DoorWall-v0", count=20, seed=seed) for seed in (0, 0, 1))
+    one, two, other = (sample(count=20, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.states, two.states)
     np.testing.assert_array_equal(one.goals, two.goals)
     assert not np.isin(one.seeds, other.seeds).any()
 
 
 def test_fewer_tasks_are_the_first_of_more():
-    few, many = (
-        sample_tasks("DoorWall-v0", kind="detour", count=8),
-        sample_tasks("DoorWall-v0", kind="detour", count=64),
-    )
+    few, many = sample(kind="detour", count=8), sample(kind="detour", count=64)
     np.testing.assert_array_equal(few.states, many.states[:8])
     np.testing.assert_array_equal(few.goals, many.goals[:8])
 
 
 @pytest.mark.parametrize(("kind", "digest"), [("uniform", "c81a09cc1d451ce7"), ("detour", "208f04dfc3ae6767")])
 def test_held_out_tasks_stay_what_they_are(kind, digest):
-    tasks = sample_tasks("DoorWall-v0", kind=kind, count=512)
+    tasks = sample(kind=kind, count=512)
     data = np.concatenate([tasks.states, tasks.goals]).astype("<f4").tobytes()
     assert hashlib.sha256(data).hexdigest()[:16] == digest
 
@@ -64,12 +67,12 @@ def test_held_out_tasks_stay_what_they_are(kind, digest):
     ("split", "span"), [("held_out", HELD_OUT_SEEDS), ("validation", VALIDATION_SEEDS), ("training", TRAINING_SEEDS)]
 )
 def test_seeds_lie_in_the_range_of_their_split(split, span):
-    seeds = sample_tasks("DoorWall-v0", count=10, split=split).seeds
+    seeds = sample(count=10, split=split).seeds
     assert all(int(seed) in span for seed in seeds)
 
 
 def test_detour_tasks_are_not_solved_by_a_straight_line_through_the_door():
-    tasks = sample_tasks("DoorWall-v0", kind="detour", count=200)
+    tasks = sample(kind="detour", count=200)
     (x0, y0), (x1, y1) = tasks.states.T.astype(np.float64), tasks.goals.T.astype(np.float64)
     crossing = y0 + (y1 - y0) * x0 / (x0 - x1)
     assert (x0 * x1 < 0).all()
@@ -78,7 +81,7 @@ def test_detour_tasks_are_not_solved_by_a_straight_line_through_the_door():
 
 
 def test_no_task_starts_within_the_minimum_distance():
-    tasks = sample_tasks("DoorWall-v0", count=300, min_distance=1.5)
+    tasks = sample(count=300, min_distance=1.5)
     assert (np.linalg.norm(tasks.states - tasks.goals, axis=1) > 1.5).all()
 
 
@@ -89,21 +92,24 @@ def test_no_task_starts_within_the_minimum_distance():
         ({"split": "test"}, "split must be one of"),
         ({"count": 2, "min_distance": 6.0}, "lower min_distance"),
         ({"kind": "easy"}, "task must be one of 'uniform', 'detour', got 'easy'"),
-        ({"env_id": "PlainTasks-v0"}, r"takes no argument 'task'.* --kinds \[default\], in Python kind=None"),
-        ({"env_id": "CartPole-v1"}, "CartPole-v1 is not goal-conditioned"),
+        ({"env_id": "PlainTasks-v0"}, r"takes no argument 'task'.* leave the kind out \(null\)"),
+        ({"env_id": None}, "the tasks are of no environment; name one with tasks.env_id"),
+        ({"min_distance": -1.0}, "min_distance must be finite and not negative, got -1.0"),
+        ({"seed": 100_000}, r"seed must lie in 0..\d+"),
+        ({"env_id": "CartPole-v1", "kind": None}, "CartPole-v1 is not goal-conditioned"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        sample_tasks(**{"env_id": "DoorWall-v0"} | arguments)
+        sample(**arguments)
 
 
 def test_stretches_of_a_stream_share_no_task():
-    first = sample_tasks("DoorWall-v0", count=20, split="training")
-    second = sample_tasks("DoorWall-v0", count=20, split="training", start=int(first.seeds[-1]) + 1)
+    first = sample(count=20, split="training")
+    second = TaskSet("DoorWall-v0", None, "uniform", 20, "training", min_distance=1.0).draw(int(first.seeds[-1]) + 1)
     assert first.seeds[-1] < second.seeds[0]
     assert (np.diff(first.seeds) > 0).all()
-    np.testing.assert_array_equal(sample_tasks("DoorWall-v0", count=40, split="training").states[20:], second.states)
+    np.testing.assert_array_equal(sample(count=40, split="training").states[20:], second.states)
 
 
 class Bytes(Plain):
@@ -126,18 +132,18 @@ if "ByteTasks-v0" not in gym.registry:
 
 
 def test_distance_of_integer_goals_does_not_wrap_around():
-    assert (sample_tasks("ByteTasks-v0", None, count=8, min_distance=50.0).goals == 30).all()
+    assert (TaskSet("ByteTasks-v0", count=8, min_distance=50.0).draw().goals == 30).all()
 
 
 def test_environment_with_one_kind_of_tasks_needs_no_task_argument():
-    tasks = sample_tasks("PlainTasks-v0", None, count=5)
+    tasks = TaskSet("PlainTasks-v0", count=5).draw()
     assert (len(tasks), tasks.kind) == (5, "default")
 
 
 def test_probe_shows_an_environment_where_tasks_can_be_set():
-    assert probe_tasks("DoorWall-v0", "detour").lengths.tolist() == [1] * 8
-    assert probe_tasks("DoorWall-v0", env_kwargs={"observation_noise": 0.1, "process_noise": 0.1}).lengths.sum() == 8
-    assert probe_tasks("PlainTasks-v0").lengths.tolist() == [1] * 8
+    noisy = {"observation_noise": 0.1, "process_noise": 0.1}
+    for tasks in (TaskSet("DoorWall-v0", kind="detour"), TaskSet("DoorWall-v0", noisy), TaskSet("PlainTasks-v0")):
+        assert probe_tasks(tasks).lengths.tolist() == [1] * 8
 
 
 @pytest.mark.parametrize(
@@ -149,4 +155,22 @@ def test_probe_shows_an_environment_where_tasks_can_be_set():
 )
 def test_probe_names_what_an_environment_ignores(heeds, message):
     with pytest.raises(ValueError, match=message):
-        probe_tasks("PlainTasks-v0", env_kwargs={"heeds": heeds})
+        probe_tasks(TaskSet("PlainTasks-v0", {"heeds": heeds}))
+
+
+def test_kinds_share_all_but_their_name():
+    tasks = TaskSet("DoorWall-v0", count=7)
+    assert tasks.of_kinds(["uniform", "detour"]) == [replace(tasks, kind="uniform"), replace(tasks, kind="detour")]
+    assert tasks.of_kinds([]) == [tasks]
+    assert [each.name for each in (tasks, replace(tasks, kind="detour"))] == ["default", "detour"]
+    with pytest.raises(ValueError, match="no kind of tasks twice"):
+        tasks.of_kinds(["detour", "detour"])
+
+
+def test_a_command_may_change_a_part_of_it():
+    def command(tasks: TaskSet = TaskSet("DoorWall-v0", count=9, split="validation")) -> None: ...  # noqa: B008
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_function_arguments(command, sub_configs=True)
+    parsed = parser.parse_args(["--tasks.kind=detour", "--tasks.env_kwargs.door_center=1"])
+    assert parser.instantiate(parsed).tasks == TaskSet("DoorWall-v0", {"door_center": 1}, "detour", 9, "validation")

@@ -3,7 +3,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from gbplan.data import make_vector_env
-from gbplan.evaluation import evaluate, sample_tasks
+from gbplan.evaluation import TaskSet, evaluate
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.policies import RandomPolicy
 
@@ -26,7 +26,7 @@ if "FiveAtOnce-v0" not in gym.registry:
 
 
 def test_expert_of_other_actions_takes_no_part_in_an_evaluation():
-    tasks = sample_tasks("FiveAtOnce-v0", "detour", 4, split="validation")
+    tasks = TaskSet("FiveAtOnce-v0", kind="detour", count=4, split="validation", min_distance=1.0).draw()
     envs = make_vector_env("FiveAtOnce-v0", 4, tasks.env_kwargs)
     model = WorldModel(IdentityEncoder(2), MLPPredictor(latent_dim=2, action_dim=10)).eval()
     result = evaluate(RandomPolicy(), envs, tasks, world_model=model, error_horizon=2)

@@ -5,9 +5,9 @@ import torch
 from point_world import PointWorld, draw_tasks, observe, play, point_model
 
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
-from gbplan.objectives import Objective, ReachGoal
+from gbplan.objectives import Objective
 from gbplan.planners import CEMPlanner, GradientPlanner, Plan, Planner
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 
 class Recorder(Planner):
@@ -26,14 +26,14 @@ class Recorder(Planner):
 
 
 def recorded(planner, steps, active=None, n=3, objective=None, **kwargs):
-    policy = PlannerPolicy(point_model(), objective or ReachGoal(), planner, **kwargs)
+    policy = Agent(planner, objective, **kwargs).policy(point_model())
     actions, _ = play(policy, PointWorld(n, (-9.0, -9.0), (9.0, 9.0)), *draw_tasks(n), steps, active=active)
     return policy, actions
 
 
 @pytest.mark.parametrize("planner", [GradientPlanner(12, 30, num_samples=32), CEMPlanner(12, 10, 60, 10)])
 def test_reaches_every_goal_of_a_linear_world(planner):
-    policy = PlannerPolicy(point_model(), ReachGoal(), planner, replan_every=3)
+    policy = Agent(planner, replan_every=3).policy(point_model())
     position, goal = draw_tasks(8)
     _, reached = play(policy, PointWorld(8), position, goal, 18)
     assert np.linalg.norm(reached - goal, axis=1).max() < 0.1
@@ -46,16 +46,21 @@ def test_replans_every_few_steps_and_executes_the_plan_in_between():
     np.testing.assert_allclose(actions[:, 0, 0], [0.1, 0.2, 0.3, 1.1, 1.2, 1.3, 2.1, 2.2], rtol=1e-6)
 
 
-@pytest.mark.parametrize("replan_every", [4, 100])
-def test_open_loop_plans_once_and_then_stands_still(replan_every):
+def test_a_plan_shorter_than_the_interval_is_executed_whole_before_the_next():
     planner = Recorder(horizon=4)
-    _, actions = recorded(planner, 12, replan_every=replan_every)
+    _, actions = recorded(planner, 6, replan_every=100)
+    np.testing.assert_allclose(actions[:, 0, 0], [0.1, 0.2, 0.3, 0.4, 1.1, 1.2], rtol=1e-6)
+
+
+def test_open_loop_plans_once_and_then_stands_still():
+    planner = Recorder(horizon=4)
+    _, actions = recorded(planner, 12, replan_every=None)
     assert len(planner.calls) == 1
     np.testing.assert_allclose(actions[:, 0, 0], [0.1, 0.2, 0.3, 0.4] + 8 * [0.0], rtol=1e-6)
 
 
 def test_standing_still_is_the_action_nearest_to_zero():
-    policy = PlannerPolicy(point_model(), ReachGoal(), Recorder(horizon=1), replan_every=1)
+    policy = Agent(Recorder(horizon=1), replan_every=1).policy(point_model())
     actions, _ = play(policy, PointWorld(2, (0.2, -3.0), (1.0, -2.0)), *draw_tasks(2), 1, active=np.zeros((1, 2), bool))
     np.testing.assert_allclose(actions[0], [[0.2, -2.0]] * 2, rtol=1e-6)
 
@@ -69,7 +74,7 @@ def test_warm_start_is_the_rest_of_the_previous_plan_followed_by_zeros():
 
 def test_warm_start_stays_within_bounds_without_zero():
     planner = Recorder(horizon=4)
-    policy = PlannerPolicy(point_model(), ReachGoal(), planner, replan_every=3)
+    policy = Agent(planner, replan_every=3).policy(point_model())
     play(policy, PointWorld(2, (0.2, -3.0), (1.0, -2.0)), *draw_tasks(2), 4)
     expected = torch.tensor([[0.4, -2.0]] + 3 * [[0.2, -2.0]])
     torch.testing.assert_close(planner.calls[1]["init"][0], expected)
@@ -153,7 +158,7 @@ def test_the_model_plans_in_eval_mode_and_gets_its_modes_back():
             seen.append(problem.model.training)
             return super()._plan(problem, init, horizon, generator)
 
-    play(PlannerPolicy(model, ReachGoal(), Spy()), PointWorld(2), *draw_tasks(2), 1)
+    play(Agent(Spy()).policy(model), PointWorld(2), *draw_tasks(2), 1)
     assert seen == [False]
     assert model.training
     assert not model.encoder.training
@@ -164,7 +169,7 @@ def test_acts_alike_inside_trainer_test_and_validate(mode):
     model = point_model()
 
     def act():
-        policy = PlannerPolicy(model, ReachGoal(), GradientPlanner(4, 5), replan_every=2)
+        policy = Agent(GradientPlanner(4, 5), replan_every=2).policy(model)
         return play(policy, PointWorld(2), *draw_tasks(2), 4)[0]
 
     expected = act()
@@ -174,7 +179,7 @@ def test_acts_alike_inside_trainer_test_and_validate(mode):
 
 @pytest.mark.parametrize("entry", ["observation", "desired_goal"])
 def test_a_start_or_goal_that_is_not_finite_names_its_row(entry):
-    policy = PlannerPolicy(point_model(), ReachGoal(), Recorder())
+    policy = Agent(Recorder()).policy(point_model())
     policy.reset(PointWorld(4), range(4))
     observation = observe(*draw_tasks(4))
     observation[entry] = observation[entry].copy()
@@ -211,17 +216,11 @@ BAD_PAIRS = {
 @pytest.mark.parametrize(("model", "world", "error", "message"), BAD_PAIRS.values(), ids=BAD_PAIRS.keys())
 def test_a_model_that_does_not_fit_the_environment_is_refused_at_reset(model, world, error, message):
     with pytest.raises(error, match=message):
-        PlannerPolicy(model(), ReachGoal(), Recorder()).reset(PointWorld(2, **world), range(2))
+        Agent(Recorder()).policy(model()).reset(PointWorld(2, **world), range(2))
 
 
 def test_observations_without_a_goal_are_refused():
     envs = PointWorld(2)
     envs.single_observation_space = envs.single_observation_space["observation"]
     with pytest.raises(TypeError, match="must be a dict with 'observation' and 'desired_goal'"):
-        PlannerPolicy(point_model(), ReachGoal(), Recorder()).reset(envs, range(2))
-
-
-@pytest.mark.parametrize("arguments", [{"replan_every": 0}, {"seed": -1}])
-def test_bad_settings_are_refused(arguments):
-    with pytest.raises(ValueError, match=next(iter(arguments))):
-        PlannerPolicy(point_model(), ReachGoal(), Recorder(), **arguments)
+        Agent(Recorder()).policy(point_model()).reset(envs, range(2))

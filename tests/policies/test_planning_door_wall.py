@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner, GRASPPlanner
-from gbplan.policies import PlannerPolicy, StraightLinePolicy
+from gbplan.policies import Agent, StraightLinePolicy
 
 
 def success(policy, count):
@@ -31,14 +30,14 @@ def test_straight_lines_do_not_solve_detours():
 @pytest.mark.slow
 @pytest.mark.parametrize("planner", [GradientPlanner(), GRASPPlanner()], ids=lambda planner: type(planner).__name__)
 def test_gradient_mpc_solves_detours_by_its_defaults(planner):
-    assert success(PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), planner), 100) >= 0.98
+    assert success(Agent(planner).policy(PerfectDoorWallModel()), 100) >= 0.98
 
 
 @pytest.mark.slow
 def test_gradient_descent_open_loop_solves_most_detours_and_more_than_its_candidates_alone():
     refined, candidates = GradientPlanner(), GradientPlanner(num_samples=580, restarts=1, iterations=1, lr=1e-9)
     rates = [
-        success(PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), planner, replan_every=50), 100)
+        success(Agent(planner, replan_every=None).policy(PerfectDoorWallModel()), 100)
         for planner in (refined, candidates)  # at the same number of model calls
     ]
     assert rates[0] >= 0.85

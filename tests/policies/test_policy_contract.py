@@ -6,13 +6,12 @@ from point_world import PointWorldWithExpert, draw_tasks, play, point_model
 
 from gbplan import policies
 from gbplan.envs import Policy
-from gbplan.objectives import ReachGoal
 from gbplan.planners import CEMPlanner, GradientPlanner
 from gbplan.policies import (
+    Agent,
     ConstantPolicy,
     ExpertPolicy,
     MixedPolicy,
-    PlannerPolicy,
     RandomPolicy,
     StraightLinePolicy,
 )
@@ -21,7 +20,7 @@ STEPS, N = 7, 5
 
 
 def planner_policy(planner, **kwargs):
-    return PlannerPolicy(point_model().double(), ReachGoal(), planner, **kwargs)
+    return Agent(planner, **kwargs).policy(point_model().double())
 
 
 POLICIES = {
@@ -32,7 +31,7 @@ POLICIES = {
     "straight line": lambda: StraightLinePolicy(step_size=0.5),
     "gradient MPC": lambda: planner_policy(GradientPlanner(4, 5, num_samples=8), replan_every=2),
     "gradient open loop": lambda: planner_policy(
-        GradientPlanner(4, 5, num_samples=8, action_noise=0.1), replan_every=4
+        GradientPlanner(4, 5, num_samples=8, action_noise=0.1), replan_every=None
     ),
     "CEM, shrinking": lambda: planner_policy(CEMPlanner(6, 3, 10, 3), replan_every=3, shrink_horizon=True),
 }

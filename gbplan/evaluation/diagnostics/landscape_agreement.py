@@ -46,7 +46,7 @@ def landscape_agreement(
     """Compare the planning losses on planes through the expert's actions and two plans of the model.
 
     Args:
-        policy: has model, objective and planner.
+        policy: has model and agent.
         truth: the true dynamics: a differentiable simulator, or an environment that sets states, of which only one
             task is asked.
         tasks: N tasks, of which the first ones are used.
@@ -69,7 +69,7 @@ def landscape_agreement(
         losses.append(
             landscape(
                 {"model": policy.world_model, "truth": truth},
-                at_step(policy.objective, 0),
+                at_step(policy.agent.objective, 0),
                 tasks.select(np.array([task])),
                 reference,
                 plans[task],
@@ -83,11 +83,12 @@ def landscape_agreement(
 
 
 def _plan_again(policy: PlannerPolicy, tasks: Tasks, bounds: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
-    model = policy.world_model
+    model, agent = policy.world_model, policy.agent
     observations = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
     with eval_mode(model):
-        problem = PlanningProblem.from_observations(model, at_step(policy.objective, 0), observations, bounds=bounds)
-        plan = policy.planner.plan(problem, generator=torch.Generator().manual_seed(policy.seed + 1))
+        objective = at_step(agent.objective, 0)
+        problem = PlanningProblem.from_observations(model, objective, observations, bounds=bounds)
+        plan = agent.planner.plan(problem, generator=torch.Generator().manual_seed(agent.seed + 1))
     actions: NDArray[np.float32] = plan.actions.float().cpu().numpy()
     return actions
 

@@ -6,20 +6,19 @@ import torch
 
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.evaluation import Tasks, evaluate, sample_tasks
-from gbplan.objectives import ReachGoal
+from gbplan.evaluation import Tasks, TaskSet, evaluate
 from gbplan.planners import GradientPlanner
-from gbplan.policies import ExpertPolicy, PlannerPolicy
+from gbplan.policies import Agent, ExpertPolicy
 
 
 @pytest.fixture(scope="module")
 def tasks():
-    return sample_tasks("DoorWall-v0", kind="detour", count=6, split="training")
+    return TaskSet("DoorWall-v0", kind="detour", count=6, split="training", min_distance=1.0).draw()
 
 
 def planning(**kwargs):
     planner = GradientPlanner(horizon=12, iterations=3, num_samples=8, restarts=1)
-    return PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), planner, **kwargs)
+    return Agent(planner, **kwargs).policy(PerfectDoorWallModel())
 
 
 def test_the_truth_agrees_with_itself_and_amplifies_as_it_does(tasks):
@@ -76,6 +75,6 @@ def test_diagnostics_are_left_out_unless_asked_for_and_where_nothing_is_planned(
 def test_plans_of_one_step_are_enough():
     tasks = Tasks("DoorWall-v0", "hand-made", np.float32([[-1, 0]]), np.float32([[1, 0]]), np.array([1]))
     planner = GradientPlanner(horizon=1, iterations=1, num_samples=2, restarts=1)
-    policy = PlannerPolicy(PerfectDoorWallModel(), ReachGoal(), planner, replan_every=1)
+    policy = Agent(planner, replan_every=1).policy(PerfectDoorWallModel())
     result = evaluate(policy, make_vector_env("DoorWall-v0", 1), tasks, max_steps=2, diagnostic_tasks=1)
     assert list(result.metrics["gradient_alignment"]) == ["tasks", "1"]

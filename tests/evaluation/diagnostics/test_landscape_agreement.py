@@ -3,24 +3,24 @@ import pytest
 
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.evaluation import sample_tasks
+from gbplan.evaluation import TaskSet
 from gbplan.evaluation.diagnostics.landscape import Landscape
 from gbplan.evaluation.diagnostics.landscape_agreement import _rank_correlation, landscape_agreement
 from gbplan.objectives import GoalMSE
 from gbplan.planners import GradientPlanner
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 BOUNDS = (np.float32([-1, -1]), np.float32([1, 1]))
 
 
 def policy(seed=0):
     planner = GradientPlanner(horizon=12, iterations=2, num_samples=8, restarts=2)
-    return PlannerPolicy(PerfectDoorWallModel(), GoalMSE(), planner, seed=seed)
+    return Agent(planner, GoalMSE(), seed=seed).policy(PerfectDoorWallModel())
 
 
 @pytest.fixture
 def tasks():
-    return sample_tasks("DoorWall-v0", "detour", 3, split="validation")
+    return TaskSet("DoorWall-v0", kind="detour", count=3, split="validation", min_distance=1.0).draw()
 
 
 @pytest.fixture

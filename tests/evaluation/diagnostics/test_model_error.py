@@ -3,7 +3,7 @@ import torch
 
 from gbplan.data import Trajectories, make_vector_env, rollout
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
-from gbplan.evaluation import model_error, sample_tasks
+from gbplan.evaluation import TaskSet, model_error
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.policies import ExpertPolicy
 
@@ -34,7 +34,7 @@ def test_errors_of_a_model_that_predicts_no_motion_are_the_motions():
 
 
 def test_perfect_model_makes_no_error_on_the_environments_episodes():
-    tasks = sample_tasks("DoorWall-v0", kind="detour", count=16, split="training")
+    tasks = TaskSet("DoorWall-v0", kind="detour", count=16, split="training", min_distance=1.0).draw()
     envs = make_vector_env("DoorWall-v0", 16)
     runs = rollout(envs, ExpertPolicy(), seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
     error = model_error(PerfectDoorWallModel(), runs)

@@ -1,0 +1,53 @@
+"""How to act through a world model."""
+
+from dataclasses import dataclass
+
+from gbplan import checks
+from gbplan.networks.world_model import WorldModel
+from gbplan.objectives.objective import Objective
+from gbplan.objectives.reach_goal import ReachGoal
+from gbplan.planners.planner import Planner
+from gbplan.policies.planner_policy import PlannerPolicy
+
+
+@dataclass(frozen=True)
+class Agent:
+    """How to act through a world model: what to plan for, how, and how often.
+
+    Args:
+        planner: finds the actions: GradientPlanner, CEMPlanner, ..., or a yaml file of one.
+        objective: what the planner minimises; ReachGoal if not given.
+        replan_every: model steps between two plans (model predictive control); a shorter plan is executed whole before
+            the next. null plans once, executes the plan, and then stands still (open loop).
+        shrink_horizon: plan for the rest of the planner's horizon, counted from the episode's start, instead of always
+            that far; never for fewer than ``replan_every`` steps.
+        warm_start: hand the planner the rest of the previous plan, followed by standing still, as a candidate.
+        seed: seed of the planner's noise, which all tasks share, >= 0.
+
+    Raises:
+        ValueError: ``replan_every`` < 1 or ``seed`` < 0.
+    """
+
+    planner: Planner
+    # None is a default that can be written into a config; an object is not. It never outlives the constructor.
+    objective: Objective = None  # type: ignore[assignment]
+    replan_every: int | None = 5
+    shrink_horizon: bool = False
+    warm_start: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.objective is None:
+            object.__setattr__(self, "objective", ReachGoal())
+        if self.replan_every is not None:
+            checks.at_least_one(replan_every=self.replan_every)
+        checks.not_negative(seed=self.seed)
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether it plans once and executes all of the plan."""
+        return self.replan_every is None
+
+    def policy(self, world_model: WorldModel) -> PlannerPolicy:
+        """Act through ``world_model``."""
+        return PlannerPolicy(world_model, self)
