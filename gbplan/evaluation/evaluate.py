@@ -143,7 +143,8 @@ def evaluate(
         if planner_policy is not None and planner_policy.first_plan is not None:
             efforts.append(planner_policy.effort)
             plans.append(planner_policy.first_plan.actions[:used])
-            imagined.append(planner_policy.first_plan.predicted[:used])
+            if planner_policy.first_plan.predicted is not None:  # a model without a probe cannot say
+                imagined.append(planner_policy.first_plan.predicted[:used])
             costs.append(planner_policy.first_plan.cost[:used])
     trajectories = Trajectories.concatenate(parts)
     believed = np.concatenate(imagined) if imagined else None

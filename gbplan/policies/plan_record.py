@@ -12,14 +12,15 @@ class PlanRecord:
 
     Attributes:
         rows: which rows of the vector environment were planned for, ``(n,)``.
-        actions: the planned actions, ``(n, H, A)``, environment units.
-        predicted: what the model says they achieve at steps 1..H, ``(n, H, *G)``, goal space.
+        actions: the planned model actions, ``(n, H, A')``, environment units.
+        predicted: where the model says they lead at steps 1..H, ``(n, H, ...)``, in the environment's goal space; None
+            if the model has no probe.
         cost: the objective's value of that, ``(n,)``.
     """
 
     rows: NDArray[np.int64]
     actions: NDArray[np.float32]
-    predicted: NDArray[np.float32]
+    predicted: NDArray[np.float32] | None
     cost: NDArray[np.float32]
 
 

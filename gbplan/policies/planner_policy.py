@@ -10,12 +10,12 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gbplan.envs.policy import Observation, Policy
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.staged import at_step
+from gbplan.planners.plan import Plan
 from gbplan.planners.problem import PlanningProblem
 from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort, PlanRecord
@@ -32,11 +32,16 @@ class PlannerPolicy(Policy):
     the replan, so a row's actions depend neither on its neighbours nor on which of them are still active, up to
     floating-point rounding. The seeds of ``reset`` are not used.
 
-    The model looks at the present frame only. It is put into eval mode while planning, and back.
+    Horizons and intervals count model steps. A model action is ``action_block`` environment actions, which are executed
+    one by one; an episode may end within a block, whose rest is then cut. Of each row the last K frames at the ends of
+    blocks are kept, and the actions between them. Before there are K of them the first is repeated, see
+    ``PlanningProblem.from_observations``.
+
+    The model is put into eval mode while planning, and back.
 
     Attributes:
         world_model: what to plan through, on its own device.
-        agent: how to plan, and when; an objective that is ``Staged`` is told the step of each plan.
+        agent: how to plan, and when; a staged objective is told the model step at which a plan is made.
         first_plan: the plans made at the first step, with the paths the model believes they take; None before.
         effort: what planning has cost since ``reset``.
     """
@@ -55,20 +60,25 @@ class PlannerPolicy(Policy):
         """Begin one episode per row; see ``Policy``.
 
         Raises:
-            TypeError: the action space is not a box of real vectors, or observations are not goal-conditioned.
+            TypeError: the action space is not a box of real vectors, or observations lack what the encoder reads.
             ValueError: the action bounds are infinite, the model is of another size than the environment, or the
                 model's weights are not finite.
         """
         low, high = action_bounds(envs)
         with eval_mode(self.world_model):
             _check_model(self.world_model, envs)
+        encoder = self.world_model.encoder
+        self._keys = tuple(dict.fromkeys((*encoder.observation_keys, *encoder.goal_keys)))
         statistics = self.world_model.normalizer.latent_mean  # where the model lives, and its precision
         self._low, self._high = (torch.from_numpy(bound).to(statistics) for bound in (low, high))
         self._rest = np.clip(np.zeros_like(low), low, high)
-        self._plans = torch.zeros(envs.num_envs, 0, len(low)).to(statistics)
+        self._plans = torch.zeros(envs.num_envs, 0, self.world_model.action_dim).to(statistics)
         horizon = self.agent.planner.horizon
         self._interval = min(self.agent.replan_every or horizon, horizon)
-        self._step = self._planned_at = 0
+        self._env_step = self._planned_at = 0
+        self._frames: list[dict[str, NDArray]] = []  # of the last K ends of blocks, oldest first
+        self._blocks: list[NDArray[np.float32]] = []  # model actions taken between them, (N, A')
+        self._block: list[NDArray[np.float32]] = []  # environment actions of the block under way, (N, A)
         self.first_plan = None
         self.effort = PlanningEffort()
 
@@ -79,70 +89,95 @@ class PlannerPolicy(Policy):
             ValueError: an active row's observation or goal is not finite, or planning fails.
         """
         rows = np.arange(len(self._plans)) if active is None else np.flatnonzero(active)
-        if len(rows) and (self._step == 0 or (not self.agent.open_loop and self._step % self._interval == 0)):
-            self._replan(observation, rows)
+        step, within = divmod(self._env_step, self.world_model.action_block)
+        if within == 0:
+            self._remember(observation)
+            if len(rows) and (step == 0 or (not self.agent.open_loop and step % self._interval == 0)):
+                self._replan(rows, step)
         actions = np.tile(self._rest, (len(self._plans), 1))
-        offset = self._step - self._planned_at
+        offset = step - self._planned_at
         if offset < self._plans.shape[1]:
-            actions[rows] = self._plans[rows, offset].cpu().numpy()
-        self._step += 1
+            size = len(self._rest)
+            actions[rows] = self._plans[rows, offset, within * size : (within + 1) * size].cpu().numpy()
+        self._block.append(actions)
+        self._env_step += 1
         return actions
 
-    def _replan(self, observation: Observation, rows: NDArray[np.int64]) -> None:
+    def _remember(self, observation: Observation) -> None:
+        """Keep a frame, and the block of actions that led to it."""
+        history = self.world_model.history
+        if self._block:
+            self._blocks = [*self._blocks, np.concatenate(self._block, axis=1)][
+                max(0, len(self._frames) + 1 - history) :
+            ]
+            self._block = []
+        # Copied, since an environment may hand out the buffers it writes the next step into.
+        frame = {key: np.array(observation[key]) for key in self._keys}
+        self._frames = [*self._frames, frame][-history:]
+
+    def _replan(self, rows: NDArray[np.int64], step: int) -> None:
         agent, horizon = self.agent, self.agent.planner.horizon
         if agent.shrink_horizon:
-            horizon = max(horizon - self._step, self._interval)
+            horizon = max(horizon - step, self._interval)
         init = None
-        if agent.warm_start and self._step > 0:
-            rest = self._plans[rows, self._step - self._planned_at :][:, :horizon]
-            still = torch.from_numpy(self._rest).to(rest).expand(len(rows), horizon - rest.shape[1], -1)
-            init = torch.cat([rest, still], dim=1)
-        key = np.random.SeedSequence((agent.seed, self._step)).generate_state(1, np.uint64)[0]
+        if agent.warm_start and step > 0:
+            rest = self._plans[rows, step - self._planned_at :][:, :horizon]
+            still = torch.from_numpy(self._rest).to(rest).repeat(self.world_model.action_block)
+            init = torch.cat([rest, still.expand(len(rows), horizon - rest.shape[1], -1)], dim=1)
+        key = np.random.SeedSequence((agent.seed, step)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
         with eval_mode(self.world_model):
-            problem = self._problem(observation, rows)
+            problem = self._problem(rows, step)
             began = time.perf_counter()
             plan = agent.planner.plan(problem, init, horizon=horizon, generator=generator)
             calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, within the timing
             seconds = time.perf_counter() - began
-            if self._step == 0:
-                with torch.no_grad():
-                    predicted = problem.rollout(plan.actions[:, None])[:, 0]
-                found = [tensor.float().cpu().numpy() for tensor in (plan.actions, predicted, plan.cost)]
-                self.first_plan = PlanRecord(rows, *found)
+            if step == 0:
+                self.first_plan = self._record(problem, plan, rows)
         self._plans = self._plans.new_zeros(len(self._plans), horizon, self._plans.shape[2])
         self._plans[rows] = plan.actions
-        self._planned_at = self._step
+        self._planned_at = step
         total = self.effort
         self.effort = PlanningEffort(total.plans + len(rows), total.seconds + seconds, total.model_calls + calls)
 
-    def _problem(self, observation: Observation, rows: NDArray[np.int64]) -> PlanningProblem:
-        encoder = self.world_model.encoder
-        tensors = {key: self._tensor(observation, key, rows) for key in {*encoder.observation_keys, *encoder.goal_keys}}
+    def _problem(self, rows: NDArray[np.int64], step: int) -> PlanningProblem:
+        seen = {key: np.stack([frame[key][rows] for frame in self._frames], axis=1) for key in self._keys}
+        for name, values in seen.items():
+            finite = np.isfinite(values).reshape(len(rows), -1).all(axis=1)
+            if not finite.all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows[~finite].tolist()}")
+        past = np.stack(self._blocks, axis=1)[rows] if self._blocks else None
         return PlanningProblem.from_observations(
             self.world_model,
-            at_step(self.agent.objective, self._step),
-            {key: values[:, None] for key, values in tensors.items()},  # the present frame
+            at_step(self.agent.objective, step),
+            seen,
+            past,
             bounds=(self._low, self._high),
         )
 
-    def _tensor(self, observation: Observation, name: str, rows: NDArray[np.int64]) -> Tensor:
-        values = observation[name][rows]
-        finite = np.isfinite(values).reshape(len(rows), -1).all(axis=1)
-        if not finite.all():
-            raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows[~finite].tolist()}")
-        return torch.from_numpy(values).to(self._low)
+    def _record(self, problem: PlanningProblem, plan: Plan, rows: NDArray[np.int64]) -> PlanRecord:
+        predicted = None
+        if self.world_model.has_probe:
+            with torch.no_grad():
+                imagined = problem.rollout(plan.actions[:, None], self.world_model.achieved_goal)[:, 0]
+            predicted = imagined.float().cpu().numpy()
+        actions, cost = (tensor.float().cpu().numpy() for tensor in (plan.actions, plan.cost))
+        return PlanRecord(rows, actions, predicted, cost)
 
 
 def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:
     space = envs.single_observation_space
     keys = (*model.encoder.observation_keys, *model.encoder.goal_keys)
     if not isinstance(space, gym.spaces.Dict) or not set(keys) <= set(space.spaces):
-        raise TypeError(f"observations must be a dict with {' and '.join(map(repr, keys))}, got {space}")
+        there = ", ".join(space.spaces) if isinstance(space, gym.spaces.Dict) else space
+        raise TypeError(
+            f"{type(model.encoder).__name__} reads {' and '.join(map(repr, keys))}, the environment shows {there}; "
+            "use a model trained on this environment"
+        )
     actions = envs.single_action_space.shape
-    if actions != (model.action_dim,):
+    if actions != (model.env_action_dim,):
         raise ValueError(
-            f"the environment's actions have shape {actions}, the world model's ({model.action_dim},); "
+            f"the environment's actions have shape {actions}, the world model's ({model.env_action_dim},); "
             "use a model trained on this environment"
         )
     for name, tensor in model.state_dict().items():
@@ -151,7 +186,11 @@ def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:
                 f"the world model's {name} holds NaN or infinity; train it again, or load another checkpoint"
             )
     with torch.no_grad():
-        blank = {key: torch.zeros(1, *(space[key].shape or ())).to(model.normalizer.latent_mean) for key in keys}
+        like = model.normalizer.latent_mean
+        blank = {}
+        for key in keys:
+            values = torch.zeros(1, *(space[key].shape or ()), device=like.device)
+            blank[key] = values.to(torch.uint8 if space[key].dtype == np.uint8 else like.dtype)
         latent = model.encoder.encode(blank)
         if latent.shape[1:] != model.latent_shape:
             raise ValueError(

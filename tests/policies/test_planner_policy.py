@@ -4,9 +4,9 @@ import pytest
 import torch
 from point_world import PointWorld, draw_tasks, observe, play, point_model
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
 from gbplan.objectives import Objective
-from gbplan.planners import CEMPlanner, GradientPlanner, Plan, Planner
+from gbplan.planners import CEMPlanner, GradientPlanner, Plan, Planner, RandomShooting
 from gbplan.policies import Agent
 
 
@@ -222,5 +222,54 @@ def test_a_model_that_does_not_fit_the_environment_is_refused_at_reset(model, wo
 def test_observations_without_a_goal_are_refused():
     envs = PointWorld(2)
     envs.single_observation_space = envs.single_observation_space["observation"]
-    with pytest.raises(TypeError, match="must be a dict with 'observation' and 'desired_goal'"):
+    with pytest.raises(
+        TypeError, match="reads 'observation' and 'desired_goal', the environment shows Box"
+    ):
         Agent(Recorder()).policy(point_model()).reset(envs, range(2))
+
+
+class Remembering(Predictor):
+    """Looks at three frames, and acts in blocks of two actions."""
+
+    latent_shape, action_dim, history = (2,), 4, 3
+
+    def forward(self, latents, actions):
+        return latents[:, -1] + 0.5 * (actions[:, -1, :2] + actions[:, -1, 2:])
+
+
+def test_a_model_of_three_frames_gets_those_at_the_ends_of_blocks_and_the_blocks_between_them():
+    planner = Recorder(horizon=2)
+    policy = Agent(planner, replan_every=1).policy(WorldModel(IdentityEncoder(2), Remembering(), action_block=2))
+    position, goal = draw_tasks(1)
+    actions, _ = play(policy, PointWorld(1, (-9.0, -9.0), (9.0, 9.0)), position, goal, 7)
+    # Of each plan the first block is executed, action by action: 0.1 + the number of plans before, four times.
+    np.testing.assert_allclose(actions[:, 0, 0], [0.1, 0.1, 1.1, 1.1, 2.1, 2.1, 3.1], rtol=1e-6)
+    assert len(planner.calls) == 4
+    path = position[0, 0] + 0.5 * np.cumsum([0, *actions[:, 0, 0]])
+    for call, frames in enumerate(([0, 0, 0], [0, 0, 2], [0, 2, 4], [2, 4, 6])):
+        problem = planner.calls[call]["problem"]
+        np.testing.assert_allclose(problem.context[0, :, 0], path[frames], rtol=1e-5)
+        done = [0.0] * (2 - min(call, 2)) + [0.1 + k for k in range(max(0, call - 2), call)]
+        np.testing.assert_allclose(problem.past_actions[0], np.repeat(np.array(done)[:, None], 4, axis=1), rtol=1e-5)
+
+
+def test_warm_start_of_blocks_is_the_rest_of_the_plan_in_blocks():
+    planner = Recorder(horizon=3)
+    policy = Agent(planner, replan_every=1).policy(WorldModel(IdentityEncoder(2), Remembering(), action_block=2))
+    play(policy, PointWorld(1, (-9.0, -9.0), (9.0, 9.0)), *draw_tasks(1), 3)
+    torch.testing.assert_close(planner.calls[1]["init"][0], torch.tensor([[0.2] * 4, [0.3] * 4, [0.0] * 4]))
+
+
+def test_an_open_loop_of_blocks_stands_still_after_its_last_block():
+    policy = Agent(Recorder(horizon=2), replan_every=None).policy(
+        WorldModel(IdentityEncoder(2), Remembering(), action_block=2)
+    )
+    actions, _ = play(policy, PointWorld(1, (-9.0, -9.0), (9.0, 9.0)), *draw_tasks(1), 6)
+    np.testing.assert_allclose(actions[:, 0, 0], [0.1, 0.1, 0.2, 0.2, 0.0, 0.0], rtol=1e-6)
+
+
+def test_bounds_hold_for_each_environment_action_of_a_block():
+    policy = Agent(RandomShooting(2, 5)).policy(WorldModel(IdentityEncoder(2), Remembering(), action_block=2))
+    actions, _ = play(policy, PointWorld(3, (-0.1, 0.2), (0.0, 0.3)), *draw_tasks(3), 4)
+    assert (np.float32([-0.1, 0.2]) <= actions).all()
+    assert (actions <= np.float32([0.0, 0.3])).all()
