@@ -14,7 +14,7 @@ from gbplan.data import Trajectories, rollout
 from gbplan.envs import Policy, offer
 from gbplan.evaluation.diagnostics.diagnose import diagnose
 from gbplan.evaluation.diagnostics.landscape import Landscape
-from gbplan.evaluation.diagnostics.model_error import model_error
+from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
 from gbplan.evaluation.metrics import SPL, SuccessRate
 from gbplan.evaluation.playback import batches
 from gbplan.evaluation.task_set import Tasks
@@ -298,18 +298,31 @@ def _errors(
     """Model error on the executed trajectories and, where there is an expert, on its."""
     runs = {"planned": executed} | ({} if expert is None else {"expert": expert})
     found = {name: model_error(world_model, trajectories, horizon) for name, trajectories in runs.items()}
-    # Episodes end at the goal, so the late steps are those of hard tasks: by step, only tasks in which all are so long.
-    steps = min(error.by_step.shape[1] for error in found.values())
-    missing = np.any([np.isnan(error.by_step[:, :steps]) for error in found.values()], axis=0)
-    steps = int((~missing).any(0).sum())
     return {"horizon": horizon} | {
         name: {
-            "one_step": float(error.one_step.mean()),
-            "open_loop": float(error.open_loop.mean()),
-            "by_step": np.ma.array(error.by_step[:, :steps], mask=missing[:, :steps]).mean(0).tolist(),
+            "one_step": _mean(error.one_step),
+            "open_loop": _mean(error.open_loop),
+            "by_step": by_step,
+            "latent_one_step": _mean(error.latent_one_step),
+            "latent_open_loop": _mean(error.latent_open_loop),
         }
-        for name, error in found.items()
+        for (name, error), by_step in zip(found.items(), _by_step(list(found.values())), strict=True)
     }
+
+
+def _by_step(errors: list[ModelError]) -> list[list[float] | None]:
+    """Means by step, over the tasks in which all errors are so long: the late steps are those of hard tasks."""
+    columns = [error.by_step for error in errors if error.by_step is not None]
+    if len(columns) < len(errors):
+        return [None] * len(errors)
+    steps = min(column.shape[1] for column in columns)
+    missing = np.any([np.isnan(column[:, :steps]) for column in columns], axis=0)
+    steps = int((~missing).any(0).sum())
+    return [np.ma.array(column[:, :steps], mask=missing[:, :steps]).mean(0).tolist() for column in columns]
+
+
+def _mean(errors: NDArray[np.float64] | None) -> float | None:
+    return None if errors is None else float(np.nanmean(errors))
 
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:

@@ -4,7 +4,7 @@ import torch
 from gbplan.data import Trajectories, make_vector_env, rollout
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import TaskSet, model_error
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
 from gbplan.policies import ExpertPolicy
 
 
@@ -12,9 +12,18 @@ def episode(states):
     states = np.asarray(states, np.float32).reshape(-1, 1)
     steps = len(states) - 1
     return Trajectories(
-        {"observation": states}, np.zeros((steps + 1, 1), np.float32), np.zeros(steps + 1), np.array([steps]),
-        np.array([True]), {},
+        {"observation": states, "achieved_goal": states}, np.zeros((steps + 1, 1), np.float32), np.zeros(steps + 1),
+        np.array([steps]), np.array([True]), {},
     )  # fmt: skip
+
+
+class Falling(Predictor):
+    """Adds up the last two frames' difference and the actions of a block of two."""
+
+    latent_shape, action_dim, history = (1,), 2, 2
+
+    def forward(self, latents, actions):
+        return 2 * latents[:, -1] - latents[:, -2] + actions[:, -1].sum(1, keepdim=True)
 
 
 def standing_still():
@@ -49,3 +58,40 @@ def test_the_models_mode_is_left_as_it_was():
     assert model.training
     assert model.predictor.training
     assert not model.encoder.training
+
+
+def test_history_and_blocks_are_those_of_planning():
+    """Seven steps are three blocks of two; before the start the first frame stands, and nobody acts."""
+    run = episode([0.0, 9.0, 1.0, 9.0, 3.0, 9.0, 4.0, 9.0])
+    run.actions[:7, 0] = [1, 0, 0, 1, 0, 0, 5]
+    error = model_error(WorldModel(IdentityEncoder(1, [0]), Falling(), action_block=2), run, horizon=3)
+    # Ends of blocks: 0, 1, 3, 4. From true frames: 0 - 0 + 1, 2 * 1 - 0 + 1, 2 * 3 - 1 + 0.
+    np.testing.assert_allclose(error.one_step, [(0 + 0 + 1) / 3])
+    # In a rollout, which is right for two steps, too.
+    np.testing.assert_allclose(error.by_step, [[0, 0, 1]])
+
+
+def test_latent_error_is_in_standardised_units_and_needs_no_probe():
+    model = standing_still()
+    model.encoder.exact_goals = False
+    model.normalizer.set(torch.zeros(1), torch.full((1,), 2.0), torch.zeros(1), torch.ones(1))
+    error = model_error(model, episode([0.0, 1.0, 3.0]), horizon=2)
+    assert error.one_step is error.open_loop is error.by_step is None
+    np.testing.assert_allclose(error.latent_one_step, [(0.5 + 1) / 2])
+    np.testing.assert_allclose(error.latent_open_loop, [(0.5 + 1.5) / 2])
+
+
+def test_an_episode_shorter_than_a_block_has_no_error():
+    runs = Trajectories.concatenate([episode([0.0, 9.0, 1.0]), episode([0.0, 2.0])])
+    error = model_error(WorldModel(IdentityEncoder(1, [0]), Falling(), action_block=2), runs)
+    np.testing.assert_array_equal(np.isnan(error.open_loop), [False, True])
+
+
+def test_episodes_in_parts_have_the_same_errors(monkeypatch):
+    runs = Trajectories.concatenate([episode(np.random.default_rng(i).normal(size=4 + i)) for i in range(5)])
+    model = WorldModel(IdentityEncoder(1, [0]), Falling(), action_block=2)
+    whole = model_error(model, runs)
+    monkeypatch.setattr("gbplan.evaluation.diagnostics.model_error.MEMORY", 200)
+    parts = model_error(model, runs)
+    np.testing.assert_allclose(parts.by_step, whole.by_step, rtol=1e-6)
+    np.testing.assert_allclose(parts.latent_one_step, whole.latent_one_step, rtol=1e-6)
