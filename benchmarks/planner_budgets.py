@@ -21,12 +21,10 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from gbplan.data import make_vector_env, rollout
-from gbplan.evaluation import load_world_model, sample_tasks
-from gbplan.evaluation.metrics import wilson_interval
+from gbplan.evaluation import TaskSet, load_world_model, wilson_interval
 from gbplan.evaluation.provenance import provenance
-from gbplan.objectives import ReachGoal
 from gbplan.planners import Planner
-from gbplan.policies import PlannerPolicy
+from gbplan.policies import Agent
 
 HERE = Path(__file__).parent
 Setting = dict[str, Any]
@@ -37,15 +35,15 @@ def build(entry: dict[str, Any], setting: Setting) -> Planner:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Planner, "planner")
     chosen = {"class_path": entry["class_path"], "init_args": entry["shared"] | setting}
-    planner: Planner = parser.instantiate_classes(parser.parse_object({"planner": chosen})).planner
+    planner: Planner = parser.instantiate(parser.parse_object({"planner": chosen})).planner
     return planner
 
 
 def successes(path: str, planner: Planner, replan_every: int, count: int, seed: int) -> tuple[int, int]:
     """How many of ``count`` tasks are solved, and the model calls of a plan."""
     torch.set_num_threads(1)
-    policy = PlannerPolicy(load_world_model(path), ReachGoal(), planner, replan_every=replan_every)
-    tasks = sample_tasks("DoorWall-v0", "detour", count, seed=seed, split="validation")
+    policy = Agent(planner, replan_every=replan_every).policy(load_world_model(path))
+    tasks = TaskSet("DoorWall-v0", kind="detour", count=count, split="validation", seed=seed, min_distance=1.0).draw()
     envs = make_vector_env("DoorWall-v0", count)
     episodes = rollout(envs, policy, seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
     reached = [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonargparse import ArgumentParser
 from planning_problems import make_problem
 
@@ -10,13 +11,22 @@ from gbplan.networks import InitNetwork
 from gbplan.planners import InitializedPlanner, Planner
 
 
+def parser():
+    made = ArgumentParser()
+    made.add_subclass_arguments(Planner, "planner")
+    return made
+
+
 def planned(name):
     """A plan of the planner in that file, when replanning."""
-    parser = ArgumentParser()
-    parser.add_subclass_arguments(Planner, "planner")
-    planner = parser.instantiate_classes(parser.parse_args([f"--planner=configs/planners/{name}.yaml"])).planner
+    made = parser()
+    planner = made.instantiate(made.parse_args([f"--planner=configs/planners/{name}.yaml"])).planner
     if isinstance(planner, InitializedPlanner):
         vars(planner)["network"] = InitNetwork(3, 2, 2).eval()  # instead of reading its checkpoint
+    return replanned(planner)
+
+
+def replanned(planner):
     problem = make_problem(1)
     return planner.plan(problem, problem.center.expand(1, planner.horizon, 2))
 
@@ -38,3 +48,25 @@ def test_planners_to_plan_once_with_spend_500_rollouts(name):
 @pytest.mark.parametrize(("name", "rollouts"), [("cem", 9_000), ("gradcem", 27_000), ("gradient_paper", 202)])
 def test_planners_of_the_field_spend_what_their_comments_say(name, rollouts):
     assert int(planned(name).model_calls) == rollouts * 50
+
+
+SWEEP = yaml.safe_load(Path("benchmarks/planner_budgets.yaml").read_text())
+TRIED = {
+    f"{name}, {i}": {"class_path": entry["class_path"], "init_args": entry["shared"] | setting}
+    for name, entry in SWEEP["planners"].items()
+    for i, setting in enumerate(entry["tried"])
+}
+
+
+@pytest.mark.parametrize("setting", TRIED.values(), ids=TRIED)
+def test_every_setting_of_the_sweep_spends_its_budget(setting):
+    made = parser()
+    planner = made.instantiate(made.parse_object({"planner": setting})).planner
+    rollouts = int(replanned(planner).model_calls) / planner.horizon
+    assert SWEEP["rollouts"] - SWEEP["unspent"] <= rollouts <= SWEEP["rollouts"]
+
+
+def test_the_sweep_tries_as_many_settings_of_every_planner_that_has_something_to_split():
+    counts = {name: len(entry["tried"]) for name, entry in SWEEP["planners"].items()}
+    assert counts.pop("random shooting") == 1
+    assert set(counts.values()) == {6}

@@ -19,7 +19,7 @@ def parser():
 
 def parse(*args):
     made = parser()
-    return made.instantiate_classes(made.parse_args(args))
+    return made.instantiate(made.parse_args(args))
 
 
 def test_planners_and_objectives_can_be_named_on_the_command_line():
