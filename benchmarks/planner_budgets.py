@@ -1,4 +1,4 @@
-"""Every planner's split of one budget, chosen alike: by MPC's success on validation tasks, from as many settings.
+"""Every planner's split of one budget, chosen alike: by success on validation tasks, from as many settings.
 
 How a planner spends its model calls (CEM: how many samples, how often) decides what it reaches, so a comparison at
 equal calls is one of splits, too. Each planner of ``planner_budgets.yaml`` has the same number of settings tried, on
@@ -8,6 +8,7 @@ another seed than ``PlanningValidation``'s. The setting that solves most, all mo
 error of the paired difference.
 
     python benchmarks/planner_budgets.py --models runs/base/best.ckpt runs/online/best.ckpt    # writes the page
+    python benchmarks/planner_budgets.py --settings benchmarks/planner_budgets_open_loop.yaml  # for planning once
 """
 
 import argparse
@@ -41,7 +42,7 @@ def build(entry: dict[str, Any], setting: Setting) -> Planner:
     return planner
 
 
-def successes(path: str, planner: Planner, replan_every: int, count: int, seed: int) -> tuple[list[bool], int]:
+def successes(path: str, planner: Planner, replan_every: int | None, count: int, seed: int) -> tuple[list[bool], int]:
     """Which of ``count`` tasks are solved, and the model calls of a plan."""
     torch.set_num_threads(1)
     policy = Agent(planner, replan_every=replan_every).policy(load_world_model(path))
@@ -94,7 +95,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=256, help="validation tasks")
     parser.add_argument("--seed", type=int, default=3, help="of the validation tasks")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--output", type=Path, default=HERE / "planner_budgets.md")
+    parser.add_argument("--output", type=Path, help="the page; by default beside the settings")
     arguments = parser.parse_args()
     settings = yaml.safe_load(arguments.settings.read_text())
     entries = {k: v for k, v in settings["planners"].items() if k in (arguments.planners or settings["planners"])}
@@ -130,20 +131,21 @@ def main() -> None:
             rates = [with_interval(sum(found[name, i, path]), arguments.count) for path in arguments.models]
             mean, chosen = 100 * sum(solved[i]) / len(solved[i]), "chosen" if i == choose(solved) else ""
             lines.append(f"| {name} | {in_words(setting)} | {' | '.join(rates)} | {mean:.1f} | {chosen} |")
-    made = provenance()
+    made, steps = provenance(), settings["replan_every"]
+    how = f"replanning every {steps} steps" if steps else "planning once"
     text = f"""# How planners split their budget
 
-Command: `python benchmarks/planner_budgets.py --models {" ".join(arguments.models)} --count {arguments.count} \
---seed {arguments.seed}`, commit {made["commit"]}, {processor()}, torch {made["torch"]}, Python {made["python"]}.
+Command: `python benchmarks/planner_budgets.py --models {" ".join(arguments.models)} --settings \
+benchmarks/{arguments.settings.name} --count {arguments.count} --seed {arguments.seed}`, \
+commit {made["commit"]}, {processor()}, torch {made["torch"]}, Python {made["python"]}.
 
-MPC of {settings["rollouts"]} rollouts a plan, replanning every {settings["replan_every"]} steps, on {arguments.count} \
-validation detour tasks of seed {arguments.seed},
+{settings["rollouts"]} rollouts a plan, {how}, on {arguments.count} validation detour tasks of seed {arguments.seed},
 which choose nothing else; success in % with 95 % interval. Every planner has the same number of settings tried, and
 takes the one that solves most; its first, which was in use before, stays if it solves fewer by less than the standard
-error of the paired difference. `planner_budgets.yaml` has the settings.
+error of the paired difference. `{arguments.settings.name}` has the settings.
 
 """ + "\n".join(lines)
-    arguments.output.write_text(text + "\n")
+    (arguments.output or arguments.settings.with_suffix(".md")).write_text(text + "\n")
     print(text)
 
 

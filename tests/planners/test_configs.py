@@ -50,23 +50,25 @@ def test_planners_of_the_field_spend_what_their_comments_say(name, rollouts):
     assert int(planned(name).model_calls) == rollouts * 50
 
 
-SWEEP = yaml.safe_load(Path("benchmarks/planner_budgets.yaml").read_text())
+SWEEPS = {path.stem: yaml.safe_load(path.read_text()) for path in Path("benchmarks").glob("planner_budgets*.yaml")}
 TRIED = {
-    f"{name}, {i}": {"class_path": entry["class_path"], "init_args": entry["shared"] | setting}
-    for name, entry in SWEEP["planners"].items()
+    f"{sweep}, {name}, {i}": (sweep, {"class_path": entry["class_path"], "init_args": entry["shared"] | setting})
+    for sweep, settings in SWEEPS.items()
+    for name, entry in settings["planners"].items()
     for i, setting in enumerate(entry["tried"])
 }
 
 
-@pytest.mark.parametrize("setting", TRIED.values(), ids=TRIED)
-def test_every_setting_of_the_sweep_spends_its_budget(setting):
+@pytest.mark.parametrize(("sweep", "setting"), TRIED.values(), ids=TRIED)
+def test_every_setting_of_a_sweep_spends_its_budget(sweep, setting):
     made = parser()
     planner = made.instantiate(made.parse_object({"planner": setting})).planner
-    rollouts = int(replanned(planner).model_calls) / planner.horizon
-    assert SWEEP["rollouts"] - SWEEP["unspent"] <= rollouts <= SWEEP["rollouts"]
+    rollouts, most = int(replanned(planner).model_calls) / planner.horizon, SWEEPS[sweep]["rollouts"]
+    assert most - SWEEPS[sweep]["unspent"] <= rollouts <= most
 
 
-def test_the_sweep_tries_as_many_settings_of_every_planner_that_has_something_to_split():
-    counts = {name: len(entry["tried"]) for name, entry in SWEEP["planners"].items()}
-    assert counts.pop("random shooting") == 1
+@pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS)
+def test_a_sweep_tries_as_many_settings_of_every_planner_that_has_something_to_split(sweep):
+    counts = {name: len(entry["tried"]) for name, entry in sweep["planners"].items()}
+    assert counts.pop("random shooting", 1) == 1
     assert set(counts.values()) == {6}
