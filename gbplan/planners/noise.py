@@ -101,6 +101,38 @@ class Colored(Noise):
         return (noise * horizon / (2 * power).sqrt()).transpose(1, 2)
 
 
+@dataclass(frozen=True)
+class Blocks(Noise):
+    """Another noise, drawn for environment steps, for model actions that are blocks of them.
+
+    So what is smooth in time is smooth within a block, too; otherwise the actions of a block are drawn one by one.
+
+    Args:
+        size: environment actions in a model action, the world model's ``action_block``, >= 1.
+        noise: of single environment steps.
+
+    Raises:
+        ValueError: ``size`` < 1, or it does not divide the actions that are asked for.
+    """
+
+    size: int
+    noise: Noise = Knots()  # frozen
+
+    def __post_init__(self) -> None:
+        """Check the size."""
+        checks.at_least_one(size=self.size)
+
+    def draw(self, count: int, horizon: int, dim: int, generator: Generator) -> Tensor:
+        """Draw sequences; see ``Noise``."""
+        if dim % self.size:
+            raise ValueError(
+                f"Blocks of {self.size} environment actions do not divide model actions of {dim} numbers; give it the "
+                "world model's action_block"
+            )
+        steps = self.noise.draw(count, horizon * self.size, dim // self.size, generator)
+        return steps.reshape(count, horizon, dim)
+
+
 def draw_around(
     problem: PlanningProblem, mean: Tensor, std: Tensor, noise: Tensor, *, keep_mean: bool = True
 ) -> Tensor:

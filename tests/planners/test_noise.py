@@ -3,7 +3,7 @@ import torch
 from planning_problems import make_problem
 
 from gbplan.planners import Colored, Knots, White
-from gbplan.planners.noise import draw_around
+from gbplan.planners.noise import Blocks, draw_around
 
 
 def draw(noise, count=4000, horizon=9, dim=2):
@@ -73,3 +73,15 @@ def test_samples_lie_around_the_mean_within_the_bounds_and_the_first_is_the_mean
 def test_bad_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_noise_of_blocks_is_that_of_their_environment_steps():
+    generator = lambda: torch.Generator().manual_seed(0)  # noqa: E731
+    steps = Knots(3).draw(4, 15, 2, generator())
+    blocks = Blocks(5, Knots(3)).draw(4, 3, 10, generator())
+    assert torch.equal(blocks[:, 1], steps[:, 5:10].flatten(1))
+
+
+def test_blocks_that_do_not_divide_the_actions_are_named():
+    with pytest.raises(ValueError, match="Blocks of 5 environment actions do not divide model actions of 2 numbers"):
+        Blocks(5).draw(1, 3, 2, torch.Generator())
