@@ -1,7 +1,12 @@
 """LightningModules: loss, optimiser and logging around a plain network."""
 
 from gbplan.modules.adversarial_module import AdversarialWorldModelModule
-from gbplan.modules.checkpoints import load_world_model_weights, read_checkpoint, world_model_weights
+from gbplan.modules.checkpoints import (
+    load_encoder_weights,
+    load_world_model_weights,
+    read_checkpoint,
+    world_model_weights,
+)
 from gbplan.modules.init_network_module import InitNetworkModule
 from gbplan.modules.regularizer import Regularizer, VICReg
 from gbplan.modules.world_model_module import WorldModelModule
@@ -12,6 +17,7 @@ __all__ = [
     "Regularizer",
     "VICReg",
     "WorldModelModule",
+    "load_encoder_weights",
     "load_world_model_weights",
     "read_checkpoint",
     "world_model_weights",

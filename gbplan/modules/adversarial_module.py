@@ -58,6 +58,7 @@ class AdversarialWorldModelModule(WorldModelModule):
         rollout_steps: int = 1,
         validation_horizons: Sequence[int] = (5, 10, 25),
         init_from: str | None = None,
+        encoder_from: str | None = None,
     ) -> None:
         """Set up the training.
 
@@ -77,6 +78,8 @@ class AdversarialWorldModelModule(WorldModelModule):
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
+            encoder_from: checkpoint whose world model's encoder this one's begins with, also if that one was trained
+                without proprioception; nothing else is taken from it.
 
         Raises:
             TypeError: ``attack`` is not an Attack.
@@ -89,6 +92,7 @@ class AdversarialWorldModelModule(WorldModelModule):
             rollout_steps=rollout_steps,
             validation_horizons=validation_horizons,
             init_from=init_from,
+            encoder_from=encoder_from,
         )
         if not isinstance(attack, Attack):
             raise TypeError(f"attack must be an Attack, such as FGSM(), got {attack!r}")

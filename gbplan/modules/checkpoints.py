@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gbplan.networks import WorldModel
+from gbplan.networks import Encoder, ProprioceptiveEncoder, WorldModel
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -87,8 +87,30 @@ def load_world_model_weights(world_model: WorldModel, path: str | Path) -> None:
         FileNotFoundError: there is no such file.
         ValueError: the file is broken, or its model has other sizes or layers (which, is said).
     """
-    weights = world_model_weights(path)
-    own = world_model.state_dict()
+    _load(world_model, world_model_weights(path), f"the world model in {path}")
+
+
+def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:
+    """Copy the weights of a checkpoint's encoder into ``encoder``, or into the one that it adds proprioception to.
+
+    Args:
+        encoder: the encoder to fill; it must have the sizes of the one that was saved.
+        path: the ``.ckpt`` file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is broken, or its encoder has other sizes or layers (which, is said).
+    """
+    prefix = "encoder."
+    saved = world_model_weights(path)
+    weights = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
+    if isinstance(encoder, ProprioceptiveEncoder) and not weights.keys() & encoder.state_dict().keys():
+        encoder = encoder.encoder
+    _load(encoder, weights, f"the encoder in {path}")
+
+
+def _load(module: nn.Module, weights: dict[str, Tensor], what: str) -> None:
+    own = module.state_dict()
     different = [
         f"{name}: {tuple(weights[name].shape) if name in weights else 'absent'} in the file, "
         f"{tuple(own[name].shape) if name in own else 'absent'} here"
@@ -97,7 +119,7 @@ def load_world_model_weights(world_model: WorldModel, path: str | Path) -> None:
     ]
     if different:
         raise ValueError(
-            f"the world model in {path} does not fit this one ({'; '.join(different[:3])}); "
-            "give the new model the same encoder and predictor sizes"
+            f"{what} does not fit this one ({'; '.join(different[:3])}); give the new model the same encoder and "
+            "predictor sizes"
         )
-    world_model.load_state_dict(weights)
+    module.load_state_dict(weights)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
 from gbplan.data.latents import LATENTS
-from gbplan.modules.checkpoints import load_world_model_weights
+from gbplan.modules.checkpoints import load_encoder_weights, load_world_model_weights
 from gbplan.modules.regularizer import Regularizer, require_stable_latents
 from gbplan.networks import WorldModel
 from gbplan.networks.encoder import encoder_hash
@@ -43,6 +43,7 @@ class WorldModelModule(L.LightningModule):
         rollout_steps: int = 1,
         validation_horizons: Sequence[int] = (5, 10, 25),
         init_from: str | None = None,
+        encoder_from: str | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
         """Set up the training.
@@ -56,6 +57,8 @@ class WorldModelModule(L.LightningModule):
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
+            encoder_from: checkpoint whose world model's encoder this one's begins with, also if that one was trained
+                without proprioception; nothing else is taken from it.
             regularizer: keeps the latents of an encoder in training from collapsing.
 
         Raises:
@@ -75,6 +78,7 @@ class WorldModelModule(L.LightningModule):
         self.rollout_steps = rollout_steps
         self.validation_horizons = sorted(set(validation_horizons))
         self.init_from = init_from
+        self.encoder_from = encoder_from
         self._losses: list[Tensor] = []
         self._samples = 0
 
@@ -108,6 +112,8 @@ class WorldModelModule(L.LightningModule):
         if isinstance(datamodule, TrajectoryDataModule):
             self._check_data(datamodule)
         resumed = self.trainer.ckpt_path is not None  # then weights and normaliser have just been restored
+        if self.encoder_from is not None and not resumed:
+            load_encoder_weights(self.world_model.encoder, self.encoder_from)
         if self.init_from is not None and not resumed:
             load_world_model_weights(self.world_model, self.init_from)
         if isinstance(datamodule, TrajectoryDataModule):

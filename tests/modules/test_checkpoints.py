@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from gbplan.modules import load_world_model_weights, read_checkpoint, world_model_weights
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.modules import load_encoder_weights, load_world_model_weights, read_checkpoint, world_model_weights
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, ProprioceptiveEncoder, WorldModel
 
 
 @pytest.fixture
@@ -72,3 +72,29 @@ def test_model_of_another_size_is_refused_with_both_sizes(good):
     model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, hidden_sizes=(64, 64)))
     with pytest.raises(ValueError, match=r"predictor.net.0.bias: \(128,\) in the file, \(64,\) here"):
         load_world_model_weights(model, good)
+
+
+def conv_model(seed, width=2):
+    torch.manual_seed(seed)
+    return WorldModel(ConvEncoder(4, 16, width=width), MLPPredictor(4, 2))
+
+
+@pytest.fixture
+def encoder_ckpt(tmp_path):
+    path = tmp_path / "encoder.ckpt"
+    weights = {f"world_model.{name}": value for name, value in conv_model(0).state_dict().items()}
+    torch.save({"state_dict": weights}, path)
+    return path
+
+
+@pytest.mark.parametrize("proprioception", [False, True])
+def test_an_encoder_begins_with_that_of_a_checkpoint(encoder_ckpt, proprioception):
+    encoder = conv_model(1).encoder
+    load_encoder_weights(ProprioceptiveEncoder(encoder, 2) if proprioception else encoder, encoder_ckpt)
+    for name, value in conv_model(0).encoder.state_dict().items():
+        assert torch.equal(encoder.state_dict()[name], value), name
+
+
+def test_an_encoder_of_another_size_is_named(encoder_ckpt):
+    with pytest.raises(ValueError, match=r"the encoder in .*encoder.ckpt does not fit this one \(head.weight: "):
+        load_encoder_weights(conv_model(1, width=3).encoder, encoder_ckpt)

@@ -121,8 +121,8 @@ def test_trained_network_initialises_a_planner_named_in_yaml(trained, tmp_path):
         "    init_args: {horizon: 12}\n"
     )
     parser = build_parser()
-    parsed = parser.parse_args(["evaluate", "--env_id=DoorWall-v0", f"--planner={path}", "--output=x"])
-    planner = parser.instantiate(parsed)["evaluate"]["planner"]
+    parsed = parser.parse_args(["evaluate", "--tasks.env_id=DoorWall-v0", f"--agent.planner={path}", "--output=x"])
+    planner = parser.instantiate(parsed)["evaluate"]["agent"].planner
     assert isinstance(planner, InitializedPlanner)
     assert isinstance(planner.planner, GradientPlanner)
     assert planner.horizon == 12
