@@ -55,13 +55,8 @@ class Stopwatch(Callback):
 def make_module(data: TrajectoryDataModule) -> WorldModelModule:
     torch.manual_seed(0)
     model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, hidden_sizes=(128, 128)))
-    found = data.statistics
-    model.normalizer.set(
-        found.observation_mean["observation"],
-        found.observation_std["observation"],
-        found.action_mean,
-        found.action_std,
-    )
+    frames = (batch["observation"] for batch in data.training_frames(["observation"]))
+    model.normalizer.fit(frames, data.statistics.action_mean, data.statistics.action_std)
     return WorldModelModule(model, optimizer=FUSED_ADAM, validation_horizons=(5,))
 
 
@@ -187,7 +182,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as root:
         collect("DoorWall-v0", "expert-v0", DoorWallExpert(), arguments.episodes, root=root)
-        data = TrajectoryDataModule(["expert-v0"], root, batch_size=arguments.batch_size, validation_steps=5)
+        # The keys that the module needs, so that all ways are given the same batches.
+        keys = ["observation", "achieved_goal"]
+        data = TrajectoryDataModule(["expert-v0"], root, batch_size=arguments.batch_size, validation_steps=5, keys=keys)
         data.setup()
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for turn in tqdm(range(arguments.rounds + 1), desc="rounds"):
