@@ -93,6 +93,15 @@ def test_two_processes_resume_bit_for_bit(tmp_path, dataset_root):
 
 
 @slow
+def test_two_processes_map_the_same_files_and_train_as_from_memory(tmp_path, dataset_root):
+    finish(start(tmp_path / "held", dataset_root, 2, devices=2))
+    finish(start(tmp_path / "mapped", dataset_root, 2, devices=2, training="mapped"))
+    assert (dataset_root / "door-wall" / "tiny-v0" / "cache").is_dir()
+    for rank in (0, 1):
+        assert_same(result(tmp_path / "mapped", rank), result(tmp_path / "held", rank))
+
+
+@slow
 def test_two_processes_attack_with_the_same_radii_and_judge_by_the_same_plans(tmp_path, dataset_root):
     finish(start(tmp_path, dataset_root, 2, devices=2, training="adversarial"))
     one, two = result(tmp_path, 0), result(tmp_path, 1)

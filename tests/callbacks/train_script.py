@@ -1,7 +1,8 @@
 """A small online training as a program of its own, to be run by several processes or killed.
 
 Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in the rounds
-after the first, and which training: ``plain``, or ``adversarial`` with a validation by planning.
+after the first, and which training: ``plain``, ``adversarial`` with a validation by planning, or ``mapped`` with all
+data in mapped files.
 Writes what came of it to ``done-<rank>.pt``.
 """
 
@@ -15,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gbplan.attacks import FGSM
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
-from gbplan.data import TrajectoryDataModule
+from gbplan.data import TrajectoryDataModule, dataset_frames, replay_buffer, windows
 from gbplan.evaluation import TaskSet
 from gbplan.modules import AdversarialWorldModelModule, WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
@@ -106,5 +107,7 @@ if __name__ == "__main__":
     RESUME = None if sys.argv[5] == "-" else sys.argv[5]
     SLEEP = float(sys.argv[6])
     ADVERSARIAL = sys.argv[7] == "adversarial"
+    if sys.argv[7] == "mapped":
+        dataset_frames.IN_MEMORY = replay_buffer.IN_MEMORY = windows.IN_MEMORY = 0
     torch.set_num_threads(1)
     main()

@@ -333,6 +333,29 @@ def test_wrong_trajectories_are_not_added(module, stored, ladder):
     assert len(data.buffer) == 0
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_file_that_cannot_be_written_fails_in_all_processes_alike(
+    module, stored, ladder, tmp_path, monkeypatch, rank
+):
+    stored(ladder(*[5] * 4))
+    data = module()
+    failure = OSError("No space left on device")
+    sent = []
+
+    def broadcast(outcome):
+        sent.append(outcome)
+        return outcome if rank == 0 else (None, failure)
+
+    strategy = SimpleNamespace(broadcast=broadcast)
+    told = {"is_global_zero": rank == 0, "world_size": 2, "strategy": strategy, "training": False}
+    data.trainer = SimpleNamespace(default_root_dir=str(tmp_path / "run"), fast_dev_run=False, **told)
+    monkeypatch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(failure))
+    with pytest.raises(OSError, match="No space left"):
+        data.extend(ladder(3))
+    assert sent[-1] == (None, failure if rank == 0 else None)
+    assert data.buffer.added == 0
+
+
 # ------------------------------------------------------------------------------------------------- in a real training
 
 
