@@ -76,6 +76,14 @@ def loops(request, monkeypatch):
         monkeypatch.setattr(mlp, "_kernel", lambda: None)
 
 
+@pytest.fixture(params=["compiled", "products", "history"])
+def history(request, monkeypatch):
+    """How many frames the model looks at: with one, rollouts as in ``loops``; with three, step by step."""
+    if request.param == "products":
+        monkeypatch.setattr(mlp, "_kernel", lambda: None)
+    return 3 if request.param == "history" else 1
+
+
 @pytest.fixture(params=all_planners(), ids=name)
 def planner(request):
     return request.param
@@ -96,8 +104,6 @@ def test_plan_has_the_stated_shapes_and_is_detached(planner):
     assert not plan.cost.requires_grad
 
 
-@pytest.mark.usefixtures("loops")
-@pytest.mark.parametrize("history", [1, 3])
 def test_reported_cost_is_the_cost_of_the_returned_actions(planner, history):
     problem = make_problem(3, model=random_mlp(history=history))
     plan = planner.plan(problem, generator=generator())
@@ -160,9 +166,7 @@ def test_exactly_one_number_is_drawn_from_the_generator(planner):
     assert torch.equal(used.get_state(), reference.get_state())
 
 
-@pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-@pytest.mark.parametrize("history", [1, 3])
 def test_a_row_does_not_depend_on_the_other_rows(planner, warm, history, monkeypatch):
     monkeypatch.setattr(memory, "rows_at_once", lambda *_, **__: 7)  # which splits tasks
     problem = make_problem(5, model=random_mlp(history=history))
