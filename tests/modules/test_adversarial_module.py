@@ -67,6 +67,19 @@ def radii_of(module):
     return module.latent_radius.item(), module.action_radius.item()
 
 
+def test_all_frames_of_a_history_and_all_their_actions_are_attacked():
+    """The model adds up three frames and the actions at them; all slopes are 1, and the error is negative."""
+    model = WorldModel(IdentityEncoder(1, [0]), MLPPredictor(1, 1, hidden_sizes=(), residual=False, history=3))
+    with torch.no_grad():
+        model.predictor.net[0].weight.fill_(1.0)
+        model.predictor.net[0].bias.zero_()
+    module = AdversarialWorldModelModule(model, CORNER, latent_factor=0.1, action_factor=0.2)
+    module.on_train_epoch_start()
+    batch = batch_of([[[0.0], [1.0], [2.0], [10.0]]], [[[0.0], [1.0], [2.0]]])
+    std = (2 / 3) ** 0.5  # of 0, 1, 2
+    assert module.training_loss(batch, 0).item() == pytest.approx((10 - 6 + 3 * std * (0.1 + 0.2)) ** 2)
+
+
 def test_fixed_radii_are_those_of_the_first_batch_and_adaptive_ones_of_each():
     wider = batch_of([[[1.0], [5.0], [10.0]]], [[[4.0], [0.0]]])
     fixed, adaptive = (

@@ -4,7 +4,7 @@ import torch
 
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules import WorldModelModule
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, WorldModel
 
 
 def make_world_model(dim=2, hidden=(8,)):
@@ -36,6 +36,88 @@ def test_rollout_loss_feeds_predictions_back():
     batch = batch_of([[[1.0], [2.0], [10.0]]], [[[1.0], [0.0]]])
     # predicted 3, then 2 * 3 = 6; true 2 and 10
     assert doubling_module(rollout_steps=2).loss(batch).item() == pytest.approx((1 + 16) / 2)
+
+
+def test_history_is_predicted_from_where_it_is_whole():
+    model = WorldModel(IdentityEncoder(1, [0]), MLPPredictor(1, 1, hidden_sizes=(), residual=False, history=2))
+    with torch.no_grad():
+        model.predictor.net[0].weight.copy_(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))  # two frames, two actions
+        model.predictor.net[0].bias.zero_()
+    batch = batch_of([[[1.0], [2.0], [3.0], [4.0]]], [[[0.0], [1.0], [1.0]]])
+    # 1 + 2 * 2 + 3 * 0 + 4 * 1 = 9, and 2 + 2 * 3 + 3 * 1 + 4 * 1 = 15; true 3 and 4
+    assert WorldModelModule(model).loss(batch).item() == pytest.approx((36 + 121) / 2)
+    # 9, then 2 + 2 * 9 + 3 * 1 + 4 * 1 = 27
+    assert WorldModelModule(model, rollout_steps=2).loss(batch).item() == pytest.approx((36 + 23**2) / 2)
+
+
+def test_the_probe_learns_and_leaves_the_rest_alone():
+    model = WorldModel(IdentityEncoder(1, [0]), MLPPredictor(1, 1, ()), probe=Probe(1, 1, ()))
+    module = WorldModelModule(model)
+    batch = batch_of([[[1.0], [2.0]]], [[[0.0]]])
+    batch["observations"]["achieved_goal"] = torch.tensor([[[5.0], [7.0]]])
+    model.probe.set_units(torch.tensor([6.0]), torch.tensor([2.0]))
+    loss = module.probe_loss(batch)
+    told = (model.probe(torch.tensor([[1.0], [2.0]])) - torch.tensor([[5.0], [7.0]])) / 2
+    assert loss.item() == pytest.approx(told.square().mean().item())
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.probe.parameters())
+    assert all(parameter.grad is None for parameter in model.predictor.parameters())
+
+
+def fit_for_a_moment(model, root):
+    data = TrajectoryDataModule(["door-wall/tiny-v0"], str(root), batch_size=256, validation_steps=5)
+    quiet = {
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+    }
+    trainer = L.Trainer(max_epochs=1, accelerator="cpu", limit_train_batches=2, **quiet)
+    trainer.fit(WorldModelModule(model, validation_horizons=[5]), datamodule=data)
+
+
+def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_frames(dataset_root):
+    class Scaled(IdentityEncoder):
+        exact_goals = False
+
+        def encode(self, observations):
+            return 100 * super().encode(observations) + 7
+
+    model = WorldModel(Scaled(2), MLPPredictor(2, 2, (8,)))
+    fit_for_a_moment(model, dataset_root)
+    data = TrajectoryDataModule(["door-wall/tiny-v0"], str(dataset_root), validation_steps=5)
+    data.setup()
+    frames = torch.cat([batch["observation"] for batch in data.training_frames(["observation"])])
+    latents = model.encode({"observation": frames})
+    torch.testing.assert_close(latents.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(latents.std(0, correction=0), torch.ones(2), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda: WorldModel(ConvEncoder(4, 16), MLPPredictor(4, 2)),
+            r"the training needs the observations pixels, the datasets have observation, ",
+        ),
+        (
+            lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 2), probe=Probe(2, 3)),
+            r"the data's achieved goals have shape \(2,\), the world model's \(3,\)",
+        ),
+        (
+            lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 6), action_block=2),
+            r"the data's actions have shape \(2,\), the world model's \(3,\)",
+        ),
+        (
+            lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, history=200)),
+            r"no training episode of the dataset door-wall/tiny-v0 has .*the longest has",
+        ),
+    ],
+    ids=["keys", "probe", "block", "history"],
+)
+def test_data_that_do_not_fit_the_model_are_named_before_training(model, message, dataset_root):
+    with pytest.raises(ValueError, match=message):
+        fit_for_a_moment(model(), dataset_root)
 
 
 def test_rollout_loss_says_how_to_get_longer_windows():
