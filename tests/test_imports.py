@@ -87,3 +87,11 @@ def test_importing_the_package_loads_neither_torch_nor_lightning():
 
     code = "import sys, gbplan; print([name for name in ('torch', 'lightning', 'matplotlib') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_the_report_loads_neither_torch_nor_an_environment():
+    import subprocess
+    import sys
+
+    code = "import sys, gbplan.report; print([name for name in ('torch', 'lightning') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -98,7 +98,7 @@ def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_fram
     [
         (
             lambda: WorldModel(ConvEncoder(4, 16), MLPPredictor(4, 2)),
-            r"the training needs the observations pixels, the datasets have observation, ",
+            r"the training needs the observations pixels, the datasets have achieved_goal, ",
         ),
         (
             lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 2), probe=Probe(2, 3)),
