@@ -3,8 +3,8 @@
 import math
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -24,6 +25,8 @@ from gbplan.data.frames import Frames
 from gbplan.data.latents import LATENTS, Encode, LatentColumn
 from gbplan.data.needs import Needs, needs_of
 from gbplan.data.npy import map_npy
+from gbplan.data.parts import Part, split, training_windows, validation_windows
+from gbplan.data.processes import once_of
 from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
@@ -32,20 +35,6 @@ from gbplan.data.windows import Batch, WindowDataset, Windows, deliver, joined
 
 BUFFER = "buffer"
 """Folder of the replay buffer's files within a run's folder."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A dataset's frames, and which of its episodes train and which validate."""
-
-    stored: StoredDataset
-    frames: Frames
-    training: Tensor
-    validation: Tensor
-
-    @property
-    def dataset_id(self) -> str:
-        return self.stored.info.dataset_id
 
 
 class TrajectoryDataModule(LightningDataModule):
@@ -168,7 +157,7 @@ class TrajectoryDataModule(LightningDataModule):
         self.keys = keys
         self.cache_dir = cache_dir
         self._caches: dict[str, DatasetCache] = {}
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         self._statistics: Statistics | None = None
         # What is asked of the windows, and the buffer's frames, that the sources were made for; and these.
         self._column: LatentColumn | None = None
@@ -191,8 +180,8 @@ class TrajectoryDataModule(LightningDataModule):
             self._read()
         needs = self._needs(validating=True)
         self._keys(needs)
-        self._training_windows(needs)
-        self._validation_windows(needs)
+        training_windows(self._parts, self.steps, needs)
+        validation_windows(self._parts, self.validation_steps, needs)
 
     def _read(self) -> None:
         stored = [open_dataset(dataset_id, self.root) for dataset_id in self.dataset_ids]
@@ -203,10 +192,11 @@ class TrajectoryDataModule(LightningDataModule):
                 f"the dataset {infos[0].dataset_id} has an observation {LATENTS!r}, the name that an encoder's output "
                 "has in a batch; collect it with another name"
             )
-        parts = []
-        for each, info in zip(stored, infos, strict=True):
-            frames = read_frames(each, None if is_small(each) else self._cache(each))
-            parts.append(_Part(each, frames, *self._split(len(frames.lengths), info.dataset_id)))
+        frames = [read_frames(each, None if is_small(each) else self._cache(each)) for each in stored]
+        parts = [
+            split(each, part, self.validation_fraction, self.seed, self.hold_steps)
+            for each, part in zip(stored, frames, strict=True)
+        ]
         self.env_spec = next((info.env_spec for info in infos if info.env_spec is not None), None)
         self.observation_space = infos[0].observation_space
         self.action_space = infos[0].action_space
@@ -217,25 +207,13 @@ class TrajectoryDataModule(LightningDataModule):
         """Return the cache of a dataset; it is kept, since a temporary one goes with its object."""
         dataset_id = stored.info.dataset_id
         if dataset_id not in self._caches:
-            self._caches[dataset_id] = DatasetCache(stored, self.cache_dir, self._once)
+            self._caches[dataset_id] = DatasetCache(stored, self.cache_dir, once_of(self.trainer))
         return self._caches[dataset_id]
 
-    def _require_setup(self) -> list[_Part]:
+    def _require_setup(self) -> list[Part]:
         if not self._parts:
             raise RuntimeError("the data module has not read its datasets yet; call setup() first")
         return self._parts
-
-    def _split(self, episodes: int, dataset_id: str) -> tuple[Tensor, Tensor]:
-        """Divide episodes into training and validation, keyed by the seed, each in its old order."""
-        kept = round(self.validation_fraction * episodes)
-        if not 0 < kept < episodes:
-            raise ValueError(
-                f"validation_fraction = {self.validation_fraction} of the {episodes} episodes of the dataset "
-                f"{dataset_id} leaves {kept} for validation and {episodes - kept} for training; both need at least one"
-            )
-        validation = np.zeros(episodes, np.bool_)
-        validation[np.random.default_rng(self.seed).permutation(episodes)[:kept]] = True
-        return torch.from_numpy(np.flatnonzero(~validation)), torch.from_numpy(np.flatnonzero(validation))
 
     # ------------------------------------------------------------------------------------------------------- windows
 
@@ -270,47 +248,16 @@ class TrajectoryDataModule(LightningDataModule):
                 "collect them again in an environment that has these, or choose another encoder"
             )
 
-    def _training_windows(self, needs: Needs) -> list[Windows]:
-        """Windows of each dataset."""
-        steps = needs.action_block * (needs.history - 1 + self.steps)
-        found = []
-        for part in self._require_setup():
-            windows = Windows.of(part.frames, steps, episodes=part.training, hold_steps=self.hold_steps)
-            if len(windows) == 0:
-                longest = int(part.frames.lengths[part.training].max()) + self.hold_steps
-                raise ValueError(
-                    f"no training episode of the dataset {part.dataset_id} has {_extent('steps', self.steps, needs)}, "
-                    f"the longest has {longest}; lower steps{_or_model(needs)}"
-                )
-            found.append(windows)
-        return found
-
     def _training_sources(self, needs: Needs) -> tuple[list[Windows], list[int], int]:
         """What an epoch draws from, and how many windows each dataset has, and the replay buffer."""
         frames = self.buffer.frames()
         asked = (needs.history, needs.action_block)
         if self._sources is None or self._sources[0] != asked or self._sources[1] is not frames:
-            steps = needs.action_block * (needs.history - 1 + self.steps)
-            windows = self._training_windows(needs)
-            added = [found for each in frames if len(found := Windows.of(each, steps))]
+            windows = training_windows(self._require_setup(), self.steps, needs)
+            added = [found for each in frames if len(found := Windows.of(each, needs.env_steps(self.steps)))]
             counts = [len(each) for each in windows], sum(map(len, added))
             self._sources = (asked, frames, (joined([*windows, *added]), *counts))
         return self._sources[2]
-
-    def _validation_windows(self, needs: Needs) -> list[Windows]:
-        """Windows of each dataset that follow each other, so that no step is predicted twice."""
-        parts = self._require_setup()
-        steps = needs.action_block * (needs.history - 1 + self.validation_steps)
-        stride = needs.action_block * self.validation_steps
-        found = [Windows.of(part.frames, steps, stride, part.validation, self.hold_steps) for part in parts]
-        if not any(map(len, found)):
-            lengths = torch.cat([part.frames.lengths[part.validation] for part in parts]) + self.hold_steps
-            extent = _extent("validation_steps", self.validation_steps, needs)
-            raise ValueError(
-                f"no validation episode has {extent}, the longest of {len(lengths)} has {int(lengths.max())}; lower "
-                f"validation_steps{_or_model(needs)}"
-            )
-        return found
 
     # --------------------------------------------------------------------------------------------------------- facts
 
@@ -403,7 +350,7 @@ class TrajectoryDataModule(LightningDataModule):
         self._column, self._sources = column, None
         self._encoding_module = None if module is None else weakref.ref(module)
 
-    def _encoded(self, part: _Part, column: LatentColumn) -> Frames:
+    def _encoded(self, part: Part, column: LatentColumn) -> Frames:
         bar = self.trainer is None or self.trainer.progress_bar_callback is not None
         progress = f"encoding {part.dataset_id}" if bar else None
         folder = self._cache(part.stored).made(
@@ -475,7 +422,7 @@ class TrajectoryDataModule(LightningDataModule):
         if folder is None:
             return
         try:
-            self.buffer.place(folder / BUFFER, self._once)
+            self.buffer.place(folder / BUFFER, once_of(self.trainer))
         except PermissionError as error:
             rank_zero_warn(f"{error}; until then the replay buffer is temporary, and the run cannot be resumed")
 
@@ -486,28 +433,14 @@ class TrajectoryDataModule(LightningDataModule):
             return None
         return Path(root).absolute()
 
-    def _once(self, write: Callable[[], Any]) -> Any:
-        """Write in the first of several processes, and return the result, or raise the error, in all of them."""
-        trainer = self.trainer
-        if trainer is None or trainer.world_size == 1:
-            return write()
-        outcome: tuple[Any, Exception | None] = (None, None)
-        if trainer.is_global_zero:
-            try:
-                outcome = (write(), None)
-            except Exception as error:  # the others wait: they must hear of it
-                outcome = (None, error)
-        result, failure = trainer.strategy.broadcast(outcome)
-        if failure is not None:
-            raise failure
-        return result
-
     def state_dict(self) -> dict[str, Any]:
         """Return the replay buffer's manifest, for the checkpoint."""
         return {"buffer": self.buffer.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the replay buffer; Lightning calls this after ``setup``."""
+        """Restore the replay buffer; Lightning calls this after ``setup``, also to validate, which needs none."""
+        if self.trainer is not None and self.trainer.state.fn != TrainerFn.FITTING:
+            return
         self._place_buffer()
         checkpoint = getattr(self.trainer, "ckpt_path", None)
         # The run's folder is the checkpoint's, or one of those that Lightning makes its checkpoints' folder in.
@@ -549,7 +482,7 @@ class TrajectoryDataModule(LightningDataModule):
         """Make the loader of the validation windows: a fixed order, no step predicted twice."""
         needs = self._needs(validating=True)
         windows = WindowDataset(
-            joined(self._validation_windows(needs)),
+            joined(validation_windows(self._require_setup(), self.validation_steps, needs)),
             self._keys(needs),
             needs.history - 1 + self.validation_steps,
             needs.action_block,
@@ -567,15 +500,3 @@ def _shares(total: int, weights: list[float]) -> list[int]:
     """Divide ``total`` by weight into whole numbers that add up to it."""
     ends = [round(total * part / sum(weights)) for part in np.cumsum(weights)]
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-
-
-def _extent(name: str, steps: int, needs: Needs) -> str:
-    """Say how long a window is."""
-    if needs.history == needs.action_block == 1:
-        return f"{name} = {steps} steps"
-    total = needs.action_block * (needs.history - 1 + steps)
-    return f"the {total} steps of a window (history {needs.history} - 1 + {name} {steps}, of {needs.action_block} each)"
-
-
-def _or_model(needs: Needs) -> str:
-    return "" if needs.history == needs.action_block == 1 else ", or the model's history or action_block"

@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan.data.dataset_reader import StoredDataset
-from gbplan.data.replay_buffer import Once, alone
+from gbplan.data.processes import Once, alone
 from gbplan.files import require_writable_folder
 
 FORMAT = 1

@@ -26,6 +26,10 @@ class Needs:
         """All observations needed; None: all there are."""
         return None if self.encoded is None else list(dict.fromkeys([*self.encoded, *self.other]))
 
+    def env_steps(self, steps: int) -> int:
+        """Environment steps in a window that predicts so many model steps."""
+        return self.action_block * (self.history - 1 + steps)
+
 
 def needs_of(module: Any, validating: bool = False) -> Needs:
     """Ask a LightningModule.

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,10 @@ from torch import Tensor
 
 from gbplan.data.frames import IN_MEMORY, Frames
 from gbplan.data.latents import LatentColumn
+from gbplan.data.processes import Once, alone
 from gbplan.data.segment import Segment, file_digest, write_segment
 from gbplan.data.trajectories import Trajectories
 from gbplan.files import require_writable_folder
-
-Once = Callable[[Callable[[], Any]], Any]
-"""Runs a function that writes files in one of several processes, and returns its result in all of them."""
-
-
-def alone(write: Callable[[], Any]) -> Any:
-    """``Once`` for a single process, or for one that writes files of its own."""
-    return write()
 
 
 class ReplayBuffer:

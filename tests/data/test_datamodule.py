@@ -1,3 +1,5 @@
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -447,6 +449,28 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     assert whole_data.buffer.added == resumed_data.buffer.added == 25
     for one, two in zip(whole_data.buffer.episodes(), resumed_data.buffer.episodes(), strict=True):
         assert np.array_equal(one.observations["observation"], two.observations["observation"])
+
+
+def test_a_run_may_move_and_is_validated_without_its_buffer(module, stored, ladder, tmp_path):
+    stored(ladder(*[5] * 8))
+
+    def run(folder, epochs, ckpt_path=None):
+        torch.manual_seed(0)
+        model = Recorder(lambda epoch: ladder(3, 2, offset=1000 * (epoch + 1)))
+        return fit(model, module(), folder, epochs, ckpt_path), model
+
+    _, whole = run(tmp_path / "whole", 3)
+    trainer, _ = run(tmp_path / "before", 1)
+    checkpoint = Path(trainer.checkpoint_callback.best_model_path).relative_to(tmp_path / "before")
+    (tmp_path / "before").rename(tmp_path / "after")
+    _, resumed = run(tmp_path / "after", 3, tmp_path / "after" / checkpoint)
+    assert whole.seen[1:] == resumed.seen
+    shutil.rmtree(tmp_path / "after" / "buffer")
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, default_root_dir=tmp_path / "other")
+    trainer.validate(Recorder(), datamodule=module(), ckpt_path=tmp_path / "after" / checkpoint)
+    assert not (tmp_path / "other" / "buffer").exists()
+    with pytest.raises(FileNotFoundError, match=r"file 000000-\w+.pt is missing, looked for in .*after/buffer"):
+        run(tmp_path / "after", 3, tmp_path / "after" / checkpoint)
 
 
 def test_collected_data_trains(chase_root, tmp_path):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from gbplan.data import Trajectories
 from gbplan.data import replay_buffer as module
-from gbplan.data.replay_buffer import ReplayBuffer, alone
+from gbplan.data.processes import alone
+from gbplan.data.replay_buffer import ReplayBuffer
 
 
 def episodes(*lengths, first=0):
