@@ -111,7 +111,7 @@ def at_time(model: str, name: str, times: dict[tuple[str, float], float], wanted
     for factor in FACTORS:
         if has_budget(name, factor):
             metrics = read_result(result_of(model, name, factor) / RESULT_FILE)["tasks"]["detour"]
-            found.append((times[name, factor], next(iter(metrics["success"].values()))["rate"]))
+            found.append((times[name, factor], metrics["success"]["rate"]))
     taken, rates = np.array(sorted(found)).T
     if not taken[0] <= wanted <= taken[-1]:
         return "-"
@@ -147,7 +147,7 @@ def main() -> None:
         cells = []
         for model in MODELS:
             metrics = read_result(result_of(model, name, 1) / RESULT_FILE)["tasks"]["detour"]
-            rate = next(iter(metrics["success"].values()))
+            rate = metrics["success"]
             cells += [
                 f"{100 * rate['rate']:.1f} [{100 * rate['low']:.1f}, {100 * rate['high']:.1f}]",
                 f"{100 * metrics['believed_success']['rate']:.1f}",

@@ -58,7 +58,7 @@ def grid(folder: str, home: str, planner: str) -> str:
                 made_by = "reproduce" if world == HOME else "robustness"
                 raise ValueError(f"{home if world == HOME else folder} lacks {name}; make it with `make {made_by}`")
             detour = json.loads(paths[name].read_text())["tasks"]["detour"]
-            rate, low, high = (100 * detour["success"]["0.1"][key] for key in ("rate", "low", "high"))
+            rate, low, high = (100 * detour["success"][key] for key in ("rate", "low", "high"))
             cells.append(f"{rate:.1f} [{low:.1f}, {high:.1f}]")
         lines.append(f"| {world.replace('_', ' ')} | {' | '.join(cells)} |")
     return "".join(f"{line}\n" for line in lines) if worlds else ""

@@ -1,8 +1,8 @@
 """Your own environment, from nothing to a planner that solves it: the mountain car of Gymnasium.
 
 What gbplan asks of an environment is Gymnasium's goal-conditioned form (a dict of ``observation``, ``achieved_goal``
-and ``desired_goal``), a ``reset`` that sets a task, and a time limit. The wrapper below gives the car all three. Its
-engine is too weak to climb straight up: a plan has to back up first.
+and ``desired_goal``), a ``reset`` that sets a task, ``info["is_success"]``, and a time limit. The wrapper below gives
+the car all four. Its engine is too weak to climb straight up: a plan has to back up first.
 
     python examples/own_environment.py            # about a minute; writes runs/mountain_car
 """
@@ -59,9 +59,13 @@ class MountainCarGoal(gym.Wrapper):
         info = self._info()
         return self._observe(), float(info["is_success"]) - 1, info["is_success"], False, info
 
-    def compute_reward(self, achieved_goal, desired_goal, info):
-        """Reward of having achieved one goal when another was desired."""
-        return (np.linalg.norm(achieved_goal - desired_goal, axis=-1) < self.goal_threshold) - 1.0
+    def goal_distance(self, achieved, desired):
+        """Distance between goals, (...); optional: with it results have distances."""
+        return np.abs(np.asarray(achieved, np.float64) - np.asarray(desired, np.float64))[..., 0]
+
+    def compute_success(self, achieved, desired):
+        """Whether a goal counts as reached, (...); optional: with it results say what the model believes."""
+        return self.goal_distance(achieved, desired) < self.goal_threshold
 
     def _observe(self):
         position, velocity = self.unwrapped.state
@@ -72,8 +76,7 @@ class MountainCarGoal(gym.Wrapper):
         }
 
     def _info(self):
-        distance = float(abs(np.float32(self.unwrapped.state[0]) - self.goal[0]))
-        return {"is_success": distance < self.goal_threshold, "distance": distance}
+        return {"is_success": bool(self.compute_success(np.float32(self.unwrapped.state[:1]), self.goal))}
 
 
 # By name, so that a dataset can say where its environment comes from. That imports this file once more: hence the `if`.
@@ -106,6 +109,4 @@ if __name__ == "__main__":
     tasks = TaskSet("MountainCarGoal-v0", count=arguments.tasks, split="validation", min_distance=0.05).draw()
     envs = make_vector_env("MountainCarGoal-v0", arguments.tasks)
     agent = Agent(GradientPlanner(horizon=100), ReachGoal(tau=0.01), replan_every=10)
-    print(
-        f"planning through the model: {evaluate(agent.policy(model.eval()), envs, tasks, thresholds=[0.05]).summary()}"
-    )
+    print(f"planning through the model: {evaluate(agent.policy(model.eval()), envs, tasks).summary()}")

@@ -33,9 +33,9 @@ for path in arguments.models:
     positions = result.trajectories.observations["achieved_goal"]
     executed += [positions[episode] for episode in result.trajectories.episodes()]
     imagined += list(result.imagined)
-    success += list(result.records["first_hit@0.1"] >= 0)
+    success += list(result.success)
 
-walls = envs.unwrapped.background()
-figure = plot_paths(executed, np.concatenate([tasks.goals] * 2), np.array(success), imagined, walls, columns=len(tasks))
+goals, walls = np.concatenate([tasks.goals] * 2), envs.unwrapped.background()
+figure = plot_paths(executed, goals, np.array(success), imagined, walls, result.radius, columns=len(tasks))
 figure.savefig(arguments.output, dpi=150)
 print(f"the figure is {arguments.output}: imagined paths dashed, executed ones solid")

@@ -73,6 +73,7 @@ def evaluated(base_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
     few = TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0)
     agent = Agent(GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1))
-    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), agent=agent, tasks=few)
-    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), tasks=few)
+    common = {"tasks": few, "thresholds": [0.25, 1.0]}
+    run_evaluation(str(folder / "base"), ckpt_path=str(base_run / "last.ckpt"), agent=agent, **common)
+    run_evaluation(str(folder / "straight"), policy=StraightLinePolicy(), **common)
     return folder

@@ -51,11 +51,11 @@ def test_own_environment_is_collected_from_trained_on_and_planned_in(monkeypatch
     small = ["--folder", str(tmp_path), "--episodes", "60", "--epochs", "1", "--tasks", "2"]
     monkeypatch.setattr("sys.argv", ["own_environment.py", *small])
     runpy.run_path("examples/own_environment.py", run_name="__main__")
-    assert "planning through the model: success@0.05" in capsys.readouterr().out
+    assert "planning through the model: success " in capsys.readouterr().out
 
 
 def test_own_world_model_is_trained_online_and_planned_through(monkeypatch, tmp_path, capsys):
     small = ["--folder", str(tmp_path), "--episodes", "40", "--rounds", "1", "--tasks", "1", "--tasks_per_round", "2"]
     monkeypatch.setattr("sys.argv", ["own_world_model.py", *small])
     runpy.run_path("examples/own_world_model.py", run_name="__main__")
-    assert "after 1 rounds: success@0.1" in capsys.readouterr().out
+    assert "after 1 rounds: success " in capsys.readouterr().out

@@ -11,7 +11,7 @@ README, RESULTS, ROBUSTNESS = "README.md", "docs/results.md", "docs/robustness.m
 NEGATIVE, SWEEP = "docs/negative_results.md", "benchmarks/attack_sweep.md"
 PLAN_TIME = "benchmarks/plan_time.md"
 VECTOR_ENV, THROUGHPUT = "benchmarks/vector_env.md", "benchmarks/training_throughput.md"
-SUCCESS, MPC, OPEN = "success@0.1 %", "-gradient-mpc", "-gradient-open"
+SUCCESS, MPC, OPEN = "success %", "-gradient-mpc", "-gradient-open"
 
 
 @cache
@@ -281,7 +281,7 @@ SENTENCES = [
         "through the adversarial one in {}. Within 0.1 a straight line is ahead of both: {} against {} and {}",
         lambda: [
             numbers(ROBUSTNESS, f"small_steps-{way}", column)[0]
-            for column in ("@1 %", SUCCESS)
+            for column in ("within 1 %", SUCCESS)
             for way in ("straight-line", "base-gradient-open", "adversarial-gradient-open")
         ],
     ),

@@ -44,7 +44,7 @@ def test_grid_has_a_row_a_world_and_a_column_a_model(tmp_path):
         for place, model in enumerate(MAKER["MODELS"]):
             for planner, of_planner in (("gradient-mpc", 0.01), ("cem-mpc", 0.0)):
                 rate = offset + place / 10 + of_planner
-                success = {"0.1": {"rate": rate, "low": rate - 0.01, "high": rate + 0.02}}
+                success = {"rate": rate, "low": rate - 0.01, "high": rate + 0.02}
                 folder = (
                     tmp_path / f"{world}-{model}-{planner}" if world else tmp_path / f"home/2{place}-{model}-{planner}"
                 )

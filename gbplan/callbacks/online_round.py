@@ -79,26 +79,30 @@ class Executed:
         group: which tasks.
         tasks: the tasks themselves.
         trajectories: the executed episodes, in the tasks' order.
-        imagined: what the model predicted for the first plan of each task, in goal space, ``(N, H, *G)``.
-        success: whether the episode came within the threshold of its goal, ``(N,)``.
-        believed: whether the model believed that its first plan would, ``(N,)``.
-        final_distance: distance to the goal at the episode's end, environment units, ``(N,)``.
-        errors: mean open-loop error of the model along ``planned`` and, where there is an expert, ``expert``
-            trajectories of these tasks.
+        imagined: where the model said that the first plan of each task leads, environment's goal space,
+            ``(N, H, *G)``; None without a probe.
+        success: whether the environment says that the goal was reached, ``(N,)``.
+        believed: whether the model believed that its first plan would reach it, ``(N,)``; None where it cannot be told.
+        final_distance: distance to the goal at the episode's end, environment units, ``(N,)``; None where goals are not
+            metric.
+        errors: mean open-loop errors of the model along ``planned`` and, where there is an expert, ``expert``
+            trajectories of these tasks: ``latent_error_<trajectories>`` and, with a probe, ``model_error_<...>``.
         seconds: wall time spent in the planner, of the slowest process.
-        walls: wall segments of the environment, if it has any.
+        background: line segments that figures draw behind paths, if the environment offers any.
+        radius: of the goal region, environment units; None where success is not a matter of distance.
     """
 
     group: Group
     tasks: Tasks
     trajectories: Trajectories
-    imagined: NDArray
+    imagined: NDArray | None
     success: NDArray[np.bool_]
-    believed: NDArray[np.bool_]
-    final_distance: NDArray[np.float64]
+    believed: NDArray[np.bool_] | None
+    final_distance: NDArray[np.float64] | None
     errors: dict[str, float]
     seconds: float
-    walls: Any
+    background: NDArray | None
+    radius: float | None
 
 
 def execute(
@@ -106,7 +110,6 @@ def execute(
     group: Group,
     tasks: Tasks,
     *,
-    threshold: float,
     error_horizon: int,
     gather: Gather,
     rank: int = 0,
@@ -122,8 +125,7 @@ def execute(
         policy: plans.
         group: what the tasks are; those planned for once end with their plan, since the agent would stand still then.
         tasks: N tasks.
-        threshold: goal distance that counts as success, environment units.
-        error_horizon: longest open-loop rollout for the model's error, steps.
+        error_horizon: longest open-loop rollout for the model's error, model steps.
         gather: see ``Gather``.
         rank: this process, 0..world_size - 1.
         world_size: number of processes.
@@ -141,9 +143,8 @@ def execute(
                 policy,
                 envs,
                 tasks.select(rows),
-                thresholds=[threshold],
                 error_horizon=error_horizon,
-                max_steps=policy.agent.planner.horizon if group.open_loop else None,
+                max_steps=policy.agent.planner.horizon * policy.world_model.action_block if group.open_loop else None,
                 progress=progress,
             )
             background = offer(envs, "background")
@@ -155,30 +156,34 @@ def execute(
     results = [result for _, result, _ in parts]
     shares = [len(rows) / len(tasks) for rows, _, _ in parts]
 
-    def column(name: str) -> NDArray:
-        joined: NDArray = np.concatenate([result.records[name] for result in results])[order]
-        return joined
+    def joined(columns: list[NDArray | None]) -> NDArray | None:
+        there = [column for column in columns if column is not None]
+        return np.concatenate(there)[order] if len(there) == len(columns) else None
 
-    found = [{name: entry["open_loop"] for name, entry in _errors(result.metrics)} for result in results]
+    found = [_errors(result.metrics["model_error"]) for result in results]
     timings = [result.metrics["planning"] for result in results]
     return Executed(
         group=group,
         tasks=tasks,
         trajectories=Trajectories.concatenate([result.trajectories for result in results]).select(order),
-        imagined=np.concatenate([result.imagined for result in results])[order],
-        success=column(f"first_hit@{threshold:g}") >= 0,
-        believed=column("believed_distance") < threshold,
-        final_distance=column("final_distance"),
+        imagined=joined([result.imagined for result in results]),
+        success=np.concatenate([result.success for result in results])[order],
+        believed=joined([result.records.get("believed") for result in results]),
+        final_distance=joined([result.records.get("final_distance") for result in results]),
         errors={
             name: sum(share * errors[name] for share, errors in zip(shares, found, strict=True)) for name in found[0]
         },
         seconds=max(timing["plans"] * timing["seconds_per_plan"] for timing in timings),
-        walls=parts[0][2],
+        background=parts[0][2],
+        radius=results[0].radius,
     )
 
 
-def _errors(metrics: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    return [(name, entry) for name, entry in metrics["model_error"].items() if isinstance(entry, dict)]
+def _errors(errors: dict[str, Any]) -> dict[str, float]:
+    along = {name: entry for name, entry in errors.items() if isinstance(entry, dict)}
+    found = {f"model_error_{name}": entry["open_loop"] for name, entry in along.items()}
+    found |= {f"latent_error_{name}": entry["latent_open_loop"] for name, entry in along.items()}
+    return {name: error for name, error in found.items() if error is not None}
 
 
 def summarise(executed: Sequence[Executed]) -> dict[str, float]:
@@ -186,8 +191,9 @@ def summarise(executed: Sequence[Executed]) -> dict[str, float]:
 
     Returns:
         ``success`` with its 95 % Wilson interval ``success_low`` and ``success_high``, ``believed_success``,
-        ``final_distance``, ``model_error_planned``, and where the environment has an expert ``model_error_expert`` and
-        ``gap``, the first minus the second; ``seconds_planning``; and ``success/<group>``.
+        ``final_distance``, ``latent_error_planned``, ``model_error_planned``, and where the environment has an expert
+        ``latent_error_expert``, ``model_error_expert`` and ``gap``, the error planned minus that of the expert;
+        ``seconds_planning``; and ``success/<group>``. What cannot be told is left out.
     """
     counts = [len(part.tasks) for part in executed]
 
@@ -199,11 +205,14 @@ def summarise(executed: Sequence[Executed]) -> dict[str, float]:
         "success": mean([float(part.success.mean()) for part in executed]),
         "success_low": low,
         "success_high": high,
-        "believed_success": mean([float(part.believed.mean()) for part in executed]),
-        "final_distance": mean([float(part.final_distance.mean()) for part in executed]),
     }
+    believed = [part.believed for part in executed if part.believed is not None]
+    distances = [part.final_distance for part in executed if part.final_distance is not None]
+    for name, columns in (("believed_success", believed), ("final_distance", distances)):
+        if len(columns) == len(executed):
+            summary[name] = mean([float(column.mean()) for column in columns])
     for name in executed[0].errors:
-        summary[f"model_error_{name}"] = mean([part.errors[name] for part in executed])
+        summary[name] = mean([part.errors[name] for part in executed])
     if "model_error_expert" in summary:
         summary["gap"] = summary["model_error_planned"] - summary["model_error_expert"]
     summary["seconds_planning"] = sum(part.seconds for part in executed)

@@ -43,9 +43,11 @@ class OnlineWorldModeling(L.Callback):
 
     - ``online/success`` with its 95 % Wilson interval ``online/success_low`` and ``online/success_high``, and
       ``online/success/<kind>/<mode>``;
-    - ``online/believed_success``; ``online/final_distance``, environment units;
+    - ``online/believed_success``, if the model has a probe; ``online/final_distance``, environment units, if its goals
+      are metric;
     - ``online/model_error_planned`` and, where the environment has an expert, ``online/model_error_expert`` and
-      ``online/gap``: open-loop errors in goal space, and the first minus the second;
+      ``online/gap``: open-loop errors in environment units, if the model has a probe, and the first minus the second;
+      ``online/latent_error_planned`` and ``online/latent_error_expert``: the same in latents, standardised units;
     - ``online/round``; ``online/transitions``, in all so far; ``online/buffer_transitions``;
     - ``online/seconds_planning``; ``online/seconds_training``, since the last round;
     - the figure ``online/paths`` of imagined and executed paths.
@@ -68,7 +70,6 @@ class OnlineWorldModeling(L.Callback):
         first_round_after: int = 1,
         max_transitions: int = 100_000,
         open_loop_fraction: float = 0.5,
-        threshold: float = 0.1,
         error_horizon: int = 25,
         figure_tasks: int = 8,
         write_to: str | None = None,
@@ -90,8 +91,7 @@ class OnlineWorldModeling(L.Callback):
             max_transitions: most transitions to collect in all; rounds become smaller, and stop, before it is exceeded.
             open_loop_fraction: share of the tasks that are planned for once; their episodes end with the plan. All of
                 them if the agent does so of itself.
-            threshold: goal distance that counts as success, environment units; tasks start farther away.
-            error_horizon: longest rollout for the model's open-loop error, steps.
+            error_horizon: longest rollout for the model's open-loop error, model steps.
             figure_tasks: tasks in the figure; 0 draws none.
             write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
             write_root: its folder of datasets; null: the data module's.
@@ -110,7 +110,6 @@ class OnlineWorldModeling(L.Callback):
         require_split(self, tasks, "training")
         if not 0 <= open_loop_fraction <= 1:
             raise ValueError(f"open_loop_fraction must lie in 0..1, got {open_loop_fraction}")
-        checks.positive(threshold=threshold)
         tasks.of_kinds(kinds)
         self.agent = agent
         self.tasks = tasks
@@ -119,7 +118,6 @@ class OnlineWorldModeling(L.Callback):
         self.first_round_after = first_round_after
         self.max_transitions = max_transitions
         self.open_loop_fraction = 1.0 if agent.open_loop else open_loop_fraction
-        self.threshold = threshold
         self.error_horizon = error_horizon
         self._configuration = describe(self)  # what decides the data; the settings below do not
         self.figure_tasks = figure_tasks
@@ -146,7 +144,7 @@ class OnlineWorldModeling(L.Callback):
         if stage != "fit":
             return
         data = self._data(trainer)
-        require_world_model(self, pl_module)
+        model = require_world_model(self, pl_module)
         self._trial = bool(getattr(trainer, "fast_dev_run", False))
         reload = getattr(trainer, "reload_dataloaders_every_n_epochs", 1)
         if reload != 1:
@@ -154,9 +152,10 @@ class OnlineWorldModeling(L.Callback):
                 "OnlineWorldModeling needs reload_dataloaders_every_n_epochs=1, or new transitions would not be "
                 f"trained on; the trainer has {reload}"
             )
-        placed = replace(placed_in(trainer, self.tasks), min_distance=self.threshold)
+        placed = placed_in(trainer, self.tasks)
         self._sets = placed.of_kinds(self.kinds)
-        self._time_limit = require_time_limit(placed, self.agent.planner)
+        self._time_limit = require_time_limit(placed, self.agent, model)
+        self._plan_steps = self.agent.planner.horizon * model.action_block
         most = self._most_transitions(self._tasks_per_round)
         if most > data.buffer_capacity:
             raise ValueError(
@@ -252,7 +251,6 @@ class OnlineWorldModeling(L.Callback):
                     agent.policy(model),
                     group,
                     tasks,
-                    threshold=self.threshold,
                     error_horizon=self.error_horizon,
                     gather=gather_of(trainer),
                     rank=trainer.global_rank,
@@ -280,27 +278,27 @@ class OnlineWorldModeling(L.Callback):
 
     def _most_transitions(self, count: int) -> int:
         groups = split_round(count, self._sets, self.open_loop_fraction)
-        whole = self.agent.planner.horizon
-        return sum(group.tasks.count * (whole if group.open_loop else self._time_limit) for group in groups)
+        steps = {True: self._plan_steps, False: self._time_limit}
+        return sum(group.tasks.count * steps[group.open_loop] for group in groups)
 
     def _draw(self, trainer: L.Trainer, executed: Sequence[Executed]) -> None:
         """Log a figure of the first tasks of each group, if the goal space is a plane and someone looks."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        plane = executed[0].imagined.shape[2:] == (2,)
-        if not (loggers and plane and self.figure_tasks and trainer.is_global_zero):
+        if not (loggers and self.figure_tasks and trainer.is_global_zero):
             return
         each = max(1, self.figure_tasks // len(executed))
+        imagined = [part.imagined[:each] for part in executed if part.imagined is not None]
         figure = paths_figure(
             Trajectories.concatenate(
                 [part.trajectories.select(range(min(each, len(part.tasks)))) for part in executed]
             ),
-            np.concatenate([part.imagined[:each] for part in executed]),
+            np.concatenate(imagined) if len(imagined) == len(executed) else None,
             np.concatenate([part.tasks.goals[:each] for part in executed]),
             np.concatenate([part.success[:each] for part in executed]),
-            executed[0].walls,
-            self.threshold,
+            executed[0].background,
+            executed[0].radius,
         )
-        for logger in loggers:
+        for logger in loggers if figure is not None else ():
             logger.experiment.add_figure("online/paths", figure, trainer.global_step)
 
     # ------------------------------------------------------------------------------------------------------- after

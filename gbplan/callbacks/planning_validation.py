@@ -1,6 +1,5 @@
 """Judging a model in training by what its plans achieve."""
 
-from dataclasses import replace
 from typing import Any
 
 import lightning as L
@@ -26,9 +25,10 @@ class PlanningValidation(L.Callback):
     of an epoch are the same. Of several processes each plans its share of the tasks.
 
     Logged at the end of every ``every_n_epochs``-th epoch: ``val/success`` with its 95 % Wilson interval
-    ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance`` in environment units,
-    ``val/model_error_planned`` and, where the environment has an expert, ``val/model_error_expert`` and ``val/gap``,
-    open-loop errors in goal space, and ``val/seconds_planning``.
+    ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance``,
+    ``val/model_error_planned``, ``val/latent_error_planned`` and, where the environment has an expert,
+    ``val/model_error_expert``, ``val/latent_error_expert`` and ``val/gap``; and ``val/seconds_planning``. What cannot
+    be told is left out, see ``OnlineWorldModeling``.
     """
 
     def __init__(
@@ -36,7 +36,6 @@ class PlanningValidation(L.Callback):
         agent: Agent,
         tasks: TaskSet = TaskSet(count=128, split="validation"),  # noqa: B008  # frozen
         every_n_epochs: int = 10,
-        threshold: float = 0.1,
         error_horizon: int = 25,
     ) -> None:
         """Choose the tasks and the agent.
@@ -48,19 +47,16 @@ class PlanningValidation(L.Callback):
                 made with the same arguments but for those in env_kwargs. The split must be validation.
             every_n_epochs: epochs from one validation to the next; that of the checkpoint should be a multiple of it,
                 or it would choose by an old number.
-            threshold: goal distance that counts as success, environment units; tasks start farther away.
-            error_horizon: longest rollout for the model's open-loop error, steps.
+            error_horizon: longest rollout for the model's open-loop error, model steps.
 
         Raises:
             ValueError: a number is out of its range, or the tasks are not of the validation split.
         """
         checks.at_least_one(every_n_epochs=every_n_epochs, error_horizon=error_horizon)
-        checks.positive(threshold=threshold)
         require_split(self, tasks, "validation")
         self.agent = agent
         self.tasks = tasks
         self.every_n_epochs = every_n_epochs
-        self.threshold = threshold
         self.error_horizon = error_horizon
         self._configuration = describe(self)
         self._restored: dict[str, Any] | None = None
@@ -74,9 +70,9 @@ class PlanningValidation(L.Callback):
         """
         if stage != "fit":
             return
-        require_world_model(self, pl_module)
-        placed = replace(placed_in(trainer, self.tasks), min_distance=self.threshold)
-        require_time_limit(placed, self.agent.planner)
+        model = require_world_model(self, pl_module)
+        placed = placed_in(trainer, self.tasks)
+        require_time_limit(placed, self.agent, model)
         probe_tasks(placed)
         self._tasks = placed.draw()
 
@@ -113,7 +109,6 @@ class PlanningValidation(L.Callback):
                 self.agent.policy(model),
                 Group(self.tasks, self.agent.open_loop),
                 self._tasks,
-                threshold=self.threshold,
                 error_horizon=self.error_horizon,
                 gather=gather_of(trainer),
                 rank=trainer.global_rank,

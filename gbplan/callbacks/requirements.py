@@ -8,7 +8,7 @@ import lightning as L
 from gbplan.envs.offers import env_spec, time_limit
 from gbplan.evaluation.task_set import Split, TaskSet
 from gbplan.networks import WorldModel
-from gbplan.planners import Planner
+from gbplan.policies import Agent
 
 
 def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> WorldModel:
@@ -75,16 +75,18 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
     return replace(tasks, env_id=spec.id, env_kwargs=recorded | (tasks.env_kwargs or {}))
 
 
-def require_time_limit(tasks: TaskSet, planner: Planner) -> int:
-    """Return the steps after which an episode ends at the latest.
+def require_time_limit(tasks: TaskSet, agent: Agent, world_model: WorldModel) -> int:
+    """Return the environment steps after which an episode ends at the latest.
 
     Raises:
-        ValueError: there is no such limit, or the planner plans beyond it.
+        ValueError: there is no such limit, or the agent plans beyond it.
     """
-    limit = time_limit(str(tasks.env_id), tasks.env_kwargs)
-    if planner.horizon > limit:
+    limit = time_limit(tasks.require_env_id(), tasks.env_kwargs)
+    horizon, block = agent.planner.horizon, world_model.action_block
+    if horizon * block > limit:
+        counted = f"{horizon} steps" if block == 1 else f"{horizon} blocks of {block} steps"
         raise ValueError(
-            f"the planner's horizon of {planner.horizon} steps exceeds the time limit of {tasks.env_id}, {limit} "
-            "steps; lower the horizon"
+            f"the planner's horizon of {counted} exceeds the time limit of {tasks.env_id}, {limit} steps; lower the "
+            "horizon"
         )
     return limit

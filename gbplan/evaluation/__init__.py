@@ -4,7 +4,7 @@ from gbplan.evaluation.diagnostics.gradient_alignment import GradientAlignment, 
 from gbplan.evaluation.diagnostics.input_smoothness import InputSmoothness, input_smoothness
 from gbplan.evaluation.diagnostics.landscape import Landscape, landscape
 from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
-from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
+from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.run import load_world_model, run_evaluation
@@ -12,7 +12,6 @@ from gbplan.evaluation.task_set import Tasks, TaskSet, probe_tasks
 
 __all__ = [
     "SPL",
-    "THRESHOLDS",
     "EvaluationResult",
     "GradientAlignment",
     "InputSmoothness",

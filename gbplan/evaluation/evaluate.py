@@ -12,18 +12,18 @@ from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, rollout
 from gbplan.envs import Policy, offer
+from gbplan.envs.offers import name_of
 from gbplan.evaluation.diagnostics.diagnose import diagnose
 from gbplan.evaluation.diagnostics.landscape import Landscape
 from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
-from gbplan.evaluation.metrics import SPL, SuccessRate
+from gbplan.evaluation.goal_region import success_radius
+from gbplan.evaluation.outcomes import outcomes, task_records
 from gbplan.evaluation.playback import batches
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.policies import ExpertPolicy, PlannerPolicy
 from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort
-
-THRESHOLDS = (0.1, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class EvaluationResult:
 
     Attributes:
         metrics: nested dict of plain numbers, see ``evaluate``; None where something does not apply.
-        records: one column per per-task quantity, ``(N,)`` each.
+        records: one column per per-task quantity, ``(N,)`` each, see ``task_records``.
         trajectories: the executed episodes, in the tasks' order.
-        imagined: what the model predicted for the first plan of each task, in goal space, ``(N, H, *G)``; None for
-            policies that do not plan.
+        imagined: where the model said that the first plan of each task leads, in the environment's goal space,
+            ``(N, H, *G)``, by model steps; None for policies that do not plan and for models without a probe.
+        radius: distance to the goal within which it counts as reached, environment units; None where success is not a
+            matter of distance.
         landscape: planning losses of model and truth around the first task's plan; None if not measured.
     """
 
@@ -43,18 +45,26 @@ class EvaluationResult:
     records: dict[str, NDArray]
     trajectories: Trajectories
     imagined: NDArray | None
+    radius: float | None = None
     landscape: Landscape | None = None
+
+    @property
+    def success(self) -> NDArray[np.bool_]:
+        """Which tasks succeeded, ``(N,)``."""
+        succeeded: NDArray[np.bool_] = self.records["first_hit"] >= 0
+        return succeeded
 
     def summary(self) -> str:
         """One line: success with interval, belief, distance, and time per plan."""
-        threshold, success = next(iter(self.metrics["success"].items()))
+        success = self.metrics["success"]
         parts = [
-            f"success@{threshold} {100 * success['rate']:.1f} % "
-            f"[{100 * success['low']:.1f}, {100 * success['high']:.1f}] of {self.metrics['count']}",
-            f"final distance {self.metrics['final_distance']['mean']:.3f}",
+            f"success {100 * success['rate']:.1f} % "
+            f"[{100 * success['low']:.1f}, {100 * success['high']:.1f}] of {self.metrics['count']}"
         ]
         if self.metrics["believed_success"] is not None:
-            parts.insert(1, f"believed {100 * self.metrics['believed_success']['rate']:.1f} %")
+            parts.append(f"believed {100 * self.metrics['believed_success']['rate']:.1f} %")
+        if self.metrics["final_distance"] is not None:
+            parts.append(f"final distance {self.metrics['final_distance']['mean']:.3f}")
         if self.metrics["planning"] is not None:
             parts.append(f"{1000 * self.metrics['planning']['seconds_per_plan']:.1f} ms per plan")
         return ", ".join(parts)
@@ -65,7 +75,7 @@ def evaluate(
     envs: gym.vector.VectorEnv,
     tasks: Tasks,
     *,
-    thresholds: Sequence[float] = THRESHOLDS,
+    thresholds: Sequence[float] = (),
     world_model: WorldModel | None = None,
     error_horizon: int = 25,
     max_steps: int | None = None,
@@ -74,39 +84,44 @@ def evaluate(
 ) -> EvaluationResult:
     """Run a policy on every task and measure what the environment saw.
 
-    A success at a threshold is the first step at which the environment's ``achieved_goal`` is nearer to the goal than
-    it; the model's word is reported beside it as ``believed_success`` (its first plan, rolled out by itself, comes
-    that near), never instead.
+    A success is the first step at which the environment says that the goal is reached, ``info["is_success"]``. The
+    model's word is reported beside it as ``believed_success`` (its first plan, rolled out by itself, leads there),
+    never instead.
 
     Args:
         policy: acts in all rows at once.
         envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time.
         tasks: N tasks.
-        thresholds: goal distances in environment units, ascending; the first should be the environment's own, at
-            which episodes end.
+        thresholds: distances to the goal, environment units, ascending, at which success is reported beside the
+            environment's own; only where its goals are metric.
         world_model: whose errors to measure along expert and executed trajectories; None takes that of a
             ``PlannerPolicy``.
-        error_horizon: longest open-loop rollout for the model's error, steps.
+        error_horizon: longest open-loop rollout for the model's error, model steps.
         max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
         diagnostic_tasks: on how many of the tasks, the first ones, to measure the model's gradients and smoothness; 0
             leaves that out. Of policies that do not plan it is left out, too.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
-        Metrics ``count``; ``success`` and ``believed_success`` (per threshold and at the first one: rate, Wilson
-        bounds, count); ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``wall_contacts`` (steps in
+        Metrics ``count``; ``success`` (rate, Wilson bounds, count), ``within`` (the same by threshold) and
+        ``believed_success``; ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``contacts`` (steps in
         contact per episode); ``model_error`` (one step, open loop, and open loop by step, on the expert's and on the
-        executed trajectories of these tasks, goal space; by step, on the tasks in which both are so long);
-        ``planning`` (plans, seconds per plan and task, tasks planned together, model calls per plan, mean cost of the
-        first plans under the model); ``gradient_alignment`` and ``input_smoothness``, see
-        ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``.
+        executed trajectories of these tasks, environment units, and the same in latents; by step, on the tasks in which
+        both are so long); ``planning`` (plans, seconds per plan and task, tasks planned together, model calls per plan,
+        mean cost of the first plans under the model); ``gradient_alignment``, ``input_smoothness`` and ``landscape``,
+        see ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``; and ``missing``, why what is None is.
 
     Raises:
-        ValueError: thresholds are not ascending and positive or below the environment's own, a task starts within
-            the largest one, or ``diagnostic_tasks`` is negative.
+        ValueError: thresholds are not ascending and positive, or the environment's goals have no distance; a task
+            begins solved; or ``diagnostic_tasks`` is negative.
     """
-    if not thresholds or list(thresholds) != sorted(set(thresholds)) or thresholds[0] <= 0:
+    if list(thresholds) != sorted(set(thresholds)) or not all(threshold > 0 for threshold in thresholds):
         raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
+    if thresholds and offer(envs, "goal_distance") is None:
+        raise ValueError(
+            f"thresholds need distances between goals, which {name_of(envs)} does not offer; leave them out, or give "
+            "the environment a method goal_distance"
+        )
     if diagnostic_tasks < 0:
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
     planner_policy = policy if isinstance(policy, PlannerPolicy) else None
@@ -148,7 +163,7 @@ def evaluate(
             costs.append(planner_policy.first_plan.cost[:used])
     trajectories = Trajectories.concatenate(parts)
     believed = np.concatenate(imagined) if imagined else None
-    records = _records(trajectories, tasks, envs, thresholds, believed)
+    records = task_records(trajectories, tasks, envs, thresholds, believed)
     if costs:
         records["believed_cost"] = np.concatenate(costs).astype(np.float64)
     expert = None if world_model is None else _expert_trajectories(tasks, envs)
@@ -168,111 +183,41 @@ def evaluate(
         diagnostics, around_plan = found.metrics, found.landscape
         for horizon, cosine in found.cosine.items():
             records[f"cosine@{horizon}"] = np.pad(cosine, (0, len(tasks) - len(cosine)), constant_values=np.nan)
+    metrics = {
+        "count": len(tasks),
+        **outcomes(records, thresholds),
+        "model_error": None if world_model is None else _errors(world_model, trajectories, expert, error_horizon),
+        "planning": _planning(efforts, envs.num_envs, records),
+        **diagnostics,
+    }
     return EvaluationResult(
-        metrics={
-            "count": len(tasks),
-            **_outcomes(records, thresholds),
-            "model_error": None if world_model is None else _errors(world_model, trajectories, expert, error_horizon),
-            "planning": _planning(efforts, envs.num_envs, records),
-            **diagnostics,
-        },
+        metrics=metrics | {"missing": _missing(envs, world_model)},
         records=records,
         trajectories=trajectories,
         imagined=believed,
+        radius=success_radius(envs, trajectories.observations["achieved_goal"][0], tasks.goals[0]),
         landscape=around_plan,
     )
 
 
-def _records(
-    trajectories: Trajectories,
-    tasks: Tasks,
-    envs: gym.vector.VectorEnv,
-    thresholds: Sequence[float],
-    believed: NDArray | None,
-) -> dict[str, NDArray]:
-    """Measure every episode by itself."""
-    achieved = trajectories.observations["achieved_goal"].astype(np.float64)
-    desired = trajectories.observations["desired_goal"].astype(np.float64)
-    frames = len(achieved)
-    distance = np.sqrt(((achieved - desired) ** 2).reshape(frames, -1).sum(1))
-    if "distance" in trajectories.infos:  # the environment's own, before rounding to float32
-        distance = trajectories.infos["distance"].astype(np.float64)
-    columns: dict[str, list[float]] = {
-        name: [] for name in ("start_distance", "final_distance", "minimum_distance", "steps", "path_length")
-    }
-    hits: dict[float, list[int]] = {threshold: [] for threshold in thresholds}
-    for episode in trajectories.episodes():
-        path, away = achieved[episode], distance[episode]
-        columns["start_distance"].append(away[0])
-        columns["final_distance"].append(away[-1])
-        columns["minimum_distance"].append(away.min())
-        columns["steps"].append(len(path) - 1)
-        for threshold in thresholds:
-            near = np.flatnonzero(away < threshold)
-            hits[threshold].append(int(near[0]) if len(near) else -1)
-        until = hits[thresholds[0]][-1]
-        moves = np.diff(path[: until + 1] if until > 0 else path, axis=0)
-        columns["path_length"].append(np.sqrt((moves**2).reshape(len(moves), -1).sum(1)).sum())
-    records = {name: np.asarray(values) for name, values in columns.items()}
-    ended = trajectories.terminated & (records["final_distance"] >= thresholds[0])
-    if ended.any():
-        raise ValueError(
-            f"the environment ends episodes at a distance of {records['final_distance'][ended].max():.3g}, before the "
-            f"first threshold {thresholds[0]} can be reached; begin with the environment's own threshold"
-        )
-    solved = records["start_distance"] < thresholds[-1]
-    if solved.any():
-        raise ValueError(
-            f"tasks {np.flatnonzero(solved)[:5].tolist()} start within {thresholds[-1]} of their goal, the largest "
-            f"threshold; draw tasks with min_distance={thresholds[-1]} or evaluate at smaller thresholds"
-        )
-    for threshold in thresholds:
-        records[f"first_hit@{threshold:g}"] = np.asarray(hits[threshold])  # step; -1: never
-    if believed is not None:
-        goals = tasks.goals[:, None].astype(np.float64)
-        apart = (believed - goals).reshape(*believed.shape[:2], -1)
-        records["believed_distance"] = np.sqrt((apart**2).sum(-1)).min(1)
-    if "contact" in trajectories.infos:
-        contact = trajectories.infos["contact"]
-        records["wall_contacts"] = np.asarray([int(contact[episode].sum()) for episode in trajectories.episodes()])
-    shortest = offer(envs, "shortest_path")
-    if shortest is not None:
-        # success begins on the rim of the goal region, not at its centre
-        records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals)) - thresholds[0]
-    return records
-
-
-def _outcomes(records: dict[str, NDArray], thresholds: Sequence[float]) -> dict[str, Any]:
-    """Aggregate the per-task records."""
-    first_hit = records[f"first_hit@{thresholds[0]:g}"]
-    success = first_hit >= 0
-    spl = None
-    if "shortest_path" in records:
-        metric = SPL(sync_on_compute=False)  # of these tasks, whatever other processes do
-        metric.update(
-            *(torch.as_tensor(column) for column in (success, records["path_length"], records["shortest_path"]))
-        )
-        spl = float(metric.compute())
-    return {
-        "success": {f"{t:g}": _rate(records[f"first_hit@{t:g}"] >= 0) for t in thresholds},
-        "believed_success": _rate(records["believed_distance"] < thresholds[0])
-        if "believed_distance" in records
-        else None,
-        "final_distance": {
-            "mean": float(records["final_distance"].mean()),
-            "median": float(np.median(records["final_distance"])),
-        },
-        "steps_to_success": float(first_hit[success].mean()) if success.any() else None,
-        "spl": spl,
-        "wall_contacts": float(records["wall_contacts"].mean()) if "wall_contacts" in records else None,
-    }
-
-
-def _rate(success: NDArray[np.bool_]) -> dict[str, float]:
-    metric = SuccessRate(sync_on_compute=False)
-    metric.update(torch.as_tensor(success))
-    low, high = metric.interval()
-    return {"rate": float(metric.compute()), "low": low, "high": high, "successes": int(success.sum())}
+def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict[str, str]:
+    """Say of metrics that are None why they are, as far as it is not the policy's doing."""
+    lacking = f"{name_of(envs)} offers no"
+    found: dict[str, str] = {}
+    if offer(envs, "goal_distance") is None:
+        found |= dict.fromkeys(("within", "final_distance"), f"{lacking} goal_distance")
+    if offer(envs, "shortest_path") is None:
+        found["spl"] = f"{lacking} shortest_path"
+    if world_model is None:
+        return found
+    if offer(envs, "expert") is None:
+        found["expert"] = f"{lacking} expert"
+    if offer(envs, "compute_success") is None:
+        found["believed_success"] = f"{lacking} compute_success"
+    if not world_model.has_probe:
+        without = ("believed_success", "model_error", "gradient_alignment", "landscape")
+        found |= dict.fromkeys(without, f"a model of {type(world_model.encoder).__name__} without a probe does not say")
+    return found
 
 
 def _expert_trajectories(tasks: Tasks, envs: gym.vector.VectorEnv) -> Trajectories | None:

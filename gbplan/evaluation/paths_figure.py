@@ -14,26 +14,28 @@ def paths_figure(
     imagined: NDArray | None,
     goals: NDArray,
     success: NDArray[np.bool_],
-    walls: ArrayLike | None,
-    threshold: float,
+    background: ArrayLike | None,
+    radius: float | None,
     shown: int = 8,
 ) -> Any:
     """Draw the first episodes of a goal space that is a plane.
 
     Args:
         trajectories: N executed episodes.
-        imagined: what the model predicted for the first plan of each, ``(N, H, 2)``; None draws nothing.
+        imagined: where the model said that the first plan of each leads, ``(N, H, 2)``; None draws nothing.
         goals: ``(N, 2)``.
         success: which of them succeeded, ``(N,)``; colours the path.
-        walls: wall segments, ``(W, 2, 2)``; None draws none.
-        threshold: radius of the goal region, environment units.
+        background: line segments, ``(W, 2, 2)``; None draws none.
+        radius: of the goal region, environment units; None: it has none.
         shown: number of episodes to draw, at most.
 
     Returns:
-        A matplotlib figure.
+        A matplotlib figure; None if the goal space is no plane.
     """
     positions = trajectories.observations["achieved_goal"]
+    if positions.shape[1:] != (2,):
+        return None
     executed = [positions[episode] for episode in trajectories.episodes()][:shown]
     paths = None if imagined is None else list(imagined[:shown])
-    segments = None if walls is None else np.asarray(walls)
-    return plot_paths(executed, goals[:shown], success[:shown], paths, segments, threshold)
+    segments = None if background is None else np.asarray(background)
+    return plot_paths(executed, goals[:shown], success[:shown], paths, segments, radius)

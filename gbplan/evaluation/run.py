@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from gbplan.describe import describe
 from gbplan.envs import Policy, offer
 from gbplan.envs.offers import require_contract
 from gbplan.evaluation.drawable import drawable
-from gbplan.evaluation.evaluate import THRESHOLDS, EvaluationResult, evaluate
+from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import TaskSet
@@ -38,7 +37,7 @@ def run_evaluation(
     agent: Agent | None = None,
     tasks: TaskSet = TaskSet(),  # noqa: B008  # frozen
     kinds: Sequence[str] = (),
-    thresholds: Sequence[float] = THRESHOLDS,
+    thresholds: Sequence[float] = (),
     error_horizon: int = 25,
     diagnostic_tasks: int = 64,
     name: str | None = None,
@@ -60,8 +59,9 @@ def run_evaluation(
         agent: how to act through the model: its planner, objective and when to plan again, or a yaml file of them.
         tasks: which tasks; judge on those held out, tune on those of validation.
         kinds: several kinds of tasks, ``tasks.count`` of each; none given: the one of ``tasks``.
-        thresholds: goal distances at which success is reported, ascending; the first should be the environment's.
-        error_horizon: longest rollout for the model's open-loop error, steps.
+        thresholds: distances to the goal, ascending, at which success is reported beside the environment's own; only
+            where its goals are metric, and below ``tasks.min_distance``.
+        error_horizon: longest rollout for the model's open-loop error, model steps.
         diagnostic_tasks: on how many tasks of each kind to compare the model's gradients with the true ones, and to
             measure how much it amplifies its inputs; 0 leaves that out.
         name: name in tables; the output folder's name if not given.
@@ -87,8 +87,6 @@ def run_evaluation(
     if diagnostic_tasks < 0:
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
     sets = tasks.of_kinds(kinds)
-    if not thresholds:
-        raise ValueError("thresholds must hold at least one distance to the goal, got none")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -132,26 +130,17 @@ def run_evaluation(
                 diagnostic_tasks=diagnostic_tasks,
                 progress=label,
             )
-            background = offer(envs, "background")
-            walls = None if background is None else background()
+            offered = offer(envs, "background")
+            background = None if offered is None else offered()
         finally:
             envs.close()
         results[kind] = result
-        arrays[kind] = drawable(result, of_kind.goals, walls)
+        arrays[kind] = drawable(result, of_kind.goals, background)
         print(f"{label}, {kind}: {result.summary()}", flush=True)
         logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
-        success = result.records[f"first_hit@{thresholds[0]:g}"] >= 0
-        figure = paths_figure(result.trajectories, result.imagined, of_kind.goals, success, walls, thresholds[0])
-        logger.experiment.add_figure(f"{kind}/paths", figure)
-        path, imagined = arrays[kind]["executed"][0], arrays[kind].get("imagined")
-        if path.shape[1:] == (2,):
-            path, plan = path[~np.isnan(path[:, 0])], None if imagined is None else imagined[0]
-            strip = plot_filmstrip(path, of_kind.goals[0], plan, arrays[kind]["walls"], thresholds[0])
-            logger.experiment.add_figure(f"{kind}/first_episode", strip)
-        if result.landscape is not None:
-            around = result.landscape
-            logger.experiment.add_figure(f"{kind}/landscape", plot_landscape(around.alpha, around.beta, around.loss))
-    rates = {kind: next(iter(result.metrics["success"].values()))["rate"] for kind, result in results.items()}
+        for figure_name, figure in _figures(result, of_kind.goals, background).items():
+            logger.experiment.add_figure(f"{kind}/{figure_name}", figure)
+    rates = {kind: result.metrics["success"]["rate"] for kind, result in results.items()}
     logger.log_hyperparams(method, {f"success/{kind}": rate for kind, rate in rates.items()})
     logger.finalize("success")
     summary = {
@@ -173,6 +162,20 @@ def run_evaluation(
     write_result(folder, summary, {kind: result.records for kind, result in results.items()}, arrays)
     print(results_table([summary], notes=False))
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
+
+
+def _figures(result: EvaluationResult, goals: NDArray, background: NDArray | None) -> dict[str, Any]:
+    """What TensorBoard shows: paths of a goal space that is a plane, and the landscape if there is one."""
+    figures = {}
+    paths = paths_figure(result.trajectories, result.imagined, goals, result.success, background, result.radius)
+    if paths is not None:
+        path = result.trajectories.observations["achieved_goal"][next(result.trajectories.episodes())]
+        plan = None if result.imagined is None else result.imagined[0]
+        figures = {"paths": paths, "first_episode": plot_filmstrip(path, goals[0], plan, background, result.radius)}
+    if result.landscape is not None:
+        around = result.landscape
+        figures["landscape"] = plot_landscape(around.alpha, around.beta, around.loss)
+    return figures
 
 
 def load_world_model(path: str) -> WorldModel:
@@ -246,6 +249,6 @@ def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
     for key, value in metrics.items():
         if isinstance(value, dict):
             flat |= _scalars(value, f"{prefix}{key}/")
-        elif value is not None and not isinstance(value, list):
+        elif value is not None and not isinstance(value, list | str):
             flat[f"{prefix}{key}"] = float(value)
     return flat

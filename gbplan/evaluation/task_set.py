@@ -19,7 +19,14 @@ from gbplan.data import (
     make_vector_env,
     rollout,
 )
-from gbplan.envs.offers import require_begun, require_contract, require_goal_conditioned, without_noise
+from gbplan.envs.offers import (
+    offer,
+    require_begun,
+    require_contract,
+    require_goal_conditioned,
+    require_success,
+    without_noise,
+)
 from gbplan.policies import RandomPolicy
 
 Split = Literal["held_out", "validation", "training"]
@@ -68,7 +75,8 @@ class TaskSet:
         split: ``held_out`` judges, ``validation`` selects, ``training`` is what collection draws from; the seeds of
             the three never meet.
         seed: which stream of the split, >= 0.
-        min_distance: tasks that start nearer to their goal than this are drawn again, environment units, >= 0.
+        min_distance: tasks that start nearer to their goal than this are drawn again, environment units, >= 0; above 0
+            only where the environment's goals are metric. Tasks that begin solved are drawn again in any case.
 
     Raises:
         ValueError: a number is out of its range, or the split is unknown.
@@ -123,8 +131,8 @@ class TaskSet:
             The tasks, in the order they were drawn, their seeds ascending.
 
         Raises:
-            ValueError: no environment is named, it is not goal-conditioned or has no ``task`` argument, or (almost)
-                no task is as far as ``min_distance``.
+            ValueError: no environment is named; it is not goal-conditioned, has no ``task`` argument or does not say
+                whether a goal is reached; or (almost) no task is as far as ``min_distance``.
         """
         env_id, kwargs, count = self.require_env_id(), dict(self.env_kwargs or {}), self.count
         world = without_noise(kwargs) | ({} if self.kind is None else {"task": self.kind})
@@ -134,21 +142,29 @@ class TaskSet:
         kept = drawn = 0
         envs = _make_envs(env_id, count, world)
         try:
+            distance = offer(envs, "goal_distance") if self.min_distance else None
+            if self.min_distance and distance is None:
+                raise ValueError(
+                    f"min_distance needs distances between goals, which {env_id} does not offer; leave it out, or give "
+                    "the environment a method goal_distance"
+                )
             while kept < count:
                 seeds = episode_seeds(_SPANS[self.split], self.seed, count, start=start + drawn)
                 drawn += count
-                observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row
-                # Cast before: the difference of two unsigned integers wraps around.
-                apart = observation["achieved_goal"].astype(np.float64) - observation["desired_goal"]
-                far = np.sqrt((apart.reshape(count, -1) ** 2).sum(axis=1)) > self.min_distance
+                observation, info = envs.reset(seed=seeds)  # type: ignore[arg-type]  # one seed per row
+                require_success(env_id, info)
+                far = ~np.asarray(info["is_success"], np.bool_)
+                if distance is not None:
+                    apart = distance(observation["achieved_goal"], observation["desired_goal"])
+                    far &= np.asarray(apart) > self.min_distance
                 states.append(observation["observation"][far].copy())
                 goals.append(observation["desired_goal"][far].copy())
                 kept_seeds.append(np.asarray(seeds, np.int64)[far])
                 kept += int(far.sum())
                 if drawn >= 100 * count and kept < count:
                     raise ValueError(
-                        f"only {kept} of {drawn} {self.name} tasks of {env_id} start more than min_distance = "
-                        f"{self.min_distance} from their goal; lower min_distance"
+                        f"only {kept} of {drawn} {self.name} tasks of {env_id} start unsolved and more than "
+                        f"min_distance = {self.min_distance} from their goal; lower min_distance"
                     )
         finally:
             envs.close()

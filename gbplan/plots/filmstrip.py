@@ -3,18 +3,17 @@
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from gbplan.plots.trajectories import EXECUTED, IMAGINED
+from gbplan.plots.trajectories import EXECUTED, IMAGINED, draw_goal
 
 
 def plot_filmstrip(
     executed: NDArray,
     goal: NDArray,
     imagined: NDArray | None = None,
-    walls: NDArray | None = None,
-    threshold: float = 0.1,
+    background: NDArray | None = None,
+    radius: float | None = None,
     frames: int = 6,
 ) -> Figure:
     """Draw an episode in the plane at several times, from its start to its end.
@@ -23,8 +22,8 @@ def plot_filmstrip(
         executed: positions visited, ``(T + 1, 2)``.
         goal: position of the goal, ``(2,)``.
         imagined: positions the model predicted for the first plan, ``(H, 2)``; drawn as far as the episode has come.
-        walls: wall segments, ``(W, 2, 2)``; None draws none.
-        threshold: radius of the goal region, environment units.
+        background: line segments behind the path, ``(W, 2, 2)``; None draws none.
+        radius: of the goal region, environment units; None marks the goal with a cross.
         frames: number of pictures.
 
     Returns:
@@ -34,13 +33,13 @@ def plot_filmstrip(
     figure = Figure(figsize=(1.9 * frames, 2.1), layout="constrained")
     axes = figure.subplots(1, frames, sharex=True, sharey=True, squeeze=False)[0]
     for axis, step in zip(axes, np.linspace(0, len(executed) - 1, frames).round().astype(int), strict=True):
-        for segment in walls if walls is not None else ():
+        for segment in background if background is not None else ():
             axis.plot(segment[:, 0], segment[:, 1], color=ink, linewidth=2)
         if imagined is not None:
             axis.plot(*imagined[:step].T, "--", color=IMAGINED, linewidth=1.2)
         axis.plot(*executed[: step + 1].T, color=EXECUTED, linewidth=1.5)
         axis.plot(*executed[step], "o", color=ink, markersize=5)
-        axis.add_patch(Circle((float(goal[0]), float(goal[1])), threshold, facecolor="none", edgecolor=ink))
+        draw_goal(axis, goal, radius)
         axis.set_aspect("equal")
         axis.set_title(f"step {step}", fontsize=8)
     return figure

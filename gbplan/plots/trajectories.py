@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
@@ -16,8 +17,8 @@ def plot_paths(
     goals: NDArray,
     success: NDArray,
     imagined: Sequence[NDArray] | None = None,
-    walls: NDArray | None = None,
-    threshold: float = 0.1,
+    background: NDArray | None = None,
+    radius: float | None = None,
     columns: int = 4,
     titles: Sequence[str] = (),
 ) -> Figure:
@@ -28,8 +29,8 @@ def plot_paths(
         goals: goal positions, ``(N, 2)``.
         success: whether each task succeeded, ``(N,)`` bool; colours the executed path.
         imagined: positions the model predicted for the first plan, ``(H, 2)`` each; None draws none.
-        walls: wall segments, ``(W, 2, 2)`` as pairs of end points; None draws none.
-        threshold: radius of the goal region, environment units.
+        background: line segments behind the paths, walls say, ``(W, 2, 2)`` as pairs of end points; None draws none.
+        radius: of the goal region, environment units; None marks the goal with a cross.
         columns: panels per row.
         titles: of the columns; none given says of every panel whether the goal was reached.
 
@@ -45,15 +46,14 @@ def plot_paths(
         if index >= len(executed):
             axis.set_axis_off()
             continue
-        for segment in walls if walls is not None else ():
+        for segment in background if background is not None else ():
             axis.plot(segment[:, 0], segment[:, 1], color=ink, linewidth=2)
         path = executed[index]
         if imagined is not None:
             axis.plot(imagined[index][:, 0], imagined[index][:, 1], "--", color=IMAGINED, linewidth=1.2)
         axis.plot(path[:, 0], path[:, 1], color=EXECUTED if success[index] else FAILED, linewidth=1.5)
         axis.plot(*path[0], "o", color=ink, markersize=4)
-        x, y = (float(coordinate) for coordinate in goals[index])
-        axis.add_patch(Circle((x, y), threshold, facecolor="none", edgecolor=ink, linewidth=1))
+        draw_goal(axis, goals[index], radius)
         if not titles:
             axis.set_title("reached" if success[index] else "missed", fontsize=8)
         elif index < columns:
@@ -67,3 +67,13 @@ def plot_paths(
             handles.append(Line2D([], [], color=IMAGINED, linestyle="--", label="imagined"))
         figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=min(3, columns))
     return figure
+
+
+def draw_goal(axis: Axes, goal: NDArray, radius: float | None) -> None:
+    """Draw a goal region as a circle; as a cross where it has no radius."""
+    ink = matplotlib.rcParams["text.color"]
+    x, y = (float(coordinate) for coordinate in goal)
+    if radius is None:
+        axis.plot(x, y, "x", color=ink, markersize=6)
+    else:
+        axis.add_patch(Circle((x, y), radius, facecolor="none", edgecolor=ink, linewidth=1))

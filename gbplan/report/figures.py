@@ -64,11 +64,9 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
     for kind in kinds:
         of_kind = [(result["name"], result, result["tasks"][kind]) for result in taken if kind in result["tasks"]]
         found[f"success-{kind}"] = partial(_success, of_kind, kind)
-        arrays = _arrays(results, kind)
-        if arrays:
+        if arrays := _arrays(results, kind, "imagined"):  # of models that say where they go, in a plane
             found[f"paths-{kind}"] = partial(_paths, arrays)
-        planes = {name: array for name, array in arrays.items() if "alpha" in array}
-        if planes:
+        if planes := _arrays(results, kind, "alpha"):
             found[f"landscape-{kind}"] = partial(_landscapes, planes)
         for figure, curves, draw in (
             ("error", _errors(of_kind), _draw_errors),
@@ -99,8 +97,7 @@ def write_figures(drawn: dict[str, Drawing], folder: Path) -> None:
 
 
 def _success(of_kind: list[Found], kind: str) -> Any:
-    rates = [next(iter(metrics["success"].values())) for _, _, metrics in of_kind]
-    thresholds = {next(iter(metrics["success"])) for _, _, metrics in of_kind}
+    rates = [metrics["success"] for _, _, metrics in of_kind]
     beliefs = [metrics["believed_success"] for _, _, metrics in of_kind]
     return plot_success(
         [name for name, _, _ in of_kind],
@@ -108,12 +105,12 @@ def _success(of_kind: list[Found], kind: str) -> Any:
         [rate["low"] for rate in rates],
         [rate["high"] for rate in rates],
         [belief["rate"] if belief else None for belief in beliefs],
-        f"{kind} tasks, within {' or '.join(sorted(thresholds))} of the goal",
+        f"{kind} tasks",
     )
 
 
-def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str) -> dict[str, dict[str, NDArray]]:
-    """What planners imagined and did, by result; of several training seeds the first; only for the same tasks."""
+def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str, needed: str) -> dict[str, dict[str, NDArray]]:
+    """Arrays of those that have ``needed``, by result; of several training seeds the first; only for the same tasks."""
     found: dict[str, dict[str, NDArray]] = {}
     for folder, result in results:
         path = folder / f"{kind}.npz"
@@ -121,7 +118,7 @@ def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str) -> dict[str, 
             continue
         with np.load(path) as file:
             arrays = dict(file)
-        if not {"imagined", "threshold"} <= arrays.keys() or arrays["executed"].shape[2:] != (2,):
+        if needed not in arrays:
             continue
         shown = next(iter(found.values()), arrays)
         count = min(len(shown["goals"]), len(arrays["goals"]), TASKS_SHOWN)
@@ -138,8 +135,8 @@ def _paths(arrays: dict[str, dict[str, NDArray]]) -> Any:
         np.stack([array["goals"][task] for array, task in rows]),
         np.array([array["success"][task] for array, task in rows]),
         [array["imagined"][task] for array, task in rows],
-        rows[0][0]["walls"],
-        float(rows[0][0]["threshold"]),
+        rows[0][0]["background"],
+        None if np.isnan(rows[0][0]["radius"]) else float(rows[0][0]["radius"]),
         columns=len(arrays),
         titles=list(arrays),
     )
@@ -204,7 +201,7 @@ def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]
         key = json.dumps(same, sort_keys=True)
         label = ", ".join(part for part, tells in zip(described, telling, strict=True) if tells) or described[0]
         labels.setdefault(key, label if label not in labels.values() else f"{label} ({name})")
-        rate = next(iter(metrics["success"].values()))
+        rate = metrics["success"]
         spent = (unit * metrics["planning"][effort], rate["rate"], rate["low"], rate["high"])
         points.setdefault(key, []).append(spent)
     lines = {labels[key]: np.array(sorted(found)).T for key, found in points.items()}

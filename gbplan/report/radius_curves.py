@@ -41,7 +41,7 @@ def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> 
         lines = panels.setdefault(titles[key], {})
         if radius in lines.get(attack, {}):  # they differ by more: in the radius of the actions, say
             attack = f"{attack} ({name})"
-        rate = next(iter(metrics["success"].values()))
+        rate = metrics["success"]
         lines.setdefault(attack, {})[radius] = (rate["rate"], rate["low"], rate["high"])
     return {
         title: {attack: _curve(points) for attack, points in lines.items()}

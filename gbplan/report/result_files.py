@@ -17,7 +17,7 @@ from gbplan.files import replacing
 
 RESULT_FILE = "result.json"
 
-_METRICS = {"count", "success", "believed_success", "final_distance", "model_error", "planning"}
+_METRICS = {"count", "success", "within", "believed_success", "final_distance", "model_error", "planning", "missing"}
 
 
 def write_result(
@@ -71,7 +71,13 @@ def read_result(path: Path) -> dict[str, Any]:
         result = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite") from None
-    complete = isinstance(result, dict) and {"name", "tasks", "provenance"} <= result.keys()
-    if not complete or not all(metrics.keys() >= _METRICS for metrics in result["tasks"].values()):
+    if not isinstance(result, dict) or not {"name", "tasks", "provenance"} <= result.keys():
         raise ValueError(f"{path} is not a complete result of `gbplan evaluate`; evaluate again with --overwrite")
+    for kind, metrics in result["tasks"].items():
+        if lacking := _METRICS - metrics.keys():
+            made = result["provenance"].get("commit") or "an unknown commit"
+            raise ValueError(
+                f"{path} was made by another version of gbplan ({made}): its {kind} tasks lack "
+                f"{', '.join(sorted(lacking))}; evaluate again with --overwrite"
+            )
     return result

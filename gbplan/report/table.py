@@ -113,7 +113,9 @@ def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list
     if columns:
         header = [column for column in header if column.startswith(tuple(columns))]
     else:
-        header = [column for column in header if not column.startswith(DIAGNOSTICS)]
+        blind = any(not row.get(column) for row in cells for column in row if column.startswith("error@"))
+        hidden = DIAGNOSTICS[:-1] if blind else DIAGNOSTICS
+        header = [column for column in header if not column.startswith(hidden)]
     return [header] + [[row.get(column, "") for column in header] for row in cells]
 
 
@@ -121,66 +123,101 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
     """How to read the table, and what made it."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
     machines = sorted({result["provenance"]["machine"] for result in results})
-    return [*NOTES, f"Commit {', '.join(commits)}; {'; '.join(machines)}."]
+    return [*NOTES[:-1], *_reasons(results), "", f"Commit {', '.join(commits)}; {'; '.join(machines)}."]
 
 
 NOTES = (
-    "- success@r: the environment was within r of the goal at some step; 95 % Wilson interval over the tasks (for one",
-    "  draw of the planner's noise, which all tasks share); number of tasks. Tasks that start within the largest r are",
-    '  drawn again. "a (b to c) / n x N": mean, lowest and highest of n models of different training seeds.',
-    "- believed: the first plan comes that near according to the model it was made with.",
-    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H steps or as many",
-    "  as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",
-    "  gap@H: on the executed ones minus on the expert's.",
+    "- success: the environment said at some step that the goal is reached; 95 % Wilson interval over the tasks (for",
+    "  one draw of the planner's noise, which all tasks share); number of tasks. Tasks that begin solved are drawn",
+    '  again. "a (b to c) / n x N": mean, lowest and highest of n models of different training seeds.',
+    "- believed: the first plan leads to the goal according to the model it was made with.",
+    "- within r: the environment was nearer to the goal than r at some step.",
+    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H model steps or as",
+    "  many as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",
+    "  gap@H: on the executed ones minus on the expert's. latent error@H: likewise in latents, root mean square in",
+    "  standardised units.",
     "- cost: of the first plans, under the model they were made with, mean.",
     "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
     "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
-    "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps at a wall.",
+    "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps in contact.",
     "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
-    "  h steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
-    "  in environment units, mean / 95th percentile / maximum, on states imagined along first plans or of the expert;",
+    "  h model steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
+    "  in the encoder's units, mean / 95th percentile / maximum, on states imagined along first plans or the expert's;",
     "  each model's cosine and planned gain are those at its own plans;",
     "  landscape: rank correlation of the model's planning loss with the true one, on planes through the expert's",
     "  actions and two plans of the model / number of planes.",
     "",
 )
 
-DIAGNOSTICS = ("cosine@", "gain ", "landscape")  # columns that would make the table too wide to read
+# Columns that would make the table too wide to read; errors of latents are shown where there are no others.
+DIAGNOSTICS = ("cosine@", "gain ", "landscape", "latent error@")
+
+# The columns of a metric, for the reason why it is missing.
+COLUMNS = {
+    "within": "within",
+    "final_distance": "distance",
+    "spl": "SPL",
+    "expert": "expert",
+    "believed_success": "believed",
+    "model_error": "error, gap",
+    "gradient_alignment": "cosine",
+    "landscape": "landscape",
+}
+
+
+def _reasons(results: list[dict[str, Any]]) -> list[str]:
+    """Why columns are empty: a line a reason."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for result in results:
+        for metrics in result["tasks"].values():
+            for metric, reason in metrics["missing"].items():
+                columns, names = found.setdefault(reason, ({}, {}))
+                columns[COLUMNS[metric]] = names[result["name"]] = None
+    return [
+        f"- empty: {', '.join(columns)} of {', '.join(names)}: {reason}." for reason, (columns, names) in found.items()
+    ]
 
 
 def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
     """Make one row, column by column; what does not apply is left out."""
-    first, *others = metrics["success"]
-    success = metrics["success"][first]
+    success = metrics["success"]
     rate, low, high = (_percent(success[key]) for key in ("rate", "low", "high"))
     row = {
         "result": name,
         "tasks": kind,
-        f"success@{first} %": f"{rate} ({low} to {high}) / {metrics['models']} x {metrics['count']}"
+        "success %": f"{rate} ({low} to {high}) / {metrics['models']} x {metrics['count']}"
         if "models" in metrics
         else f"{rate} [{low}, {high}] / {metrics['count']}",
         "believed %": _percent(metrics["believed_success"]["rate"]) if metrics["believed_success"] else "",
     }
-    row |= {f"@{other} %": _percent(metrics["success"][other]["rate"]) for other in others}
+    row |= {f"within {radius} %": _percent(within["rate"]) for radius, within in (metrics["within"] or {}).items()}
     row |= {
-        "distance": _number(metrics["final_distance"]["mean"], 2),
+        "distance": _number((metrics["final_distance"] or {}).get("mean"), 2),
         "steps": _number(metrics["steps_to_success"], 1),
         "SPL": _number(metrics["spl"], 2),
-        "contacts": _number(metrics["wall_contacts"], 1),
+        "contacts": _number(metrics["contacts"], 1),
     }
     if metrics["model_error"]:
-        error = metrics["model_error"]
-        for trajectories in ("expert", "planned"):
-            if trajectories in error:
-                row[f"error@1 {trajectories}"] = _number(error[trajectories]["one_step"], 4)
-                row[f"error@{error['horizon']} {trajectories}"] = _number(error[trajectories]["open_loop"], 4)
-        if "expert" in error and None not in (planned := error["planned"]["open_loop"], error["expert"]["open_loop"]):
-            row[f"gap@{error['horizon']}"] = _number(planned - error["expert"]["open_loop"], 4)
+        row |= _errors(metrics["model_error"])
     if metrics["planning"]:
         row["cost"] = _number(metrics["planning"].get("first_cost"), 3)
         row["calls / plan"] = f"{metrics['planning']['model_calls_per_plan']:,.0f}"
         row["ms / plan"] = f"{1000 * metrics['planning']['seconds_per_plan']:.1f}"
     return row | _diagnostics(metrics)
+
+
+def _errors(error: dict[str, Any]) -> dict[str, str]:
+    """The columns of a model's errors."""
+    row, horizon = {}, error["horizon"]
+    along = {trajectories: error[trajectories] for trajectories in ("expert", "planned") if trajectories in error}
+    for trajectories, found in along.items():
+        row[f"error@1 {trajectories}"] = _number(found["one_step"], 4)
+        row[f"error@{horizon} {trajectories}"] = _number(found["open_loop"], 4)
+    if None not in (planned := along["planned"]["open_loop"], expert := along.get("expert", {}).get("open_loop")):
+        row[f"gap@{horizon}"] = _number(planned - expert, 4)
+    for trajectories, found in along.items():
+        row[f"latent error@{horizon} {trajectories}"] = _number(found["latent_open_loop"], 4)
+    return row
 
 
 def _diagnostics(metrics: dict[str, Any]) -> dict[str, str]:

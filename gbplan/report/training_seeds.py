@@ -1,6 +1,7 @@
 """Results of models that differ by their training seed only, taken together."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -32,10 +33,16 @@ def _together(members: list[dict[str, Any]]) -> dict[str, Any]:
     for kind in members[0]["tasks"]:
         each = [member["tasks"][kind] for member in members]
         tasks[kind] = _mean(each) | {"models": len(members)}
-        for threshold, success in tasks[kind]["success"].items():
-            rates = [metrics["success"][threshold]["rate"] for metrics in each]
-            success |= {"low": min(rates), "high": max(rates)}
+        for success, alike in _rates(tasks[kind], each):
+            success |= {"low": min(alike), "high": max(alike)}
     return members[0] | {"tasks": tasks}
+
+
+def _rates(together: dict[str, Any], each: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[float]]]:
+    """Yield what is averaged over the models, success and success within thresholds, and the rates of each."""
+    yield together["success"], [metrics["success"]["rate"] for metrics in each]
+    for threshold, success in (together["within"] or {}).items():
+        yield success, [metrics["within"][threshold]["rate"] for metrics in each]
 
 
 def _mean(values: list[Any]) -> Any:

@@ -82,7 +82,6 @@ def test_tasks_are_of_the_validation_seeds(validation, two_states_fit):
     ("changes", "message"),
     [
         ({"every_n_epochs": 0}, "every_n_epochs must be at least 1, got 0"),
-        ({"threshold": 0.0}, "threshold must be positive and finite, got 0.0"),
         ({"tasks": {"split": "held_out"}}, "must have tasks of the validation split, got held_out; set tasks.split"),
     ],
 )

@@ -26,6 +26,12 @@ class TwoStatesEnv(gym.Env):
         self.state = np.where(action > 0, np.float32(1), np.float32(-1)).astype(np.float32)
         return self._observe(), 0.0, self._info()["is_success"], False, self._info()
 
+    def goal_distance(self, achieved, desired):
+        return np.abs(np.asarray(achieved, np.float64) - np.asarray(desired, np.float64))[..., 0]
+
+    def compute_success(self, achieved, desired):
+        return self.goal_distance(achieved, desired) == 0
+
     def _info(self):
         return {"is_success": bool(self.state == self.goal)}
 

@@ -27,7 +27,7 @@ def envs():
 
 
 def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
-    result = evaluate(StraightLinePolicy(), envs, hand_made())
+    result = evaluate(StraightLinePolicy(), envs, hand_made(), thresholds=(0.1, 0.25, 0.5, 1.0))
     # 2.0 away at 0.1 per step: within 1.0 after 11 steps (at 0.9), 0.5 after 16, 0.25 after 18, 0.1 after 20; float32
     # rounding of the action leaves the distances a hair's breadth beside the multiples of 0.1
     hits = {key: column.tolist() for key, column in result.records.items() if key.startswith("first_hit")}
@@ -35,22 +35,25 @@ def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
     assert hits["first_hit@0.1"][0] in (19, 20)
     assert hits["first_hit@0.5"][0] in (15, 16)
     assert hits["first_hit@1"][0] in (10, 11)
-    assert hits["first_hit@0.1"][1] == -1
-    assert result.metrics["success"]["0.1"]["rate"] == 0.5
+    assert hits["first_hit"] == hits["first_hit@0.1"]
+    assert hits["first_hit"][1] == -1
+    assert result.metrics["success"] == result.metrics["within"]["0.1"]
+    assert result.metrics["success"]["rate"] == 0.5
+    assert result.radius == pytest.approx(0.1, abs=1e-12)
     assert result.records["final_distance"][1] == pytest.approx(1.001, abs=1e-3)  # a skin before the wall
-    assert result.metrics["wall_contacts"] > 40
+    assert result.metrics["contacts"] > 40
     assert result.metrics["believed_success"] is None
     assert result.metrics["planning"] is None
     # to the rim of the goal region, 0.1 before its centre; around the door edge it is sqrt(1 + 1) on either side
     np.testing.assert_allclose(result.records["shortest_path"], [1.9, 2 * np.sqrt(2.0) - 0.1], rtol=1e-6)
-    assert result.records["path_length"][0] == pytest.approx(0.1 * hits["first_hit@0.1"][0], abs=1e-5)
-    assert result.metrics["spl"] == pytest.approx(0.5 * 1.9 / (0.1 * hits["first_hit@0.1"][0]), abs=1e-5)
+    assert result.records["path_length"][0] == pytest.approx(0.1 * hits["first_hit"][0], abs=1e-5)
+    assert result.metrics["spl"] == pytest.approx(0.5 * 1.9 / (0.1 * hits["first_hit"][0]), abs=1e-5)
 
 
 def test_expert_reaches_every_detour_task_in_few_steps():
     tasks = TaskSet("DoorWall-v0", kind="detour", count=64, split="training", min_distance=1.0).draw()
     result = evaluate(ExpertPolicy(), make_vector_env("DoorWall-v0", 64), tasks)
-    assert result.metrics["success"]["0.1"]["rate"] == 1.0
+    assert result.metrics["success"]["rate"] == 1.0
     assert result.metrics["spl"] > 0.85
 
 
@@ -66,9 +69,9 @@ def test_tasks_in_several_batches_give_the_same_records_as_all_at_once():
 def test_a_planner_on_the_perfect_model_is_right_about_what_it_believes(envs):
     agent = Agent(GradientPlanner(horizon=40, iterations=20), replan_every=None)
     result = evaluate(agent.policy(PerfectDoorWallModel()), envs, hand_made())
-    believed = result.records["believed_distance"] < 0.1
-    np.testing.assert_array_equal(believed, result.records["first_hit@0.1"] >= 0)
-    assert believed[0]
+    np.testing.assert_array_equal(result.records["believed"], result.records["believed_distance"] < 0.1)
+    np.testing.assert_array_equal(result.records["believed"], result.success)
+    assert result.success[0]
     assert result.metrics["model_error"]["planned"]["open_loop"] < 1e-5
     assert result.metrics["model_error"]["expert"]["one_step"] < 1e-6
     assert result.metrics["planning"]["plans"] == 2
@@ -76,27 +79,31 @@ def test_a_planner_on_the_perfect_model_is_right_about_what_it_believes(envs):
     assert "believed" in result.summary()
 
 
-def test_tasks_that_start_solved_are_refused(envs):
+def test_tasks_that_start_solved_or_within_a_threshold_are_refused(envs):
     tasks = hand_made()
     tasks.states[1] = [0.5, 1.5]
-    with pytest.raises(ValueError, match=r"tasks \[1\] start within 1.0 of their goal"):
-        evaluate(StraightLinePolicy(), envs, tasks)
+    assert evaluate(StraightLinePolicy(), envs, tasks, max_steps=1).metrics["count"] == 2
+    with pytest.raises(ValueError, match=r"tasks \[1\] start within 1.0 of their goal; draw tasks with min_distance"):
+        evaluate(StraightLinePolicy(), envs, tasks, thresholds=(0.25, 1.0), max_steps=1)
+    tasks.states[1] = [0.95, 1.5]
+    with pytest.raises(ValueError, match=r"tasks \[1\] start at their goal; draw tasks with TaskSet"):
+        evaluate(StraightLinePolicy(), envs, tasks, max_steps=1)
 
 
 def test_threshold_that_episodes_end_before_is_refused(envs):
     tasks = hand_made()
     tasks.states[0] = [-1.05, 0.0]  # the last step but one ends 0.05 before the goal, and the episode with it
-    with pytest.raises(ValueError, match=r"before the first threshold 0.01 can be reached"):
+    with pytest.raises(ValueError, match=r"before the threshold 0.01 can be reached; leave it out"):
         evaluate(StraightLinePolicy(), envs, tasks, thresholds=(0.01, 0.5))
 
 
-@pytest.mark.parametrize("thresholds", [(), (0.5, 0.1), (0.0, 0.1), (0.1, 0.1)])
+@pytest.mark.parametrize("thresholds", [(0.5, 0.1), (0.0, 0.1), (0.1, 0.1), (float("nan"),)])
 def test_thresholds_must_ascend(envs, thresholds):
     with pytest.raises(ValueError, match="thresholds must be positive and ascending"):
         evaluate(StraightLinePolicy(), envs, hand_made(), thresholds=thresholds)
 
 
 def test_episodes_can_be_cut_off(envs):
-    result = evaluate(StraightLinePolicy(), envs, hand_made(), max_steps=7)
+    result = evaluate(StraightLinePolicy(), envs, hand_made(), max_steps=7, thresholds=[1.0])
     assert result.trajectories.lengths.tolist() == [7, 7]
-    assert result.metrics["success"]["1"]["rate"] == 0.0  # within 1.0 after 10 or 11 steps only
+    assert result.metrics["within"]["1"]["rate"] == 0.0  # within 1.0 after 10 or 11 steps only

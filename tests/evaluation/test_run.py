@@ -12,7 +12,10 @@ from gbplan.report import report, results_table
 from gbplan.report.result_files import RESULT_FILE, read_result
 
 DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
-FEW = {"tasks": TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0)}
+FEW = {
+    "tasks": TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0),
+    "thresholds": [0.25, 1.0],
+}
 
 
 def test_result_says_what_was_measured_and_how(evaluated):
@@ -29,7 +32,8 @@ def test_result_says_what_was_measured_and_how(evaluated):
     assert read_result(evaluated / "straight" / RESULT_FILE)["training"] is None
     metrics = result["tasks"]["detour"]
     assert metrics["count"] == 4
-    assert list(metrics["success"]) == ["0.1", "0.25", "0.5", "1"]
+    assert list(metrics["within"]) == ["0.25", "1"]
+    assert metrics["missing"] == {}
     assert metrics["planning"]["model_calls_per_plan"] == 10 * (4 + 2 * 2 + 1)
     assert {"expert", "planned"} <= metrics["model_error"].keys()
     assert result["provenance"]["torch"]
@@ -45,7 +49,7 @@ def test_csv_has_one_row_per_task(evaluated):
 def test_arrays_to_draw_are_those_of_the_first_episodes(evaluated):
     with np.load(evaluated / "base" / "detour.npz") as arrays:
         executed, goals, imagined = arrays["executed"], arrays["goals"], arrays["imagined"]
-        assert arrays["walls"].shape == (6, 2, 2)  # two of the wall, four borders
+        assert arrays["background"].shape == (6, 2, 2)  # two of the wall, four borders
         assert arrays["loss of model"].shape == arrays["loss of truth"].shape == (21, 21)
     assert executed.shape[::2] == imagined.shape[::2] == (len(goals), 2)
     with (evaluated / "base" / "detour.csv").open() as file:
@@ -59,9 +63,7 @@ def test_arrays_to_draw_are_those_of_the_first_episodes(evaluated):
 def test_tensorboard_shows_scalars_and_figures_of_paths_and_of_the_planning_loss(evaluated):
     events = EventAccumulator(str(evaluated / "base")).Reload()
     tags = events.Tags()
-    assert {"detour/success/0.1/rate", "detour/believed_success/rate", "detour/final_distance/mean"} <= set(
-        tags["scalars"]
-    )
+    assert {"detour/success/rate", "detour/believed_success/rate", "detour/final_distance/mean"} <= set(tags["scalars"])
     assert tags["images"] == ["detour/paths", "detour/first_episode", "detour/landscape"]
     assert "success/detour" in tags["scalars"]  # by which HPARAMS sorts
     assert "_hparams_/session_start_info" in events.summary_metadata
@@ -107,7 +109,7 @@ def test_report_lays_out_all_results(evaluated, capsys, tmp_path):
 def test_report_shows_chosen_columns(evaluated, capsys):
     report(str(evaluated), columns=["result", "success", "SPL"])
     header = capsys.readouterr().out.splitlines()[0]
-    assert [cell.strip() for cell in header.strip("|").split("|")] == ["result", "success@0.1 %", "SPL"]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["result", "success %", "SPL"]
     with pytest.raises(ValueError, match="no column begins with 'speed'; there are result, tasks"):
         report(str(evaluated), columns=["speed"])
 
@@ -188,7 +190,6 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
             {"policy": StraightLinePolicy(), "tasks": TaskSet()},
             "the tasks are of no environment; name one with tasks.env_id",
         ),
-        ({"policy": StraightLinePolicy(), "thresholds": []}, "thresholds must hold at least one"),
         ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
         ({"policy": StraightLinePolicy(), "diagnostic_tasks": -1}, "diagnostic_tasks must not be negative, got -1"),
         ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),

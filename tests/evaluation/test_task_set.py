@@ -56,9 +56,18 @@ def test_fewer_tasks_are_the_first_of_more():
     np.testing.assert_array_equal(few.goals, many.goals[:8])
 
 
-@pytest.mark.parametrize(("kind", "digest"), [("uniform", "c81a09cc1d451ce7"), ("detour", "208f04dfc3ae6767")])
-def test_held_out_tasks_stay_what_they_are(kind, digest):
-    tasks = sample(kind=kind, count=512)
+@pytest.mark.parametrize(
+    ("arguments", "start", "digest"),
+    [
+        ({"kind": "uniform", "count": 512, "min_distance": 1.0}, 0, "c81a09cc1d451ce7"),
+        ({"kind": "detour", "count": 512, "min_distance": 1.0}, 0, "208f04dfc3ae6767"),
+        ({"kind": "detour", "count": 128, "split": "validation"}, 0, "77356e13afe90461"),
+        ({"kind": "uniform", "count": 100, "split": "training", "seed": 1}, 0, "00e0c10a9363bc01"),
+        ({"kind": "detour", "count": 100, "split": "training", "seed": 1}, 123, "cddc54186bf0c1fb"),
+    ],
+)
+def test_tasks_stay_what_they_were_when_success_was_a_distance(arguments, start, digest):
+    tasks = TaskSet("DoorWall-v0", **arguments).draw(start)
     data = np.concatenate([tasks.states, tasks.goals]).astype("<f4").tobytes()
     assert hashlib.sha256(data).hexdigest()[:16] == digest
 
@@ -91,6 +100,7 @@ def test_no_task_starts_within_the_minimum_distance():
         ({"count": 0}, "count must be at least 1, got 0"),
         ({"split": "test"}, "split must be one of"),
         ({"count": 2, "min_distance": 6.0}, "lower min_distance"),
+        ({"env_id": "PlainTasks-v0", "kind": None}, "min_distance needs distances between goals, which PlainTasks-v0"),
         ({"kind": "easy"}, "task must be one of 'uniform', 'detour', got 'easy'"),
         ({"env_id": "PlainTasks-v0"}, r"takes no argument 'task'.* leave the kind out \(null\)"),
         ({"env_id": None}, "the tasks are of no environment; name one with tasks.env_id"),
@@ -126,12 +136,15 @@ class Bytes(Plain):
         goals = np.uint8([100]), np.uint8([101 if self.state[0] < 0 else 30])
         return {"observation": self.state.copy(), "achieved_goal": goals[0], "desired_goal": goals[1]}
 
+    def goal_distance(self, achieved, desired):
+        return np.abs(np.asarray(achieved, float) - np.asarray(desired, float))[..., 0]
+
 
 if "ByteTasks-v0" not in gym.registry:
     gym.register("ByteTasks-v0", entry_point=Bytes, max_episode_steps=5)
 
 
-def test_distance_of_integer_goals_does_not_wrap_around():
+def test_minimum_distance_is_the_environments_own():
     assert (TaskSet("ByteTasks-v0", count=8, min_distance=50.0).draw().goals == 30).all()
 
 

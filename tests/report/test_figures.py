@@ -32,7 +32,8 @@ def result(name="online-gradient-mpc", model="runs/online/best.ckpt", calls=6400
         "tasks": {
             "detour": {
                 "count": 10,
-                "success": {"0.1": {"rate": rate, "low": rate - 0.1, "high": rate + 0.05}},
+                "success": {"rate": rate, "low": rate - 0.1, "high": rate + 0.05},
+                "within": None,
                 "believed_success": {"rate": 1.0},
                 "model_error": {"planned": {"by_step": [0.1, 0.2, None]}, "expert": {"by_step": [0.0, rate]}},
                 "planning": {"model_calls_per_plan": calls, "seconds_per_plan": calls * 1e-6},
@@ -86,9 +87,9 @@ def test_what_differs_by_more_than_its_budget_is_on_another_line(tmp_path, other
 def test_success_of_all_tasks_is_drawn(tmp_path):
     certain = result()
     low, high = wilson_interval(512, 512)
-    certain["tasks"]["detour"]["success"]["0.1"] = {"rate": 1.0, "low": low, "high": high}
+    certain["tasks"]["detour"]["success"] = {"rate": 1.0, "low": low, "high": high}
     draw(tmp_path, certain)["success-detour"]()
-    certain["tasks"]["detour"]["success"]["0.1"]["high"] = 1 - 1e-16  # rounding, in a result made elsewhere
+    certain["tasks"]["detour"]["success"]["high"] = 1 - 1e-16  # rounding, in a result made elsewhere
     draw(tmp_path, certain)["success-detour"]()
 
 
@@ -98,13 +99,14 @@ def test_training_seeds_are_drawn_as_their_mean(tmp_path):
     np.testing.assert_allclose(expert, [[1, 2], [0, 0.7]])
 
 
-def test_paths_that_do_not_say_what_success_was_are_left_out(tmp_path):
-    arrays = {"executed": np.zeros((1, 3, 2)), "goals": np.ones((1, 2)), "success": np.array([False])}
-    arrays |= {"imagined": np.zeros((1, 2, 2)), "walls": np.zeros((0, 2, 2))}
-    np.savez(tmp_path / "detour.npz", **arrays)  # of an older version
+def test_paths_are_drawn_where_the_goal_space_is_a_plane_and_the_model_says_where_it_goes(tmp_path):
+    arrays = {"goals": np.ones((1, 4)), "success": np.array([False])}
+    np.savez(tmp_path / "detour.npz", **arrays)
     assert "paths-detour" not in draw(tmp_path, result())
-    np.savez(tmp_path / "detour.npz", **arrays, threshold=0.1)
-    assert "paths-detour" in draw(tmp_path, result())
+    arrays = {"executed": np.zeros((1, 3, 2)), "goals": np.ones((1, 2)), "success": np.array([False])}
+    arrays |= {"imagined": np.zeros((1, 2, 2)), "background": np.zeros((0, 2, 2)), "radius": np.array(np.nan)}
+    np.savez(tmp_path / "detour.npz", **arrays)
+    draw(tmp_path, result())["paths-detour"]()
 
 
 def test_report_writes_every_figure_light_and_dark_and_twice_the_same(evaluated, tmp_path, capsys):
