@@ -16,6 +16,7 @@ from gbplan.modules.checkpoints import load_encoder_weights, load_world_model_we
 from gbplan.modules.regularizer import Regularizer, require_stable_latents
 from gbplan.networks import WorldModel
 from gbplan.networks.encoder import encoder_hash
+from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.normalizer import Moments
 
 Batch = dict[str, Any]
@@ -178,7 +179,7 @@ class WorldModelModule(L.LightningModule):
                 f"{type(encoder).__name__} reads {' and '.join(map(repr, absent))}, but the data have "
                 f"{', '.join(shapes)}; collect them in an environment that shows it, or use another encoder"
             )
-        with torch.no_grad():
+        with torch.no_grad(), eval_mode(model):  # a batch of blanks must not be learned from
             blank = {
                 key: torch.zeros(1, *shape, device=self.device, dtype=datamodule.observation_dtypes[key])
                 for key, shape in shapes.items()
