@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import gymnasium as gym
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 from gbplan.data import Trajectories, rollout
 from gbplan.envs import Policy, offer
 from gbplan.envs.offers import name_of
-from gbplan.evaluation.diagnostics.diagnose import diagnose
+from gbplan.evaluation.diagnostics.diagnose import LARGEST, diagnose
 from gbplan.evaluation.diagnostics.landscape import Landscape
 from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
 from gbplan.evaluation.goal_region import success_radius
@@ -179,6 +180,7 @@ def evaluate(
             expert,
             action_bounds(envs),
             diagnostic_tasks,
+            offer(envs, "goal_distance") is not None,
         )
         diagnostics, around_plan = found.metrics, found.landscape
         for horizon, cosine in found.cosine.items():
@@ -205,10 +207,11 @@ def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict
     lacking = f"{name_of(envs)} offers no"
     found: dict[str, str] = {}
     if offer(envs, "goal_distance") is None:
-        found |= dict.fromkeys(("within", "final_distance"), f"{lacking} goal_distance")
+        found |= dict.fromkeys(("within", "final_distance", "gradient_alignment"), f"{lacking} goal_distance")
     if offer(envs, "shortest_path") is None:
         found["spl"] = f"{lacking} shortest_path"
     if world_model is None:
+        found.pop("gradient_alignment", None)
         return found
     if offer(envs, "expert") is None:
         found["expert"] = f"{lacking} expert"
@@ -217,6 +220,8 @@ def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict
     if not world_model.has_probe:
         without = ("believed_success", "model_error", "gradient_alignment", "landscape")
         found |= dict.fromkeys(without, f"a model of {type(world_model.encoder).__name__} without a probe does not say")
+    if prod(world_model.latent_shape) > LARGEST:
+        found["input_smoothness"] = f"a latent has more than {LARGEST} dimensions"
     return found
 
 

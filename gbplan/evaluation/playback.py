@@ -18,7 +18,7 @@ def batches(count: int, size: int) -> list[NDArray[np.int64]]:
     return parts
 
 
-def replay(
+def play_back(
     envs: gym.vector.VectorEnv, tasks: Tasks, actions: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Set each task and execute its actions, whatever happens.
@@ -28,7 +28,7 @@ def replay(
     Args:
         envs: goal-conditioned, autoreset disabled; rows are run ``num_envs`` at a time.
         tasks: N tasks.
-        actions: ``(N, H, A)``, environment units.
+        actions: ``(N, H, A)``, one for each environment step.
 
     Returns:
         The ``achieved_goal`` after each step, ``(N, H, *G)``, and how many steps each episode lasted, ``(N,)``; an
@@ -39,7 +39,7 @@ def replay(
     for rows in batches(len(tasks), envs.num_envs):
         episodes = rollout(
             envs,
-            _Playback(actions[rows]),
+            _Fixed(actions[rows]),
             seeds=tasks.seeds[rows].tolist(),
             states=tasks.states[rows],
             goals=tasks.goals[rows],
@@ -52,7 +52,7 @@ def replay(
     return np.concatenate(achieved).astype(np.float64), np.concatenate(lengths)
 
 
-class _Playback(Policy):
+class _Fixed(Policy):
     def __init__(self, actions: NDArray[np.floating]) -> None:
         self._actions = actions.astype(np.float32)
         self._step = 0

@@ -162,6 +162,7 @@ COLUMNS = {
     "model_error": "error, gap",
     "gradient_alignment": "cosine",
     "landscape": "landscape",
+    "input_smoothness": "gain",
 }
 
 
@@ -170,9 +171,10 @@ def _reasons(results: list[dict[str, Any]]) -> list[str]:
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for result in results:
         for metrics in result["tasks"].values():
-            for metric, reason in metrics["missing"].items():
-                columns, names = found.setdefault(reason, ({}, {}))
-                columns[COLUMNS[metric]] = names[result["name"]] = None
+            for metric, column in COLUMNS.items():
+                if reason := metrics["missing"].get(metric):
+                    columns, names = found.setdefault(reason, ({}, {}))
+                    columns[column] = names[result["name"]] = None
     return [
         f"- empty: {', '.join(columns)} of {', '.join(names)}: {reason}." for reason, (columns, names) in found.items()
     ]

@@ -1,6 +1,8 @@
 """The mechanism of the gap, measured on the plans and data of an evaluation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import gymnasium as gym
@@ -17,9 +19,12 @@ from gbplan.evaluation.diagnostics.landscape_agreement import landscape_agreemen
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.planners import PlanningProblem
 from gbplan.policies import PlannerPolicy
 
 LANDSCAPES = 8  # tasks whose planning losses are compared with the true ones on a plane of plans
+LARGEST = 256  # latents of more dimensions would take too many backward passes for their Jacobian
+FRAMES = 512  # encoded at once
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,15 @@ class Diagnostics:
         metrics: ``gradient_alignment`` (``tasks``, and per horizon ``cosine`` and ``excluded``, see
             ``GradientAlignment.summary``), ``input_smoothness`` (for ``planned`` and ``expert``, see
             ``InputSmoothness.summary``) and ``landscape`` (``tasks``, and ``rank_correlation``, see
-            ``landscape_agreement``).
+            ``landscape_agreement``); each None where it cannot be told.
         cosine: the cosine of each task by horizon, ``(n,)``; NaN where there is none.
-        landscape: the losses around the first task's plan, of ``model`` and ``truth``.
+        landscape: the losses around the first task's plan, of ``model`` and ``truth``; None where they cannot be
+            compared.
     """
 
     metrics: dict[str, Any]
     cosine: dict[int, NDArray[np.float64]]
-    landscape: Landscape
+    landscape: Landscape | None
 
 
 def diagnose(
@@ -49,10 +55,12 @@ def diagnose(
     expert: Trajectories | None,
     bounds: tuple[NDArray, NDArray],
     count: int,
+    metric_goals: bool = True,
 ) -> Diagnostics:
     """Measure gradients on the first plans, and smoothness on the states imagined along them and on the expert's.
 
-    Tasks are independent draws, so the first ones stand for all.
+    Tasks are independent draws, so the first ones stand for all. Gradients and losses are compared with the true ones
+    where the model has a probe, gradients where a difference of goals is a direction, too.
 
     Args:
         policy: has the model that was planned through.
@@ -60,69 +68,93 @@ def diagnose(
             steps than the executed trajectories, but for one task at least: of slow environments fewer tasks are
             measured.
         tasks: N tasks.
-        plans: the actions planned at the start, ``(N, H, A)``.
+        plans: the model actions planned at the start, ``(N, H, A')``.
         executed: the episodes that came of them; their first frames are what the plans were made from.
         expert: the expert's episodes of these tasks; None: there is no expert.
-        bounds: lowest and highest actions, ``(A,)`` each.
+        bounds: lowest and highest environment actions, ``(A,)`` each.
         count: n, the most tasks to measure, >= 1.
+        metric_goals: whether the environment's goals are metric.
 
     Returns:
         The measurements.
     """
     world_model = policy.world_model
     count = min(count, len(tasks))
-    horizons = [horizon for horizon in HORIZONS if horizon <= plans.shape[1]]
-    compared = count
-    if not isinstance(truth, WorldModel):
-        replays = 1 + 2 * horizons[-1] * plans.shape[2]
-        compared = max(1, min(count, executed.num_transitions // (replays * horizons[-1])))
-    first = np.arange(compared)
-    seen = {key: array[executed.starts[:compared]] for key, array in executed.observations.items()}
-    alignment = gradient_alignment(
-        world_model, truth, tasks.select(first), plans[:compared], horizons, observations=seen
-    )
-
-    landscapes = landscape_agreement(policy, truth, tasks, plans, expert, bounds, min(count, LANDSCAPES))
-    points = {"planned": _imagined(world_model, executed, plans, count)}
-    if expert is not None:
-        points["expert"] = _visited(world_model, expert.select(np.arange(count)))
-    return Diagnostics(
-        metrics={
-            "gradient_alignment": {"tasks": compared, **alignment.summary()},
-            "input_smoothness": {name: input_smoothness(world_model, *at).summary() for name, at in points.items()},
-            "landscape": {"tasks": len(landscapes.losses), "rank_correlation": landscapes.rank_correlation},
-        },
-        cosine=alignment.cosine,
-        landscape=landscapes.losses[0],
-    )
+    seen = {key: array[executed.starts[:count]] for key, array in executed.observations.items()}
+    metrics: dict[str, Any] = dict.fromkeys(("gradient_alignment", "input_smoothness", "landscape"))
+    cosine, around_plan = {}, None
+    if world_model.has_probe and metric_goals:
+        horizons = [horizon for horizon in HORIZONS if horizon <= plans.shape[1]]
+        compared = count
+        if not isinstance(truth, WorldModel):
+            steps = horizons[-1] * world_model.action_block
+            plays = 1 + 2 * steps * world_model.env_action_dim
+            compared = max(1, min(count, executed.num_transitions // (plays * steps)))
+        first = {key: array[:compared] for key, array in seen.items()}
+        alignment = gradient_alignment(
+            world_model, truth, tasks.select(np.arange(compared)), plans[:compared], horizons, observations=first
+        )
+        metrics["gradient_alignment"] = {"tasks": compared, **alignment.summary()}
+        cosine = alignment.cosine
+    if world_model.has_probe:
+        most = min(count, LANDSCAPES)
+        landscapes = landscape_agreement(policy, truth, tasks, seen, plans, expert, bounds, most)
+        metrics["landscape"] = {
+            "tasks": len(landscapes.losses),
+            "rank_correlation": landscapes.rank_correlation,
+        }
+        around_plan = landscapes.losses[0]
+    if prod(world_model.latent_shape) <= LARGEST:
+        points = {"planned": _imagined(policy, seen, plans[:count], bounds)}
+        if expert is not None:
+            points["expert"] = _visited(world_model, expert.select(np.arange(count)))
+        metrics["input_smoothness"] = {
+            name: input_smoothness(world_model, *at).summary() for name, at in points.items() if len(at[0])
+        }
+    return Diagnostics(metrics, cosine, around_plan)
 
 
 @torch.no_grad()
 def _imagined(
-    world_model: WorldModel, executed: Trajectories, plans: NDArray[np.floating], count: int
+    policy: PlannerPolicy,
+    seen: Mapping[str, NDArray],
+    plans: NDArray[np.floating],
+    bounds: tuple[NDArray, NDArray],
 ) -> tuple[Tensor, Tensor]:
-    """Latents before each planned action, as the model imagines them, and those actions."""
-    with eval_mode(world_model):
-        context = _encode(world_model, executed, executed.starts[:count])[:, None]  # K = 1
-        actions = torch.as_tensor(plans[:count]).to(context)
-        latents = torch.cat([context, world_model.rollout(context, actions[:, :0], actions)[:, :-1]], dim=1)
-    return latents.flatten(0, 1), actions.flatten(0, 1)
+    """The K latents up to each planned action, as the model imagines them, ``(n H, K, *D)``, and the actions there."""
+    model = policy.world_model
+    present = {key: values[:, None] for key, values in seen.items()}
+    with eval_mode(model):
+        problem = PlanningProblem.from_observations(model, policy.agent.objective, present, bounds=bounds)
+        actions = torch.as_tensor(plans).to(problem.context)
+        imagined = model.rollout(problem.context, problem.past_actions, actions)[:, :-1]
+    latents = torch.cat([problem.context, imagined], dim=1)
+    taken = torch.cat([problem.past_actions, actions], dim=1)
+    return _windows(latents, model.history), _windows(taken, model.history)
+
+
+def _windows(frames: Tensor, history: int) -> Tensor:
+    """All stretches of K frames, ``(n T, K, ...)``, of ``(n, T + K - 1, ...)``."""
+    return frames.unfold(1, history, 1).movedim(-1, 2).flatten(0, 1)
 
 
 @torch.no_grad()
-def _visited(world_model: WorldModel, trajectories: Trajectories) -> tuple[Tensor, Tensor]:
-    """Latents before each action taken, and those actions."""
-    frames = np.delete(np.arange(len(trajectories.actions)), np.cumsum(trajectories.lengths + 1) - 1)
-    with eval_mode(world_model):
-        latents = _encode(world_model, trajectories, frames)
-    return latents, torch.as_tensor(trajectories.actions[frames]).to(latents)
+def _visited(model: WorldModel, trajectories: Trajectories) -> tuple[Tensor, Tensor]:
+    """The K latents up to each frame from which a whole block of actions was taken, and the actions there."""
+    history, block = model.history, model.action_block
+    ends = [np.arange(frames.start + (history - 1) * block, frames.stop - block) for frames in trajectories.episodes()]
+    frames = np.concatenate(ends)[:, None] - block * np.arange(history)[::-1]  # (M, K)
+    like = model.normalizer.latent_mean
+    with eval_mode(model):
+        parts = [_encode(model, trajectories, part) for part in np.array_split(frames, 1 + len(frames) // FRAMES)]
+    taken = torch.as_tensor(trajectories.actions[frames[:, :, None] + np.arange(block)]).to(like)
+    return torch.cat(parts), taken.flatten(2)
 
 
-def _encode(world_model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
-    like = world_model.normalizer.latent_mean
-    return world_model.encode(
-        {
-            key: torch.as_tensor(trajectories.observations[key][frames]).to(like)
-            for key in world_model.encoder.observation_keys
-        }
-    )
+def _encode(model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
+    like = model.normalizer.latent_mean
+    observations = {}
+    for key in model.encoder.observation_keys:
+        values = torch.as_tensor(trajectories.observations[key][frames])
+        observations[key] = values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
+    return model.encode(observations)

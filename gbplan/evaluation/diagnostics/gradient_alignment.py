@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gbplan.evaluation.playback import replay
+from gbplan.evaluation.playback import play_back
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
@@ -69,16 +69,17 @@ def gradient_alignment(
     remains of the distance there points anywhere.
 
     Args:
-        world_model: the model; used in eval mode, its mode is restored.
+        world_model: the model, which has a probe; used in eval mode, its mode is restored.
         truth: the true dynamics: a differentiable simulator, such as environments offer, through which the gradient
             is taken by autograd, or any vector environment whose ``reset`` sets states, without autoreset, in which it
-            is taken by finite differences. Those replay every task ``1 + 2 H A`` times, H the longest horizon. At an
-            obstacle autograd takes one side of the kink, differences average over both.
-        tasks: N tasks; their goals in the model's goal space.
-        actions: where to take the gradients, ``(N, H', A)`` with H' >= H, environment units, in the action bounds.
-        horizons: numbers of steps h, each in 1..H'.
+            is taken by finite differences. Those play every task ``1 + 2 H A`` times, H environment steps of the
+            longest horizon. At an obstacle autograd takes one side of the kink, differences average over both.
+        tasks: N tasks; their goals in the environment's goal space.
+        actions: model actions at which to take the gradients, ``(N, H', A')`` with H' >= H, environment units, in the
+            action bounds.
+        horizons: numbers of model steps h, each in 1..H'.
         observations: what the model sees at the start, as the environment shows it, ``(N, ...)`` per key; None: the
-            tasks' states.
+            tasks' states and goals.
         step: of the finite differences, as a fraction of half the action range. They are central, but end at the action
             bounds, beyond which environments clip.
 
@@ -86,26 +87,29 @@ def gradient_alignment(
         Cosines, per horizon and task.
 
     Raises:
-        ValueError: a horizon is not in 1..H', or there is not one action sequence for each task.
+        ValueError: a horizon is not in 1..H', there is not one action sequence for each task, or the model has no
+            probe.
     """
     if len(actions) != len(tasks):
         raise ValueError(f"there must be one action sequence for each of {len(tasks)} tasks, got {len(actions)}")
     if not horizons or not all(1 <= horizon <= actions.shape[1] for horizon in horizons):
         raise ValueError(f"horizons must lie in 1..{actions.shape[1]}, the length of the plans, got {list(horizons)}")
-    true: _Differentiated | _Replayed
+    block = world_model.action_block
+    single = actions.reshape(len(actions), -1, world_model.env_action_dim)  # (N, n H', A), environment steps
+    known = {"observation": tasks.states, "desired_goal": tasks.goals}
+    true: _Differentiated | _Executed
     if isinstance(truth, WorldModel):
-        true = _Differentiated(truth, {"observation": tasks.states, "desired_goal": tasks.goals}, actions)
+        true = _Differentiated(truth, known, single)
     else:
-        true = _Replayed(envs=truth, tasks=tasks, actions=actions[:, : max(horizons)], step=step)
-    seen = {"observation": tasks.states, "desired_goal": tasks.goals} | dict(observations or {})
-    model = _Differentiated(world_model, seen, actions)
+        true = _Executed(envs=truth, tasks=tasks, actions=single[:, : block * max(horizons)], step=step)
+    model = _Differentiated(world_model, observations or known, actions)
     goals = tasks.goals.reshape(len(tasks), -1).astype(np.float64)
     cosine, excluded = {}, {}
     for horizon in horizons:
-        apart = true.outcome(horizon) - goals
+        apart = true.outcome(block * horizon) - goals
         length = np.linalg.norm(apart, axis=1, keepdims=True)
         direction = apart / np.where(length > 0, length, 1)
-        wanted, found = true.gradient(horizon, direction), model.gradient(horizon, direction)
+        wanted, found = true.gradient(block * horizon, direction), model.gradient(horizon, direction)
         size = np.linalg.norm(wanted, axis=1)
         counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # not so where it is NaN
         product = size * np.linalg.norm(found, axis=1)
@@ -125,7 +129,7 @@ class _Differentiated:
         self._actions = actions
 
     def outcome(self, horizon: int) -> NDArray[np.float64]:
-        """What is achieved after ``horizon`` steps, ``(N, G)``."""
+        """What is achieved after ``horizon`` of its steps, ``(N, G)``."""
         return self._run(horizon)[1].detach().cpu().double().numpy()
 
     def gradient(self, horizon: int, direction: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,11 +145,11 @@ class _Differentiated:
             problem = PlanningProblem.from_observations(model, GoalMSE(), self._observations, bounds=(-one, one))
             actions = torch.tensor(self._actions[:, :horizon]).to(problem.context)
             actions.requires_grad_(torch.is_grad_enabled())
-            reached = problem.rollout(actions[:, None], lambda latents: model.goal_features(latents[:, -1]))
+            reached = problem.rollout(actions[:, None], lambda latents: model.achieved_goal(latents[:, -1]))
             return actions, reached.flatten(1)
 
 
-class _Replayed:
+class _Executed:
     """Outcomes and gradients in an environment, by finite differences."""
 
     def __init__(self, *, envs: gym.vector.VectorEnv, tasks: Tasks, actions: NDArray[np.floating], step: float) -> None:
@@ -156,7 +160,7 @@ class _Replayed:
         up, down = np.clip(here + away, low, high), np.clip(here - away, low, high)
         tried = np.concatenate([here, up, down], axis=1)  # (N, 1 + 2 H A, H, A)
         owner = np.repeat(np.arange(count), tried.shape[1])
-        achieved, lengths = replay(envs, tasks.select(owner), tried.reshape(-1, horizon, dim))
+        achieved, lengths = play_back(envs, tasks.select(owner), tried.reshape(-1, horizon, dim))
         achieved = achieved.reshape(count, tried.shape[1], horizon, -1)
         self._lengths = lengths.reshape(count, -1).min(axis=1)
         self._outcomes = achieved[:, 0]

@@ -16,8 +16,8 @@ from gbplan.networks.fused.constant_parameters import constant_parameters
 class InputSmoothness:
     """Largest gain of one step of the model, at M points, ``(M,)`` each; NaN where the derivative is not finite.
 
-    The gain is the largest singular value of the Jacobian of the next latent for latent and action together. Its
-    maximum over the points is a lower bound of the model's Lipschitz constant around them.
+    The gain is the largest singular value of the Jacobian of the next latent for all that the model looks at, K latents
+    and actions together. Its maximum over the points is a lower bound of the model's Lipschitz constant around them.
 
     Attributes:
         standardised: in the units that the predictor works in, each input and output divided by its standard deviation
@@ -38,7 +38,7 @@ class InputSmoothness:
 
 
 def input_smoothness(
-    world_model: WorldModel, latents: Tensor, actions: Tensor, *, chunk_rows: int = 4096
+    world_model: WorldModel, context: Tensor, actions: Tensor, *, chunk_rows: int = 4096
 ) -> InputSmoothness:
     """Measure the gain of ``world_model.step`` at given points.
 
@@ -46,8 +46,8 @@ def input_smoothness(
 
     Args:
         world_model: the model; used in eval mode, its mode is restored.
-        latents: M latents, as the model encodes or imagines them, ``(M, *D)``.
-        actions: an action for each, ``(M, A)``, environment units.
+        context: K latents at each of M points, as the model encodes or imagines them, ``(M, K, *D)``.
+        actions: an action at each of them, ``(M, K, A')``, environment units.
         chunk_rows: most points differentiated at once; bounds memory.
 
     Returns:
@@ -56,27 +56,31 @@ def input_smoothness(
     Raises:
         ValueError: there are no points, or not one action for each latent.
     """
-    if not len(latents) or len(latents) != len(actions):
-        raise ValueError(f"there must be one action for each latent, got {len(actions)} for {len(latents)}")
-    of_latent = world_model.normalizer.latent_std.expand(world_model.latent_shape).flatten()
-    inputs = torch.cat([of_latent, world_model.normalizer.action_std])
+    if not len(context) or context.shape[:2] != actions.shape[:2]:
+        raise ValueError(
+            f"there must be one action for each latent, got {tuple(actions.shape[:2])} for {tuple(context.shape[:2])}"
+        )
+    normalizer, history = world_model.normalizer, context.shape[1]
+    of_latent = normalizer.latent_std.expand(world_model.latent_shape).flatten()
+    of_action = normalizer.action_std.repeat(history)
+    inputs = torch.cat([of_latent.repeat(history), of_action])
     standardised, environment = [], []
-    for part, taken in zip(latents.split(chunk_rows), actions.split(chunk_rows), strict=True):
+    for part, taken in zip(context.split(chunk_rows), actions.split(chunk_rows), strict=True):
         jacobian = _jacobian(world_model, part, taken)  # latents standardised, actions not
-        jacobian[:, :, len(of_latent) :] *= world_model.normalizer.action_std
+        jacobian[:, :, -len(of_action) :] *= of_action
         standardised.append(_largest_singular_value(jacobian))
         environment.append(_largest_singular_value(of_latent[:, None] * jacobian / inputs))
     return InputSmoothness(np.concatenate(standardised), np.concatenate(environment))
 
 
-def _jacobian(world_model: WorldModel, latents: Tensor, actions: Tensor) -> Tensor:
-    """Derivatives of the next latents, flattened, for latents and actions, ``(M, D, D + A)``."""
+def _jacobian(world_model: WorldModel, context: Tensor, actions: Tensor) -> Tensor:
+    """Derivatives of the next latents, flattened, for latents and actions, ``(M, D, K (D + A'))``."""
     with eval_mode(world_model), torch.inference_mode(False), torch.enable_grad(), constant_parameters():
-        latents, actions = latents.detach().clone().requires_grad_(), actions.detach().clone().requires_grad_()
-        following = world_model.step(latents[:, None], actions[:, None]).flatten(1)
+        context, actions = context.detach().clone().requires_grad_(), actions.detach().clone().requires_grad_()
+        following = world_model.step(context, actions).flatten(1)
         rows = []
         for output in following.unbind(1):
-            gradients = torch.autograd.grad(output.sum(), (latents, actions), retain_graph=True)
+            gradients = torch.autograd.grad(output.sum(), (context, actions), retain_graph=True)
             rows.append(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
     return torch.stack(rows, dim=1)
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from gbplan.evaluation.playback import replay
+from gbplan.evaluation.playback import play_back
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.objectives import Objective
+from gbplan.objectives import GoalMSE, Objective
 from gbplan.planners import PlanningProblem
 
 
@@ -32,13 +32,15 @@ class Landscape:
 
 
 def landscape(
-    models: Mapping[str, WorldModel | gym.vector.VectorEnv],
+    models: Mapping[str, WorldModel],
     objective: Objective,
     tasks: Tasks,
     reference: ArrayLike,
     first: ArrayLike,
     second: ArrayLike,
     *,
+    truth: WorldModel | gym.vector.VectorEnv | None = None,
+    observations: Mapping[str, NDArray] | None = None,
     low: ArrayLike = -1.0,
     high: ArrayLike = 1.0,
     extent: float = 1.25,
@@ -54,16 +56,20 @@ def landscape(
     gradient descent finds through the base model and through the adversarially trained one.
 
     Args:
-        models: whose losses, by name. The truth may be among them: as the environment's
-            differentiable simulator, or as a vector environment whose ``reset`` sets states, without autoreset; an
-            episode that it ends early stays where it ended.
+        models: whose losses, by name; all of the same action block n.
         objective: the loss.
         tasks: the task, N = 1.
-        reference: actions ``(H, A)``, environment units.
-        first: actions ``(H, A)``.
-        second: actions ``(H, A)``.
-        low: lower action bounds, ``(A,)`` or one for all.
-        high: upper action bounds, likewise.
+        reference: model actions ``(H, A')``, environment units.
+        first: actions ``(H, A')``.
+        second: actions ``(H, A')``.
+        truth: whose loss is called ``truth``: the environment's differentiable simulator, whose steps are the
+            environment's, or a vector environment whose ``reset`` sets states, without autoreset; an episode that it
+            ends early stays where it ended. The objective is that of the models, on what is achieved after every n-th
+            step in the environment's goal space.
+        observations: what models see at the start, as the environment shows it, ``(1, ...)`` per key; None: the task's
+            state and goal.
+        low: lower bounds of an environment action, ``(A,)`` or one for all.
+        high: upper bounds, likewise.
         extent: alpha and beta run from minus this to this.
         points: n, grid points on each side. If odd, the reference is one of them; with the default extent and
             10 k + 1 points, so are the two plans.
@@ -82,30 +88,45 @@ def landscape(
     axis = np.linspace(-extent, extent, points)
     alpha, beta = (grid.reshape(-1, 1, 1) for grid in np.meshgrid(axis, axis))
     actions = plans[0] + alpha * (plans[1] - plans[0]) + beta * (plans[2] - plans[0])  # (n * n, H, A)
-    actions = np.clip(actions, low, high)
-    loss = {}
-    for name, model in models.items():
-        if isinstance(model, WorldModel):
-            values = _imagined(model, objective, tasks, actions)
+    block = next((model.action_block for model in models.values()), 1)
+    single = actions.reshape(len(actions), block * len(plans[0]), -1)  # (n * n, n H, A), one each environment step
+    single = np.clip(single, low, high)
+    actions = single.reshape(actions.shape)
+    known = {"observation": tasks.states, "desired_goal": tasks.goals}
+    loss = {name: _cost(model, objective, observations or known, actions) for name, model in models.items()}
+    if isinstance(truth, WorldModel) and block == 1:
+        loss["truth"] = _cost(truth, objective, known, actions)
+    elif truth is not None:
+        if isinstance(truth, WorldModel):
+            achieved = _simulated(truth, known, single)
         else:
-            values = _executed(model, objective, tasks, actions)
-        loss[name] = values.reshape(points, points)
-    return Landscape(axis, axis, loss)
+            achieved, _ = play_back(truth, tasks.select(np.zeros(len(single), np.int64)), single)
+        ends = torch.from_numpy(achieved[:, block - 1 :: block])
+        goal = torch.from_numpy(tasks.goals).double().expand(len(ends), *tasks.goals.shape[1:])
+        loss["truth"] = objective(ends, goal, torch.from_numpy(actions)).numpy()
+    return Landscape(axis, axis, {name: values.reshape(points, points) for name, values in loss.items()})
 
 
-def _imagined(
-    model: WorldModel, objective: Objective, tasks: Tasks, actions: NDArray[np.float64]
+def _cost(
+    model: WorldModel, objective: Objective, observations: Mapping[str, NDArray], actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    one = np.ones(model.env_action_dim)  # actions are clipped already
+    problem = _problem(model, objective, observations)
     with eval_mode(model), torch.no_grad():
-        observations = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
-        problem = PlanningProblem.from_observations(model, objective, observations, bounds=(-one, one))
         return problem.cost(torch.from_numpy(actions).to(problem.context)[None])[0].cpu().double().numpy()
 
 
-def _executed(
-    envs: gym.vector.VectorEnv, objective: Objective, tasks: Tasks, actions: NDArray[np.float64]
+def _simulated(
+    simulator: WorldModel, observations: Mapping[str, NDArray], actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    achieved, _ = replay(envs, tasks.select(np.zeros(len(actions), np.int64)), actions)
-    goal = torch.from_numpy(tasks.goals).double().expand(len(actions), *tasks.goals.shape[1:])
-    return objective(torch.from_numpy(achieved), goal, torch.from_numpy(actions)).numpy()
+    """Where actions ``(N, H, A)`` lead, ``(N, H, *G)``."""
+    problem = _problem(simulator, GoalMSE(), observations)
+    with eval_mode(simulator), torch.no_grad():
+        tried = torch.from_numpy(actions).to(problem.context)[None]
+        return problem.rollout(tried, simulator.achieved_goal)[0].cpu().double().numpy()
+
+
+def _problem(model: WorldModel, objective: Objective, observations: Mapping[str, NDArray]) -> PlanningProblem:
+    one = np.ones(model.env_action_dim)  # the bounds, to which actions are clipped already
+    present = {key: values[:, None] for key, values in observations.items()}
+    with eval_mode(model):
+        return PlanningProblem.from_observations(model, objective, present, bounds=(-one, one))

@@ -1,5 +1,6 @@
 """Whether a world model ranks plans as the truth does."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -38,6 +39,7 @@ def landscape_agreement(
     policy: PlannerPolicy,
     truth: WorldModel | gym.vector.VectorEnv,
     tasks: Tasks,
+    observations: Mapping[str, NDArray],
     plans: NDArray[np.floating],
     expert: Trajectories | None,
     bounds: tuple[NDArray, NDArray],
@@ -50,30 +52,35 @@ def landscape_agreement(
         truth: the true dynamics: a differentiable simulator, or an environment that sets states, of which only one
             task is asked.
         tasks: N tasks, of which the first ones are used.
-        plans: the actions planned at their start, ``(N, H, A)``; the second plan is made with another seed.
+        observations: what the environment shows at their start, ``(N, ...)`` per key.
+        plans: the model actions planned there, ``(N, H, A')``; the second plan is made with another seed.
         expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: standing still is.
-        bounds: lowest and highest actions, ``(A,)`` each.
+        bounds: lowest and highest environment actions, ``(A,)`` each.
         count: n, the most tasks, >= 1.
 
     Returns:
         The landscapes and their agreement.
     """
     count = min(count, len(tasks)) if isinstance(truth, WorldModel) else 1
-    others = _plan_again(policy, tasks.select(np.arange(count)), bounds)
+    block = policy.world_model.action_block
+    seen = {key: values[:count] for key, values in observations.items()}
+    others = _plan_again(policy, seen, bounds)
     losses = []
     for task in range(count):
-        reference = np.clip(np.zeros(plans.shape[1:]), *bounds)
+        reference = np.clip(np.zeros((block * plans.shape[1], len(bounds[0]))), *bounds)
         if expert is not None:
             taken = expert.actions[expert.starts[task] :][: expert.lengths[task]][: len(reference)]
             reference[: len(taken)] = taken
         losses.append(
             landscape(
-                {"model": policy.world_model, "truth": truth},
+                {"model": policy.world_model},
                 at_step(policy.agent.objective, 0),
                 tasks.select(np.array([task])),
-                reference,
+                reference.reshape(plans.shape[1:]),
                 plans[task],
                 others[task],
+                truth=truth,
+                observations={key: values[task : task + 1] for key, values in seen.items()},
                 low=bounds[0],
                 high=bounds[1],
                 points=POINTS,
@@ -82,12 +89,13 @@ def landscape_agreement(
     return LandscapeAgreement(losses, float(np.mean([_rank_correlation(found) for found in losses])))
 
 
-def _plan_again(policy: PlannerPolicy, tasks: Tasks, bounds: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
+def _plan_again(
+    policy: PlannerPolicy, observations: Mapping[str, NDArray], bounds: tuple[NDArray, NDArray]
+) -> NDArray[np.float32]:
     model, agent = policy.world_model, policy.agent
-    observations = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
+    present = {key: values[:, None] for key, values in observations.items()}
     with eval_mode(model):
-        objective = at_step(agent.objective, 0)
-        problem = PlanningProblem.from_observations(model, objective, observations, bounds=bounds)
+        problem = PlanningProblem.from_observations(model, at_step(agent.objective, 0), present, bounds=bounds)
         plan = agent.planner.plan(problem, generator=torch.Generator().manual_seed(agent.seed + 1))
     actions: NDArray[np.float32] = plan.actions.float().cpu().numpy()
     return actions

@@ -2,13 +2,16 @@ import math
 
 import numpy as np
 import pytest
+import tiny_world  # noqa: F401, registers TinyPixels-v0
 import torch
 
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import Tasks, TaskSet, evaluate
+from gbplan.networks import IdentityEncoder, MLPPredictor, Probe, WorldModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, ExpertPolicy
+from gbplan.report import results_table
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,52 @@ def test_plans_of_one_step_are_enough():
     policy = Agent(planner, replan_every=1).policy(PerfectDoorWallModel())
     result = evaluate(policy, make_vector_env("DoorWall-v0", 1), tasks, max_steps=2, diagnostic_tasks=1)
     assert list(result.metrics["gradient_alignment"]) == ["tasks", "1"]
+
+
+class Scaled(IdentityEncoder):
+    """Ten times the state: a goal space that is not the environment's."""
+
+    exact_goals = False
+
+    def encode(self, observations):
+        return 10 * observations["observation"]
+
+    def encode_goal(self, observations):
+        return 10 * observations["desired_goal"]
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_model_with_history_and_blocks_in_a_world_without_distances(probe):
+    tasks = TaskSet("TinyPixels-v0", count=3, split="training").draw()
+    encoder = Scaled(4, range(4))
+    predictor = MLPPredictor(4, 15, (8,), history=2)
+    model = WorldModel(encoder, predictor, action_block=5, probe=Probe(4, 4) if probe else None)
+    agent = Agent(GradientPlanner(horizon=3, iterations=1, num_samples=4, restarts=1), replan_every=1)
+    envs = make_vector_env("TinyPixels-v0", 3)
+    result = evaluate(agent.policy(model.eval()), envs, tasks, diagnostic_tasks=2, error_horizon=3)
+    metrics, missing = result.metrics, result.metrics["missing"]
+    assert metrics["planning"]["plans"] >= 3
+    assert metrics["model_error"]["planned"]["latent_open_loop"] > 0
+    assert metrics["input_smoothness"]["planned"]["environment"]["max"] > 0
+    assert "expert" not in metrics["input_smoothness"]  # arrives before a history of two blocks is over
+    assert metrics["gradient_alignment"] is None
+    if probe:
+        assert metrics["landscape"]["tasks"] == 1
+        assert result.landscape.loss["truth"].shape == (21, 21)
+        assert result.imagined.shape == (3, 3, 4)
+        assert metrics["believed_success"]["successes"] == 0
+        assert missing["gradient_alignment"] == "TinyPixels-v0 offers no goal_distance"
+    else:
+        assert [metrics["landscape"], result.landscape, result.imagined, metrics["believed_success"]] == [None] * 4
+        assert metrics["model_error"]["planned"]["open_loop"] is None
+        reason = "a model of Scaled without a probe does not say"
+        assert {name for name, why in missing.items() if why == reason} == {
+            "believed_success",
+            "model_error",
+            "gradient_alignment",
+            "landscape",
+        }
+    made = {"name": "x", "method": {}, "environment": {}, "provenance": {"commit": "abc", "machine": "two cores"}}
+    table = results_table([made | {"tasks": {"default": metrics}}])
+    assert ("- empty: believed, error, gap, cosine, landscape of x: a model of Scaled" in table) != probe
+    assert ("latent error@3 planned" in table) != probe

@@ -60,6 +60,30 @@ def test_cosine_is_that_of_the_angle_by_which_the_model_turns_every_action(angle
         assert not found.excluded[horizon].any()
 
 
+class TurningBlocks(Predictor):
+    """z' = z + R (a + b) for two actions side by side, as the second of two frames is seen."""
+
+    latent_shape, action_dim, history = (2,), 4, 2
+
+    def __init__(self, angle):
+        super().__init__()
+        self.turn = Turning(angle).matrix
+
+    def forward(self, latents, actions):
+        return latents[:, -1] + (actions[:, -1, :2] + actions[:, -1, 2:]) @ self.turn.T
+
+
+def test_blocks_of_actions_are_compared_with_as_many_true_steps():
+    tasks, actions = in_the_open()
+    model = WorldModel(IdentityEncoder(2), TurningBlocks(0.4), action_block=2)
+    found = gradient_alignment(model, turning(0.0), tasks, actions.reshape(8, 3, 4), (1, 3))
+    for horizon in (1, 3):
+        np.testing.assert_allclose(found.cosine[horizon], math.cos(0.4), atol=1e-6)
+    # 0.1 of an action's displacement is a tenth of a step's; the direction is the same.
+    differences = gradient_alignment(model, make_vector_env("DoorWall-v0", 100), tasks, actions.reshape(8, 3, 4), (3,))
+    np.testing.assert_allclose(differences.cosine[3], math.cos(0.4), atol=1e-4)
+
+
 def test_model_that_takes_every_action_for_its_opposite_has_cosine_minus_one():
     found = gradient_alignment(turning(math.pi), PerfectDoorWallModel(), *in_the_open(), HORIZONS)
     assert found.summary() == {str(h): {"cosine": pytest.approx(-1), "excluded": 0} for h in HORIZONS}

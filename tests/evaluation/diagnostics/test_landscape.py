@@ -56,10 +56,27 @@ def test_loss_of_a_linear_model_is_its_parabola_with_the_minimum_where_it_belong
 
 def test_environment_gives_the_landscape_of_its_differentiable_form():
     envs = make_vector_env("DoorWall-v0", 50)
-    models = {"perfect": PerfectDoorWallModel(), "environment": envs}
-    found = landscape(models, ReachGoal(), task(), *plans(), points=11)
+    found = landscape({"perfect": PerfectDoorWallModel()}, ReachGoal(), task(), *plans(), truth=envs, points=11)
     assert np.ptp(found.loss["perfect"]) > 0.01
-    np.testing.assert_allclose(found.loss["environment"], found.loss["perfect"], rtol=1e-4)
+    np.testing.assert_allclose(found.loss["truth"], found.loss["perfect"], rtol=1e-4)
+
+
+class MovingTwice(Predictor):
+    """z' = z + 0.1 (a + b) for two actions side by side, where nothing is in the way."""
+
+    latent_shape, action_dim = (2,), 4
+
+    def forward(self, latents, actions):
+        return latents[:, -1] + 0.1 * (actions[:, -1, :2] + actions[:, -1, 2:])
+
+
+@pytest.mark.parametrize("truth", [PerfectDoorWallModel, lambda: make_vector_env("DoorWall-v0", 40)])
+def test_truth_is_asked_at_the_ends_of_blocks(truth):
+    blocks = plans().reshape(3, 6, 4) / 2
+    model = WorldModel(IdentityEncoder(2), MovingTwice(), action_block=2)
+    far = task(state=[-1.0, 1.0], goal=[-1.9, -1.9])
+    found = landscape({"model": model}, ReachGoal(), far, *blocks, truth=truth(), points=5)
+    np.testing.assert_allclose(found.loss["truth"], found.loss["model"], rtol=1e-4)
 
 
 def test_actions_are_clipped_to_their_bounds():

@@ -23,6 +23,10 @@ def tasks():
     return TaskSet("DoorWall-v0", kind="detour", count=3, split="validation", min_distance=1.0).draw()
 
 
+def seen(tasks):
+    return {"observation": tasks.states, "desired_goal": tasks.goals}
+
+
 @pytest.fixture
 def plans():
     return np.random.default_rng(0).uniform(-1, 1, (3, 12, 2)).astype(np.float32)
@@ -37,7 +41,7 @@ def test_only_the_order_of_plans_counts(truth, correlation):
 
 
 def test_true_model_agrees_with_itself_on_every_plane(tasks, plans):
-    found = landscape_agreement(policy(), PerfectDoorWallModel(), tasks, plans, None, BOUNDS, 2)
+    found = landscape_agreement(policy(), PerfectDoorWallModel(), tasks, seen(tasks), plans, None, BOUNDS, 2)
     assert len(found.losses) == 2
     assert found.rank_correlation == pytest.approx(1, abs=1e-6)
     for loss in found.losses:
@@ -47,7 +51,7 @@ def test_true_model_agrees_with_itself_on_every_plane(tasks, plans):
 def test_environment_stands_for_the_truth_of_one_task(tasks, plans):
     envs = make_vector_env("DoorWall-v0", 3)
     try:
-        found = landscape_agreement(policy(), envs, tasks, plans, None, BOUNDS, 3)
+        found = landscape_agreement(policy(), envs, tasks, seen(tasks), plans, None, BOUNDS, 3)
     finally:
         envs.close()
     assert len(found.losses) == 1
@@ -56,7 +60,9 @@ def test_environment_stands_for_the_truth_of_one_task(tasks, plans):
 
 def test_second_plan_is_another_and_the_same_for_the_same_seed(tasks, plans):
     losses = [
-        landscape_agreement(policy(seed), PerfectDoorWallModel(), tasks, plans, None, BOUNDS, 1).losses[0].loss["truth"]
+        landscape_agreement(policy(seed), PerfectDoorWallModel(), tasks, seen(tasks), plans, None, BOUNDS, 1)
+        .losses[0]
+        .loss["truth"]
         for seed in (0, 0, 1)
     ]
     np.testing.assert_array_equal(losses[0], losses[1])
