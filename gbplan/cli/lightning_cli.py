@@ -96,9 +96,10 @@ class GBPlanCLI(LightningCLI):
         if config["trainer"]["fast_dev_run"]:
             return
         root = Path(config["trainer"]["default_root_dir"])
-        init_from = config["model"].get("init_args", {}).get("init_from")
-        if init_from and not config["ckpt_path"]:
-            world_model_weights(init_from)
+        begun_from = config["model"].get("init_args", {})
+        begun_from = begun_from.get("init_from") or begun_from.get("encoder_from")
+        if begun_from and not config["ckpt_path"]:
+            world_model_weights(begun_from)
         last = root / "last.ckpt"
         if last.exists() and not config["ckpt_path"] and not config["overwrite"]:
             raise FileExistsError(

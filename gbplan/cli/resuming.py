@@ -8,7 +8,7 @@ from gbplan.describe import describe, differences
 from gbplan.modules import read_checkpoint, world_model_weights
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
-_UNDECIDING = {"init_from", "validation_horizons", "root", "num_workers", "may_differ", "cache_dir"}
+_UNDECIDING = {"init_from", "encoder_from", "validation_horizons", "root", "num_workers", "may_differ", "cache_dir"}
 
 
 def require_same_run(path: str, config: Namespace, fitting: bool) -> None:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from gbplan.attacks import Attack
 from gbplan.data import TrajectoryDataModule
+from gbplan.modules.regularizer import Regularizer
 from gbplan.modules.world_model_module import Batch, WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.networks.fused.constant_parameters import constant_parameters
@@ -26,7 +27,8 @@ class AdversarialWorldModelModule(WorldModelModule):
     absolute next latent, also for a predictor that adds its output to its input. Latents are perturbed in standardised
     units and actions in environment units; perturbed actions are not clipped to the action space.
 
-    With ``rollout_steps`` > 1 the first latent and all actions of the rollout are perturbed.
+    All K frames that a prediction starts from are perturbed, and all actions. With ``rollout_steps`` > 1 these are the
+    first K frames and the actions of the whole rollout.
 
     Differences from the paper's code: actions are perturbed themselves, not their embedding patch by patch, so that
     every perturbation is an action; and each dimension has a radius, from its own standard deviation, where the code
@@ -59,6 +61,7 @@ class AdversarialWorldModelModule(WorldModelModule):
         validation_horizons: Sequence[int] = (5, 10, 25),
         init_from: str | None = None,
         encoder_from: str | None = None,
+        regularizer: Regularizer | None = None,
     ) -> None:
         """Set up the training.
 
@@ -74,12 +77,13 @@ class AdversarialWorldModelModule(WorldModelModule):
             optimizer: makes the optimiser from the parameters.
             scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
             rollout_steps: 1 trains teacher-forced steps; n > 1 trains open-loop rollouts of n steps from each
-                window's first frame instead. The datamodule's ``steps`` must be at least as large.
+                window's first K frames instead. The datamodule's ``steps`` must be at least as large.
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
             encoder_from: checkpoint whose world model's encoder this one's begins with, also if that one was trained
-                without proprioception; nothing else is taken from it.
+                without proprioception; nothing else is taken from it. Not read if ``init_from`` is given.
+            regularizer: keeps the latents of an encoder in training from collapsing.
 
         Raises:
             TypeError: ``attack`` is not an Attack.
@@ -93,6 +97,7 @@ class AdversarialWorldModelModule(WorldModelModule):
             validation_horizons=validation_horizons,
             init_from=init_from,
             encoder_from=encoder_from,
+            regularizer=regularizer,
         )
         if not isinstance(attack, Attack):
             raise TypeError(f"attack must be an Attack, such as FGSM(), got {attack!r}")
@@ -156,7 +161,8 @@ class AdversarialWorldModelModule(WorldModelModule):
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of the batch after the attack."""
-        latents, actions, target = self.training_pairs(self.encoded(batch), batch["actions"])
+        encoded = self.encoded(batch)
+        latents, actions, target = self.training_pairs(encoded, batch["actions"])
         radii = self._radii_of(latents, actions)
         key = (self.attack_seed, self.current_epoch, batch_idx, self.global_rank)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
@@ -167,13 +173,13 @@ class AdversarialWorldModelModule(WorldModelModule):
             clean = self.prediction_loss(latents, actions, target)
             gain = (loss.detach() - clean) * size / max(size - self._clean_samples(size), 1)
             self._sums.append(size * torch.stack([clean, gain, *(radius.mean() for radius in radii)]))
-        return loss
+        return loss if self.regularizer is None else loss + self.regularizer(encoded, batch["actions"])
 
     def _clean_samples(self, size: int) -> int:
         return round(self.clean_fraction * size)
 
     def _radii_of(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Set and return the radii of this batch, ``(*D)`` and ``(A,)``."""
+        """Set and return the radii of this batch, ``(*D)`` and ``(A',)``."""
         if self.latent_radius is None or self.action_radius is None or self.radii == "adaptive":
             self.latent_radius = self._radius("latents", latents, self.latent_factor)
             self.action_radius = self._radius("actions", actions, self.action_factor)

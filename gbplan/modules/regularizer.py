@@ -67,6 +67,8 @@ class VICReg(Regularizer):
             raise ValueError(
                 f"weights must not be negative, got {variance_weight}, {covariance_weight} and {inverse_weight}"
             )
+        self.latent_dim = latent_dim
+        self.action_dim = action_dim
         self.variance_weight = variance_weight
         self.covariance_weight = covariance_weight
         self.inverse_weight = inverse_weight
@@ -78,12 +80,14 @@ class VICReg(Regularizer):
         """Return the loss; see ``Regularizer``.
 
         Raises:
-            ValueError: there is one latent only, which has no variance.
+            ValueError: latents or actions are of another size.
         """
         flat = latents.flatten(2)
         points = flat.flatten(0, 1)
-        if len(latents) < 2:
-            raise ValueError("VICReg needs at least 2 windows in a batch, got 1; raise data.batch_size")
+        sizes = {"latent_dim": (self.latent_dim, points.shape[1]), "action_dim": (self.action_dim, actions.shape[2])}
+        for name, (own, given) in sizes.items():
+            if own != given:
+                raise ValueError(f"VICReg was made for {name} = {own}, the model has {given}; give it that {name}")
         centred = points - points.mean(0)
         std = (centred.square().mean(0) + 1e-4).sqrt()
         covariance = centred.T @ centred / len(points)

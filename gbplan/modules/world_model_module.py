@@ -54,12 +54,12 @@ class WorldModelModule(L.LightningModule):
             optimizer: makes the optimiser from the parameters.
             scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
             rollout_steps: 1 trains teacher-forced steps; n > 1 trains open-loop rollouts of n steps from each
-                window's first frame instead. The datamodule's ``steps`` must be at least as large.
+                window's first K frames instead. The datamodule's ``steps`` must be at least as large.
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
             encoder_from: checkpoint whose world model's encoder this one's begins with, also if that one was trained
-                without proprioception; nothing else is taken from it.
+                without proprioception; nothing else is taken from it. Not read if ``init_from`` is given.
             regularizer: keeps the latents of an encoder in training from collapsing.
 
         Raises:
@@ -113,10 +113,10 @@ class WorldModelModule(L.LightningModule):
         if isinstance(datamodule, TrajectoryDataModule):
             self._check_data(datamodule)
         resumed = self.trainer.ckpt_path is not None  # then weights and normaliser have just been restored
-        if self.encoder_from is not None and not resumed:
-            load_encoder_weights(self.world_model.encoder, self.encoder_from)
         if self.init_from is not None and not resumed:
             load_world_model_weights(self.world_model, self.init_from)
+        elif self.encoder_from is not None and not resumed:
+            load_encoder_weights(self.world_model.encoder, self.encoder_from)
         if isinstance(datamodule, TrajectoryDataModule):
             self._cache_latents(datamodule)
         if not self.world_model.normalizer.fitted:
@@ -171,6 +171,7 @@ class WorldModelModule(L.LightningModule):
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         """Raise ValueError unless the data's observations, actions and goals are those the model is sized for."""
+        self._check_windows(datamodule)
         model, shapes = self.world_model, datamodule.observation_shapes
         encoder = model.encoder
         absent = [key for key in (*encoder.observation_keys, *encoder.goal_keys) if key not in shapes]
@@ -199,6 +200,28 @@ class WorldModelModule(L.LightningModule):
                     f"the data's {name} have shape {data}, the world model's {own}; set the sizes of its encoder and "
                     f"predictor to the data's, or name datasets of the environment it was made for"
                 )
+
+    def _check_windows(self, datamodule: TrajectoryDataModule) -> None:
+        """Raise ValueError if what was chosen for the windows by hand is not what the model looks at."""
+        model = self.world_model
+        for name in ("history", "action_block"):
+            given, own = getattr(datamodule, name), getattr(model, name)
+            if given not in (None, own):
+                raise ValueError(
+                    f"data.{name} = {given}, but the world model's {name} is {own}; leave it out, so that the data "
+                    "follow the model"
+                )
+        absent = [key for key in model.encoder.observation_keys if key not in (datamodule.keys or [key])]
+        if absent:
+            raise ValueError(
+                f"data.keys = {datamodule.keys} lack {', '.join(absent)}, which {type(model.encoder).__name__} reads; "
+                "leave them out, so that the data follow the model"
+            )
+        if self.regularizer is not None and datamodule.batch_size < 2:
+            raise ValueError(
+                f"{type(self.regularizer).__name__} needs a batch of at least 2 windows, got data.batch_size = "
+                f"{datamodule.batch_size}; raise it"
+            )
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's mean loss."""
@@ -253,11 +276,17 @@ class WorldModelModule(L.LightningModule):
         if actions.shape[1] < needed:
             raise ValueError(
                 f"rollout_steps = {steps} with a history of {history} frames needs windows of at least {needed} steps, "
-                f"got {actions.shape[1]}; set the datamodule's steps (--data.steps) to {steps}"
+                f"got {actions.shape[1]}; set the datamodule's steps (--data.steps) to {steps} and leave its history out"
             )
         if steps == 1:
             return latents[:, :-1], actions, latents[:, history:].detach()
         return latents[:, :history], actions[:, :needed], latents[:, history : history + steps].detach()
+
+    def _with_latents(self, batch: Batch) -> Batch:
+        """Encode a batch's frames, unless a cache has: losses and probe then read the same latents."""
+        if LATENTS in batch:
+            return batch
+        return {**batch, LATENTS: self.world_model.encoder.encode(batch["observations"])}
 
     def encoded(self, batch: Batch) -> Tensor:
         """Standardised latents of a batch's frames, ``(B, T + 1, *D)``; those of a cache where there is one."""
@@ -275,7 +304,10 @@ class WorldModelModule(L.LightningModule):
         return F.mse_loss(predicted, target)
 
     def probe_loss(self, batch: Batch) -> Tensor:
-        """Mean squared error of the probe, in standard deviations of the achieved goal; moves the probe alone."""
+        """Mean squared error of the probe, in standard deviations of the achieved goal.
+
+        No gradient reaches the latents; with ``gradient_clip_val`` the probe's gradients count in the norm, though.
+        """
         probe = self.world_model.probe
         assert probe is not None
         told = probe(self.encoded(batch).detach())
@@ -287,6 +319,7 @@ class WorldModelModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss; its mean is logged at the end of the epoch."""
+        batch = self._with_latents(batch)
         loss = self.training_loss(batch, batch_idx)
         # Kept, not logged: self.log at every step costs a small model a tenth of its training speed.
         self._losses.append(loss.detach() * len(batch["actions"]))
@@ -298,6 +331,7 @@ class WorldModelModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the loss, and one-step and open-loop errors in standardised and in environment units."""
         model, size = self.world_model, len(batch["actions"])
+        batch = self._with_latents(batch)
         latents, actions, history = self.encoded(batch), batch["actions"], model.history
         one_step = model.sequence(latents[:, :-1], actions)
         past = history - 1

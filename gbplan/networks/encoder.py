@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from gbplan.describe import describe
 
+_MODULE_ATTRIBUTES = {*vars(nn.Module())}  # what every module has: parts, weights, hooks, its mode
+
 
 class Encoder(nn.Module, ABC):
     """Maps observations to latents ``(..., *D)``, before normalisation.
@@ -105,10 +107,18 @@ def encoder_hash(encoder: Encoder) -> str:
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in encoder.state_dict().items():
         found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        found.update(_bytes(tensor))
     return found.hexdigest()
 
 
 def _settings(part: nn.Module) -> object:
-    plain = {key: value for key, value in vars(part).items() if not key.startswith("_") and key != "training"}
-    return {"class": type(part).__qualname__, **describe(plain)}
+    """What a module was made with, private attributes too; tensors that are no weights by a hash of theirs."""
+    own = {key: value for key, value in vars(part).items() if key not in _MODULE_ATTRIBUTES}
+    for key, value in own.items():
+        if isinstance(value, torch.Tensor):
+            own[key] = hashlib.sha256(_bytes(value)).hexdigest()
+    return {"class": type(part).__qualname__, **{key.lstrip("_"): describe(value) for key, value in own.items()}}
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()

@@ -15,6 +15,7 @@ class Probe(nn.Module):
     model believes, for a reader; success is judged by the environment alone.
 
     Attributes:
+        latent_shape: *D, the shape of one latent.
         goal_shape: shape of ``achieved_goal``.
     """
 
@@ -42,7 +43,7 @@ class Probe(nn.Module):
                 f"latent_dim, goal_dim and hidden_sizes must be at least 1, got {latent_dim}, {goal_dim} and "
                 f"{list(hidden_sizes)}"
             )
-        self.latent_rank = len(shape)
+        self.latent_shape = shape
         widths = [prod(shape), *hidden_sizes]
         layers: list[nn.Module] = []
         for width, following in pairwise(widths):
@@ -58,5 +59,5 @@ class Probe(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Say where latents ``(..., *D)``, standardised, are: ``(..., *goal_shape)``, environment units."""
-        standardised = self.net(latents.flatten(-self.latent_rank))
+        standardised = self.net(latents.flatten(-len(self.latent_shape)))
         return standardised.unflatten(-1, self.goal_shape) * self.goal_std + self.goal_mean

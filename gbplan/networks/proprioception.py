@@ -63,6 +63,11 @@ class ProprioceptiveEncoder(Encoder):
         return goal if self.goal_key is None else torch.cat([goal, latent[..., -self.dim :]], dim=-1)
 
     def _join(self, latent: Tensor, vector: Tensor) -> Tensor:
+        if vector.shape[-1:] != (self.dim,):
+            raise ValueError(
+                f"proprioception has dim = {self.dim} numbers, the observation has {tuple(vector.shape[-1:])}; "
+                "give ProprioceptiveEncoder that dim"
+            )
         beside = self.weight * vector.to(latent)
         for _ in self.latent_shape[1:]:
             beside = beside.unsqueeze(-2)

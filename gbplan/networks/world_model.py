@@ -37,7 +37,8 @@ class WorldModel(nn.Module):
             probe: from latents to the environment's achieved goal; None: there is none, or the encoder is exact.
 
         Raises:
-            ValueError: the encoder's latent shape is not the predictor's, or the block does not divide the actions.
+            ValueError: the encoder's latent shape is not the predictor's or the probe's, or the block does not divide
+                the actions.
         """
         super().__init__()
         if tuple(encoder.latent_shape) != tuple(predictor.latent_shape):
@@ -49,6 +50,11 @@ class WorldModel(nn.Module):
             raise ValueError(
                 f"action_block must be at least 1 and divide the predictor's action_dim, got {action_block} and "
                 f"{predictor.action_dim}; action_dim is the environment's times action_block"
+            )
+        if probe is not None and tuple(probe.latent_shape) != tuple(encoder.latent_shape):
+            raise ValueError(
+                f"the probe reads latents of shape {tuple(probe.latent_shape)}, the encoder makes "
+                f"{tuple(encoder.latent_shape)}; give the probe that latent_dim"
             )
         self.encoder = encoder
         self.predictor = predictor

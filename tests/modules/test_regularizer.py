@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from gbplan.modules import VICReg, WorldModelModule
+from gbplan.attacks import FGSM
+from gbplan.modules import AdversarialWorldModelModule, VICReg, WorldModelModule
 from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, WorldModel
 
 
@@ -31,9 +32,14 @@ def test_actions_must_be_told_from_two_frames():
     assert float(loss) == pytest.approx(4)
 
 
-def test_a_single_window_has_no_variance():
-    with pytest.raises(ValueError, match=r"VICReg needs at least 2 windows in a batch, got 1; raise data.batch_size"):
-        VICReg(1, 1)(latents_of([[1.0]]), torch.zeros(1, 1, 1))
+@pytest.mark.parametrize(("latent_dim", "action_dim", "named"), [(2, 1, "latent_dim"), (1, 3, "action_dim")])
+def test_latents_or_actions_of_another_size_are_named(latent_dim, action_dim, named):
+    with pytest.raises(ValueError, match=f"VICReg was made for {named} = .*, the model has 1; give it that {named}"):
+        VICReg(latent_dim, action_dim)(latents_of([[1.0], [2.0]]), torch.zeros(2, 1, 1))
+
+
+def test_a_last_batch_of_a_single_window_does_no_harm():
+    assert torch.isfinite(VICReg(1, 1)(latents_of([[1.0]]), torch.zeros(1, 1, 1)))
 
 
 def test_an_encoder_trained_on_prediction_alone_is_refused():
@@ -41,6 +47,7 @@ def test_an_encoder_trained_on_prediction_alone_is_refused():
     with pytest.raises(ValueError, match=r"ConvEncoder is trained on the next-latent loss alone, .*; freeze it"):
         WorldModelModule(model)
     WorldModelModule(model, regularizer=VICReg(4, 2))
+    AdversarialWorldModelModule(model, FGSM(), regularizer=VICReg(4, 2))
 
 
 @pytest.mark.parametrize("encoder", [IdentityEncoder(4), ConvEncoder(4, 16)])

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gbplan.data import TrajectoryDataModule
-from gbplan.modules import WorldModelModule
+from gbplan.modules import VICReg, WorldModelModule
 from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, WorldModel
 
 
@@ -64,8 +64,9 @@ def test_the_probe_learns_and_leaves_the_rest_alone():
     assert all(parameter.grad is None for parameter in model.predictor.parameters())
 
 
-def fit_for_a_moment(model, root):
-    data = TrajectoryDataModule(["door-wall/tiny-v0"], str(root), batch_size=256, validation_steps=5)
+def fit_for_a_moment(model, root, regularizer=None, **chosen):
+    how = {"batch_size": 256, "validation_steps": 5} | chosen
+    data = TrajectoryDataModule(["door-wall/tiny-v0"], str(root), **how)
     quiet = {
         "logger": False,
         "enable_progress_bar": False,
@@ -73,7 +74,7 @@ def fit_for_a_moment(model, root):
         "enable_checkpointing": False,
     }
     trainer = L.Trainer(max_epochs=1, accelerator="cpu", limit_train_batches=2, **quiet)
-    trainer.fit(WorldModelModule(model, validation_horizons=[5]), datamodule=data)
+    trainer.fit(WorldModelModule(model, validation_horizons=[5], regularizer=regularizer), datamodule=data)
 
 
 def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_frames(dataset_root):
@@ -118,6 +119,47 @@ def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_fram
 def test_data_that_do_not_fit_the_model_are_named_before_training(model, message, dataset_root):
     with pytest.raises(ValueError, match=message):
         fit_for_a_moment(model(), dataset_root)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"history": 2}, r"data.history = 2, but the world model's history is 1; leave it out"),
+        ({"action_block": 3}, r"data.action_block = 3, but the world model's action_block is 1; leave it out"),
+        ({"keys": ["achieved_goal"]}, r"data.keys = \['achieved_goal'\] lack observation, which IdentityEncoder reads"),
+    ],
+    ids=str,
+)
+def test_windows_chosen_otherwise_than_the_model_looks_at_are_refused(chosen, message, dataset_root):
+    with pytest.raises(ValueError, match=message):
+        fit_for_a_moment(make_world_model(), dataset_root, **chosen)
+
+
+class Learned(IdentityEncoder):
+    """A stretch that is trained; counts how often it encodes."""
+
+    exact_goals = False
+
+    def __init__(self):
+        super().__init__(2)
+        self.frozen, self.calls = False, 0
+        self.stretch = torch.nn.Parameter(torch.ones(2))
+
+    def encode(self, observations):
+        self.calls += self.training
+        return self.stretch * observations["observation"]
+
+
+def test_an_encoder_in_training_sees_a_batch_once_whatever_reads_it(dataset_root):
+    model = WorldModel(Learned(), MLPPredictor(2, 2, (8,)), probe=Probe(2, 2))
+    fit_for_a_moment(model, dataset_root, VICReg(2, 2))
+    assert model.encoder.calls == 2  # batches
+
+
+def test_a_regularizer_needs_more_than_one_window_a_batch(dataset_root):
+    model = WorldModel(Learned(), MLPPredictor(2, 2, (8,)))
+    with pytest.raises(ValueError, match=r"VICReg needs a batch of at least 2 windows, got data.batch_size = 1"):
+        fit_for_a_moment(model, dataset_root, VICReg(2, 2), batch_size=1)
 
 
 def test_rollout_loss_says_how_to_get_longer_windows():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, ProprioceptiveEncoder, WorldModel
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, ProprioceptiveEncoder, WorldModel
 
 
 def seen(rows=2, size=16):
@@ -98,3 +98,13 @@ def test_only_an_exact_encoder_can_tell_what_it_achieves_without_a_probe():
     assert not model.has_probe
     with pytest.raises(ValueError, match=r"a world model of ConvEncoder cannot say what it achieves .*give it a probe"):
         model.achieved_goal(model.encode(seen()))
+
+
+def test_proprioception_of_another_size_is_named():
+    with pytest.raises(ValueError, match=r"proprioception has dim = 3 numbers, the observation has \(2,\)"):
+        ProprioceptiveEncoder(ConvEncoder(5, 16, width=4), 3).encode(seen())
+
+
+def test_a_probe_of_other_latents_is_named():
+    with pytest.raises(ValueError, match=r"the probe reads latents of shape \(10,\), the encoder makes \(5,\)"):
+        WorldModel(ConvEncoder(5, 16, width=4), MLPPredictor(5, 2), probe=Probe(10, 2))
