@@ -22,7 +22,7 @@ def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
     # Minari's own pattern too: it asks for two characters before the first slash.
     if not re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", dataset_id) or not DATASET_ID_RE.fullmatch(dataset_id):
         raise ValueError(
-            "a dataset id looks like 'door_wall/expert-v0' (two or more of letters, digits, - and _, then -v and a "
+            "a dataset id looks like 'my-env/expert-v0' (two or more of letters, digits, - and _, then -v and a "
             f"number), got {dataset_id!r}"
         )
     # absolute, because Minari's readers would resolve a relative path twice

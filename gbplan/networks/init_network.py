@@ -94,8 +94,8 @@ class InitNetwork(nn.Module):
         """
         if not Path(path).is_file():
             raise FileNotFoundError(
-                f"there is no checkpoint at {path}; train an init network with "
-                "`gbplan fit --config configs/door_wall/init_network.yaml`, or correct the path"
+                f"there is no checkpoint at {path}; train an init network with `gbplan fit` and a configuration of "
+                "InitNetworkModule, or correct the path"
             )
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]

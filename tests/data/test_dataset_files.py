@@ -231,7 +231,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, ladder, spec):
     "dataset_id", ["toy", "toy-v", "../toy-v0", "/toy-v0", "a b-v0", "", "a//toy-v0", "a/toy-v0", "toy-v0/"]
 )
 def test_malformed_ids_are_refused(dataset_id, tmp_path):
-    with pytest.raises(ValueError, match="a dataset id looks like 'door_wall/expert-v0'"):
+    with pytest.raises(ValueError, match="a dataset id looks like 'my-env/expert-v0'"):
         read_dataset(dataset_id, tmp_path)
 
 
