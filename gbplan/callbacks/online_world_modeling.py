@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan import checks
 from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
-from gbplan.callbacks.requirements import placed_in, require_split, require_time_limit, require_world_model
+from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import describe, differences
@@ -137,8 +137,8 @@ class OnlineWorldModeling(L.Callback):
 
         Raises:
             TypeError: not a TrajectoryDataModule, or a module without a ``world_model``.
-            ValueError: the trainer would not reload its data; the environment sets no tasks, has no time limit, one
-                below the planner's horizon, or other observations than the data; or a round does not fit the buffer.
+            ValueError: the trainer would not reload its data; the environment sets no tasks, or has no time limit or
+                other observations than the data; model and agent do not fit it; or a round does not fit the buffer.
             FileExistsError: the dataset to write is there already, and ``overwrite`` is False.
         """
         if stage != "fit":
@@ -154,7 +154,9 @@ class OnlineWorldModeling(L.Callback):
             )
         placed = placed_in(trainer, self.tasks)
         self._sets = placed.of_kinds(self.kinds)
-        self._time_limit = require_time_limit(placed, self.agent, model)
+        for tasks in self._sets:
+            data.require_fitting(probe_tasks(tasks))
+        self._time_limit = require_plannable(placed, self.agent, model)
         self._plan_steps = self.agent.planner.horizon * model.action_block
         most = self._most_transitions(self._tasks_per_round)
         if most > data.buffer_capacity:
@@ -167,8 +169,6 @@ class OnlineWorldModeling(L.Callback):
                 f"max_transitions = {self.max_transitions} does not allow even one task, which can take "
                 f"{self._most_transitions(1)}; raise it"
             )
-        for tasks in self._sets:
-            data.require_fitting(probe_tasks(tasks))
         if self.write_to is not None and not self._trial:
             data.buffer.keep_all = True
             require_writable(self.write_to, self._write_root(data), self.overwrite)

@@ -6,7 +6,7 @@ import lightning as L
 
 from gbplan import checks
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
-from gbplan.callbacks.requirements import placed_in, require_split, require_time_limit, require_world_model
+from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.describe import describe, differences
 from gbplan.evaluation import TaskSet, probe_tasks
 from gbplan.networks.eval_mode import eval_mode
@@ -66,14 +66,14 @@ class PlanningValidation(L.Callback):
 
         Raises:
             TypeError: a module without a ``world_model``.
-            ValueError: the environment sets no tasks, has no time limit, or one below the planner's horizon.
+            ValueError: the environment sets no tasks or has no time limit, or model and agent do not fit it.
         """
         if stage != "fit":
             return
         model = require_world_model(self, pl_module)
         placed = placed_in(trainer, self.tasks)
-        require_time_limit(placed, self.agent, model)
         probe_tasks(placed)
+        require_plannable(placed, self.agent, model)
         self._tasks = placed.draw()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

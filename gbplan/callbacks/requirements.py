@@ -1,14 +1,17 @@
 """What a callback that plans needs of the training it is part of."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import gymnasium as gym
 import lightning as L
 
+from gbplan.data import make_vector_env
 from gbplan.envs.offers import env_spec, time_limit
 from gbplan.evaluation.task_set import Split, TaskSet
 from gbplan.networks import WorldModel
 from gbplan.policies import Agent
+from gbplan.policies.fitting import require_fitting
 
 
 def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> WorldModel:
@@ -75,18 +78,17 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
     return replace(tasks, env_id=spec.id, env_kwargs=recorded | (tasks.env_kwargs or {}))
 
 
-def require_time_limit(tasks: TaskSet, agent: Agent, world_model: WorldModel) -> int:
-    """Return the environment steps after which an episode ends at the latest.
+def require_plannable(tasks: TaskSet, agent: Agent, world_model: WorldModel) -> int:
+    """Check that an agent can plan tasks through the model in training.
+
+    Returns:
+        The environment steps after which an episode ends at the latest.
 
     Raises:
-        ValueError: there is no such limit, or the agent plans beyond it.
+        TypeError: observations lack what the encoder reads.
+        ValueError: the environment has no time limit, or model and agent do not fit it.
     """
     limit = time_limit(tasks.require_env_id(), tasks.env_kwargs)
-    horizon, block = agent.planner.horizon, world_model.action_block
-    if horizon * block > limit:
-        counted = f"{horizon} steps" if block == 1 else f"{horizon} blocks of {block} steps"
-        raise ValueError(
-            f"the planner's horizon of {counted} exceeds the time limit of {tasks.env_id}, {limit} steps; lower the "
-            "horizon"
-        )
+    with closing(make_vector_env(tasks.require_env_id(), 1, tasks.env_kwargs)) as envs:
+        require_fitting(world_model, agent, envs, limit)
     return limit

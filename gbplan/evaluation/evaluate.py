@@ -272,7 +272,7 @@ def _by_step(errors: list[ModelError]) -> list[list[float] | None]:
 
 
 def _mean(errors: NDArray[np.float64] | None) -> float | None:
-    return None if errors is None else float(np.nanmean(errors))
+    return None if errors is None or np.isnan(errors).all() else float(np.nanmean(errors))
 
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:

@@ -25,6 +25,7 @@ from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint,
 from gbplan.networks import WorldModel
 from gbplan.plots import plot_filmstrip, plot_landscape
 from gbplan.policies import Agent, PlannerPolicy
+from gbplan.policies.fitting import require_fitting
 from gbplan.report.result_files import RESULT_FILE, write_result
 from gbplan.report.table import results_table
 
@@ -106,7 +107,10 @@ def run_evaluation(
         policy = agent.policy(model.to(device))
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
-    require_contract(tasks.require_env_id(), tasks.env_kwargs)
+    limit = require_contract(tasks.require_env_id(), tasks.env_kwargs)
+    if isinstance(policy, PlannerPolicy):
+        with closing(make_vector_env(tasks.require_env_id(), 1, tasks.env_kwargs)) as envs:
+            require_fitting(policy.world_model, policy.agent, envs, limit)
     # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
     drawn = {each.name: each.draw() for each in sets}
     require_writable_folder(folder)
@@ -221,6 +225,8 @@ def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
         "model": ckpt_path or type(policy.world_model).__name__,
         "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
         "mode": "open loop" if policy.agent.open_loop else "MPC",
+        "horizon": policy.agent.planner.horizon,
+        "horizon_environment_steps": policy.agent.planner.horizon * policy.world_model.action_block,
         **_settings(policy.agent),
     }
 

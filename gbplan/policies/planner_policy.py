@@ -18,6 +18,7 @@ from gbplan.objectives.staged import at_step
 from gbplan.planners.plan import Plan
 from gbplan.planners.problem import PlanningProblem
 from gbplan.policies.action_bounds import action_bounds
+from gbplan.policies.fitting import require_fitting
 from gbplan.policies.plan_record import PlanningEffort, PlanRecord
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ class PlannerPolicy(Policy):
 
         Raises:
             TypeError: the action space is not a box of real vectors, or observations lack what the encoder reads.
-            ValueError: the action bounds are infinite, the model is of another size than the environment, or the
-                model's weights are not finite.
+            ValueError: the action bounds are infinite, or model and agent do not fit the environment, see
+                ``require_fitting``.
         """
         low, high = action_bounds(envs)
-        with eval_mode(self.world_model):
-            _check_model(self.world_model, envs)
+        require_fitting(self.world_model, self.agent, envs, None if envs.spec is None else envs.spec.max_episode_steps)
         encoder = self.world_model.encoder
         self._keys = tuple(dict.fromkeys((*encoder.observation_keys, *encoder.goal_keys)))
         statistics = self.world_model.normalizer.latent_mean  # where the model lives, and its precision
@@ -163,43 +163,3 @@ class PlannerPolicy(Policy):
             predicted = imagined.float().cpu().numpy()
         actions, cost = (tensor.float().cpu().numpy() for tensor in (plan.actions, plan.cost))
         return PlanRecord(rows, actions, predicted, cost)
-
-
-def _check_model(model: WorldModel, envs: gym.vector.VectorEnv) -> None:
-    space = envs.single_observation_space
-    keys = (*model.encoder.observation_keys, *model.encoder.goal_keys)
-    if not isinstance(space, gym.spaces.Dict) or not set(keys) <= set(space.spaces):
-        there = ", ".join(space.spaces) if isinstance(space, gym.spaces.Dict) else space
-        raise TypeError(
-            f"{type(model.encoder).__name__} reads {' and '.join(map(repr, keys))}, the environment shows {there}; "
-            "use a model trained on this environment"
-        )
-    actions = envs.single_action_space.shape
-    if actions != (model.env_action_dim,):
-        raise ValueError(
-            f"the environment's actions have shape {actions}, the world model's ({model.env_action_dim},); "
-            "use a model trained on this environment"
-        )
-    for name, tensor in model.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            raise ValueError(
-                f"the world model's {name} holds NaN or infinity; train it again, or load another checkpoint"
-            )
-    with torch.no_grad():
-        like = model.normalizer.latent_mean
-        blank = {}
-        for key in keys:
-            values = torch.zeros(1, *(space[key].shape or ()), device=like.device)
-            blank[key] = values.to(torch.uint8 if space[key].dtype == np.uint8 else like.dtype)
-        latent = model.encoder.encode(blank)
-        if latent.shape[1:] != model.latent_shape:
-            raise ValueError(
-                f"the environment's {keys[0]!r} has shape {space[keys[0]].shape}, encoded {tuple(latent.shape[1:])}, "
-                f"but the world model's latents have {model.latent_shape}; use a model trained on this environment"
-            )
-        goal, achieved = model.encode_goal(blank), model.encoder.goal_features(latent)
-    if goal.shape != achieved.shape:
-        raise ValueError(
-            f"the environment's goals have shape {tuple(goal.shape[1:])}, the world model's "
-            f"{tuple(achieved.shape[1:])}; use a model trained on this environment"
-        )

@@ -91,5 +91,5 @@ def test_numbers_out_of_range_are_refused(validation, changes, message):
 
 
 def test_horizon_beyond_the_time_limit_is_refused_before_training(validation, two_states_fit):
-    with pytest.raises(ValueError, match="horizon of 4 steps exceeds the time limit of TwoStates-v0, 3 steps"):
+    with pytest.raises(ValueError, match="horizon of 4 model steps exceeds the time limit of 3 steps"):
         two_states_fit(validation(agent=Agent(GradientPlanner(horizon=4))), epochs=1)

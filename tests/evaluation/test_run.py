@@ -24,6 +24,7 @@ def test_result_says_what_was_measured_and_how(evaluated):
     assert result["method"]["planner"]["class"] == "GradientPlanner"
     assert result["method"]["planner"]["iterations"] == 2
     assert result["method"]["mode"] == "MPC"
+    assert (result["method"]["horizon"], result["method"]["horizon_environment_steps"]) == (10, 10)
     assert result["environment"]["split"] == "validation"
     training = result["training"]
     assert training["class"] == "WorldModelModule"
