@@ -99,6 +99,9 @@ def after_base(tmp_path_factory):
         for command in COMMANDS:
             if command.startswith("gbplan fit --config configs/door_wall/base.yaml") and not METHOD.search(command):
                 execute(command)
+        pictures = "gbplan fit --config configs/door_wall_pixels/base.yaml"
+        execute(f"{pictures} --config configs/door_wall_pixels/encoder.yaml")
+        execute(pictures)
         # Any model will do for what is made from one, and any result for a report.
         for folder in set(re.findall(r"(runs/\S+)/(?:best|last)\.ckpt", "\n".join(COMMANDS))):
             if not Path(folder).exists():

@@ -276,7 +276,7 @@ class WorldModelModule(L.LightningModule):
         if actions.shape[1] < needed:
             raise ValueError(
                 f"rollout_steps = {steps} with a history of {history} frames needs windows of at least {needed} steps, "
-                f"got {actions.shape[1]}; set the datamodule's steps (--data.steps) to {steps} and leave its history out"
+                f"got {actions.shape[1]}; set the datamodule's steps (--data.steps) to {steps}, not its history"
             )
         if steps == 1:
             return latents[:, :-1], actions, latents[:, history:].detach()
