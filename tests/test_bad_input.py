@@ -102,7 +102,7 @@ ROWS = {
     ),
     "dataset of another dimension": (
         f"{FIT} --data.datasets=[room-v0]",
-        r"the data's latents have shape \(3,\), the world model's \(2,\); set the sizes of its encoder",
+        r"IdentityEncoder has latent_shape \(2,\), but encodes frames .* into \(1, 2, 3\); set its size to the data's",
     ),
     "dataset of another environment": (
         f"{FIT} --data.datasets=[{TINY},room-v0]",

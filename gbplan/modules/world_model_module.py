@@ -181,24 +181,39 @@ class WorldModelModule(L.LightningModule):
                 f"{', '.join(shapes)}; collect them in an environment that shows it, or use another encoder"
             )
         with torch.no_grad(), eval_mode(model):  # a batch of blanks must not be learned from
-            blank = {
-                key: torch.zeros(1, *shape, device=self.device, dtype=datamodule.observation_dtypes[key])
+            blank = {  # two frames of one window: encoders must take any leading axes
+                key: torch.zeros(1, 2, *shape, device=self.device, dtype=datamodule.observation_dtypes[key])
                 for key, shape in shapes.items()
             }
-            goal, latent = encoder.encode_goal(blank), encoder.encode(blank)
-            sizes = {
-                "latents": (tuple(latent.shape[1:]), model.latent_shape),
-                "actions": ((datamodule.action_dim,), (model.env_action_dim,)),
-            }
-            if latent.shape[1:] == model.latent_shape:
-                sizes["goals"] = (tuple(goal.shape[1:]), tuple(encoder.goal_features(latent).shape[1:]))
-                if model.probe is not None:
-                    sizes["achieved goals"] = (shapes["achieved_goal"], tuple(model.probe.goal_shape))
+            try:
+                latent, goal = encoder.encode(blank), encoder.encode_goal(blank)
+                features = encoder.goal_features(latent)
+            except RuntimeError as error:  # of torch, which knows no names
+                seen = ", ".join(f"{key!r} {tuple(blank[key].shape)} {blank[key].dtype}" for key in shapes)
+                raise ValueError(
+                    f"{type(encoder).__name__} cannot encode the data ({str(error).splitlines()[0]}); it gets (B, T, "
+                    f"...) of {seen}"
+                ) from None
+        if tuple(latent.shape) != (1, 2, *model.latent_shape):
+            raise ValueError(
+                f"{type(encoder).__name__} has latent_shape {model.latent_shape}, but encodes frames (1, 2, ...) of the "
+                f"data into {tuple(latent.shape)}; set its size to the data's, or name datasets of the environment it "
+                "was made for"
+            )
+        if datamodule.action_dim != model.env_action_dim:
+            raise ValueError(
+                f"the data's actions have {datamodule.action_dim} numbers, so the predictor's action_dim must be "
+                f"{datamodule.action_dim * model.action_block} (action_block = {model.action_block}), got "
+                f"{model.action_dim}"
+            )
+        sizes = {"goals": (tuple(goal.shape[2:]), tuple(features.shape[2:]))}
+        if model.probe is not None:
+            sizes["achieved goals"] = (shapes["achieved_goal"], tuple(model.probe.goal_shape))
         for name, (data, own) in sizes.items():
             if data != own:
                 raise ValueError(
                     f"the data's {name} have shape {data}, the world model's {own}; set the sizes of its encoder and "
-                    f"predictor to the data's, or name datasets of the environment it was made for"
+                    f"probe to the data's, or name datasets of the environment it was made for"
                 )
 
     def _check_windows(self, datamodule: TrajectoryDataModule) -> None:

@@ -79,6 +79,7 @@ class Planner(ABC):
             if init is not None:
                 init = _owned_init(init, problem, horizon)
             plan = self._plan(problem, init, horizon, torch.Generator().manual_seed(seed))
+            self._require_plan(plan, (problem.batch_size, horizon, problem.action_dim))
             self._require_finite(plan)
             return replace(plan, actions=problem.clip(plan.actions.detach()))
 
@@ -95,6 +96,15 @@ class Planner(ABC):
         Returns:
             The best actions found; a row without any of finite cost has infinite cost.
         """
+
+    def _require_plan(self, plan: Plan, shape: tuple[int, int, int]) -> None:
+        if not isinstance(plan, Plan):
+            raise TypeError(f"{type(self).__name__}._plan must return a Plan, got {type(plan).__name__}")
+        if plan.actions.shape != shape:
+            raise ValueError(
+                f"{type(self).__name__}._plan must return actions of shape (B, H, A) = {shape}, got "
+                f"{tuple(plan.actions.shape)}; A is problem.action_dim, of a model action"
+            )
 
     def _require_finite(self, plan: Plan) -> None:
         bad = ~plan.cost.isfinite()

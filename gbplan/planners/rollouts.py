@@ -47,7 +47,17 @@ def cost_and_gradient(problem: "PlanningProblem", actions: Tensor) -> tuple[Tens
 
 
 def chunks(problem: "PlanningProblem", actions: Tensor, size: int) -> "Iterator[tuple[Tensor, PlanningProblem]]":
-    """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= ``size``, each with the problem of its task."""
+    """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= ``size``, each with the problem of its task.
+
+    Raises:
+        ValueError: the candidates have another shape.
+    """
+    expected = (problem.batch_size, problem.action_dim)
+    if actions.ndim != 4 or (actions.shape[0], actions.shape[3]) != expected:
+        raise ValueError(
+            f"candidates must have shape (B, S, H, A) with B = {expected[0]} and A = {expected[1]}, a model action's, "
+            f"got {tuple(actions.shape)}"
+        )
     batch, samples = actions.shape[:2]
     if samples == 1 and batch <= size:
         yield actions.squeeze(1), problem

@@ -51,9 +51,9 @@ def encoded_frames(module, datamodule):
 def test_a_training_from_cached_latents_is_that_of_the_encoder(root, tmp_path, monkeypatch):
     cached = fit(root, tmp_path)
     frames = sum(len(part.frames) for part in cached.trainer.datamodule._parts)
-    assert cached.world_model.encoder.count() == 1 + frames + 8  # to check the sizes, to encode, and to compare
+    assert cached.world_model.encoder.count() == 2 + frames + 8  # to check the sizes, to encode, and to compare
     again = fit(root, tmp_path)
-    assert again.world_model.encoder.count() == 1 + 8
+    assert again.world_model.encoder.count() == 2 + 8
     monkeypatch.setattr(WorldModelModule, "_cache_latents", lambda *_: None)
     monkeypatch.setattr(WorldModelModule, "_encoded_frames", encoded_frames)
     plain = fit(root, tmp_path)

@@ -107,7 +107,7 @@ def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_fram
         ),
         (
             lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 6), action_block=2),
-            r"the data's actions have shape \(2,\), the world model's \(3,\)",
+            r"the data's actions have 2 numbers, so the predictor's action_dim must be 4 \(action_block = 2\), got 6",
         ),
         (
             lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, history=200)),
@@ -148,6 +148,26 @@ class Learned(IdentityEncoder):
     def encode(self, observations):
         self.calls += self.training
         return self.stretch * observations["observation"]
+
+
+@pytest.mark.parametrize(
+    ("encode", "message"),
+    [
+        (lambda x: x[..., :1], r"Made has latent_shape \(2,\), but encodes frames .* into \(1, 2, 1\)"),
+        (lambda x: x[:, 0], r"Made has latent_shape \(2,\), but encodes frames .* into \(1, 2\); set its"),
+        (
+            lambda x: x @ torch.zeros(3, 2),
+            r"Made cannot encode the data \(.*\); it gets \(B, T, ...\) of",
+        ),
+    ],
+)
+def test_an_encoder_that_contradicts_itself_is_named(encode, message, dataset_root):
+    class Made(IdentityEncoder):
+        def encode(self, observations):
+            return encode(observations["observation"])
+
+    with pytest.raises(ValueError, match=message):
+        fit_for_a_moment(WorldModel(Made(2), MLPPredictor(2, 2)), dataset_root)
 
 
 def test_an_encoder_in_training_sees_a_batch_once_whatever_reads_it(dataset_root):
@@ -252,7 +272,10 @@ def test_init_from_starts_with_the_weights_and_the_normaliser_of_another_run(fit
 
 
 def test_data_of_another_dimension_is_refused_before_training(fit, tmp_path):
-    with pytest.raises(ValueError, match=r"the data's latents have shape \(2,\), the world model's \(4,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"IdentityEncoder has latent_shape \(4,\), but encodes frames .* into \(1, 2, 2\); set its size",
+    ):
         fit(
             tmp_path / "run",
             "--model.world_model.init_args.encoder.init_args.dim=4",

@@ -456,3 +456,33 @@ def test_planners_of_users_need_no_more_than_one_method(planner):
     assert getattr(planner, "gain", 2.0) == 2.0
     with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
         Record(0)
+
+
+class Returns(Planner):
+    def __init__(self, made):
+        super().__init__(3)
+        object.__setattr__(self, "made", made)
+
+    def _plan(self, problem, init, horizon, generator):
+        return self.made(problem)
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "message"),
+    [
+        (lambda problem: torch.zeros(2, 3, 2), TypeError, r"Returns._plan must return a Plan, got Tensor"),
+        (
+            lambda problem: Plan(torch.zeros(2, 3, 1), torch.zeros(2), torch.zeros(1, 2), torch.ones(2)),
+            ValueError,
+            r"Returns._plan must return actions of shape \(B, H, A\) = \(2, 3, 2\), got \(2, 3, 1\); A is",
+        ),
+        (
+            lambda problem: problem.cost(torch.zeros(2, 5, 3, 4)),
+            ValueError,
+            r"candidates must have shape \(B, S, H, A\) with B = 2 and A = 2, a model action's, got \(2, 5, 3, 4\)",
+        ),
+    ],
+)
+def test_what_a_planner_of_ones_own_gets_wrong_is_named(made, error, message):
+    with pytest.raises(error, match=message):
+        Returns(made).plan(make_problem(2))
