@@ -274,14 +274,14 @@ def test_init_from_starts_with_the_weights_and_the_normaliser_of_another_run(fit
 def test_data_of_another_dimension_is_refused_before_training(fit, tmp_path):
     with pytest.raises(
         ValueError,
-        match=r"IdentityEncoder has latent_shape \(4,\), but encodes frames .* into \(1, 2, 2\); set its size",
+        match=r"has latent_shape \(4,\), but encodes frames .* into \(1, 2, 2\)",
     ):
         fit(
             tmp_path / "run",
             "--model.world_model.init_args.encoder.init_args.dim=4",
             "--model.world_model.init_args.predictor.init_args.latent_dim=4",
         )
-    with pytest.raises(ValueError, match=r"the data's actions have shape \(2,\), the world model's \(3,\)"):
+    with pytest.raises(ValueError, match=r"data's actions have 2 numbers, so the predictor's action_dim must be 2"):
         fit(tmp_path / "run", "--model.world_model.init_args.predictor.init_args.action_dim=3")
 
 
