@@ -197,8 +197,8 @@ class WorldModelModule(L.LightningModule):
         if tuple(latent.shape) != (1, 2, *model.latent_shape):
             raise ValueError(
                 f"{type(encoder).__name__} has latent_shape {model.latent_shape}, but encodes frames (1, 2, ...) of "
-                f"the data into {tuple(latent.shape)}; set its size to the data's, or name datasets of the environment it "
-                "was made for"
+                f"the data into {tuple(latent.shape)}; set its size to the data's, or name datasets of the environment "
+                "it was made for"
             )
         if datamodule.action_dim != model.env_action_dim:
             raise ValueError(
