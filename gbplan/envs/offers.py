@@ -33,6 +33,9 @@ class Offers(Protocol):
     They depend on how the environment was made, never on the episode it is in. A vector environment has them for one
     row, in the same form as the single environment. A wrapper that changes what the numbers in a space mean, but not
     the space, must set the offers that no longer hold to None.
+
+    One offer is not a method: the info entry ``contact`` (bool, after reset and step), whether the step ran into
+    something. Evaluations count such steps. Other info entries are not read, whatever their names.
     """
 
     def expert(self, action_noise: float = 0.0) -> Policy:

@@ -36,9 +36,10 @@ def task_records(
     Returns:
         Columns ``(N,)``: ``steps``; ``first_hit``, the first step at which the environment says that the goal is
         reached, -1 if there is none; ``believed``, whether it is where the model says to be at some step; ``contacts``,
-        steps in contact. Where goals are metric ``start_distance``, ``final_distance``, ``minimum_distance``,
-        ``first_hit@<threshold>``, ``believed_distance`` (the smallest one imagined), ``path_length`` up to the first
-        hit, and ``shortest_path`` to where success begins. Columns that do not apply are left out.
+        at how many frames the info entry ``contact`` is true, see ``gbplan.envs.offers.Offers``. Where goals are metric
+        ``start_distance``, ``final_distance``, ``minimum_distance``, ``first_hit@<threshold>``, ``believed_distance``
+        (the smallest one imagined), ``path_length`` up to the first hit, and ``shortest_path`` to where success begins.
+        Columns that do not apply are left out.
 
     Raises:
         ValueError: a task begins solved, or within a threshold; an episode ends before it can come within one.
@@ -69,8 +70,7 @@ def _distances(
     trajectories: Trajectories, distance: Any, first_hit: NDArray[np.int64], thresholds: Sequence[float]
 ) -> dict[str, NDArray]:
     achieved, desired = (trajectories.observations[key] for key in ("achieved_goal", "desired_goal"))
-    # The environment's own distance, where its info has one, is of the true state: before noise and rounding.
-    away = np.asarray(trajectories.infos.get("distance", distance(achieved, desired)), np.float64)
+    away = np.asarray(distance(achieved, desired), np.float64)
     starts, ends = trajectories.starts, trajectories.starts + trajectories.lengths
     records = {
         "start_distance": away[starts],

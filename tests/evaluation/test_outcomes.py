@@ -71,6 +71,37 @@ def test_tasks_that_begin_solved_are_drawn_again():
     assert np.diff(tasks.seeds).max() > 1
 
 
+class Odometer(PassingBy):
+    """Offers a distance to the goal, and tells how far it has gone under the same name."""
+
+    def goal_distance(self, achieved, desired):
+        return np.abs(np.subtract(achieved, desired, dtype=np.float64))[..., 0]
+
+    def _observe(self):
+        observation, info = super()._observe()
+        return observation, info | {"distance": float(self.count)}
+
+
+if "Odometer-v0" not in gym.registry:
+    gym.register("Odometer-v0", entry_point=Odometer, max_episode_steps=6)
+
+
+def test_distance_is_the_one_offered_whatever_the_info_calls_distance():
+    tasks = TaskSet("Odometer-v0", count=1).draw()
+    records = evaluate(ConstantPolicy([0.0]), make_vector_env("Odometer-v0", 1), tasks).records
+    assert [records[f"{when}_distance"].tolist() for when in ("start", "final", "minimum")] == [[9.0], [3.0], [3.0]]
+
+
+@pytest.mark.parametrize("noise", [{}, {"observation_noise": 0.1, "process_noise": 0.1}])
+def test_door_walls_distances_are_those_of_its_info(noise):
+    tasks = TaskSet("DoorWall-v0", noise, kind="detour", count=8, split="validation", min_distance=0.5).draw()
+    result = evaluate(RandomPolicy(), make_vector_env("DoorWall-v0", 8, noise), tasks)
+    runs = result.trajectories
+    ends = runs.starts + runs.lengths
+    np.testing.assert_array_equal(result.records["final_distance"], runs.infos["distance"][ends])
+    np.testing.assert_array_equal(result.records["start_distance"], runs.infos["distance"][runs.starts])
+
+
 @pytest.mark.parametrize("radius", [0.1, 0.37])
 def test_success_radius_is_that_of_the_environment(radius):
     envs = make_vector_env("DoorWall-v0", 1, {"goal_threshold": radius})
