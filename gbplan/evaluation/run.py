@@ -142,7 +142,8 @@ def run_evaluation(
         arrays[kind] = drawable(result, of_kind.goals, background)
         print(f"{label}, {kind}: {result.summary()}", flush=True)
         logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
-        for figure_name, figure in _figures(result, of_kind.goals, background).items():
+        block = policy.world_model.action_block if isinstance(policy, PlannerPolicy) else 1
+        for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
             logger.experiment.add_figure(f"{kind}/{figure_name}", figure)
     rates = {kind: result.metrics["success"]["rate"] for kind, result in results.items()}
     logger.log_hyperparams(method, {f"success/{kind}": rate for kind, rate in rates.items()})
@@ -168,14 +169,15 @@ def run_evaluation(
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
 
 
-def _figures(result: EvaluationResult, goals: NDArray, background: NDArray | None) -> dict[str, Any]:
+def _figures(result: EvaluationResult, goals: NDArray, background: NDArray | None, action_block: int) -> dict[str, Any]:
     """What TensorBoard shows: paths of a goal space that is a plane, and the landscape if there is one."""
     figures = {}
     paths = paths_figure(result.trajectories, result.imagined, goals, result.success, background, result.radius)
     if paths is not None:
         path = result.trajectories.observations["achieved_goal"][next(result.trajectories.episodes())]
         plan = None if result.imagined is None else result.imagined[0]
-        figures = {"paths": paths, "first_episode": plot_filmstrip(path, goals[0], plan, background, result.radius)}
+        strip = plot_filmstrip(path, goals[0], plan, background, result.radius, action_block=action_block)
+        figures = {"paths": paths, "first_episode": strip}
     if result.landscape is not None:
         around = result.landscape
         figures["landscape"] = plot_landscape(around.alpha, around.beta, around.loss)
@@ -224,6 +226,8 @@ def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
     return {
         "model": ckpt_path or type(policy.world_model).__name__,
         "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
+        "action_block": policy.world_model.action_block,
+        "history": policy.world_model.history,
         "mode": "open loop" if policy.agent.open_loop else "MPC",
         "horizon": policy.agent.planner.horizon,
         "horizon_environment_steps": policy.agent.planner.horizon * policy.world_model.action_block,

@@ -15,16 +15,19 @@ def plot_filmstrip(
     background: NDArray | None = None,
     radius: float | None = None,
     frames: int = 6,
+    action_block: int = 1,
 ) -> Figure:
     """Draw an episode in the plane at several times, from its start to its end.
 
     Args:
         executed: positions visited, ``(T + 1, 2)``.
         goal: position of the goal, ``(2,)``.
-        imagined: positions the model predicted for the first plan, ``(H, 2)``; drawn as far as the episode has come.
+        imagined: positions the model predicted for the first plan, one a model step, ``(H, 2)``; drawn as far as the
+            episode has come.
         background: line segments behind the path, ``(W, 2, 2)``; None draws none.
         radius: of the goal region, environment units; None marks the goal with a cross.
         frames: number of pictures.
+        action_block: environment steps in a model step.
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.
@@ -36,7 +39,7 @@ def plot_filmstrip(
         for segment in background if background is not None else ():
             axis.plot(segment[:, 0], segment[:, 1], color=ink, linewidth=2)
         if imagined is not None:
-            axis.plot(*imagined[:step].T, "--", color=IMAGINED, linewidth=1.2)
+            axis.plot(*imagined[: step // action_block].T, "--", color=IMAGINED, linewidth=1.2)
         axis.plot(*executed[: step + 1].T, color=EXECUTED, linewidth=1.5)
         axis.plot(*executed[step], "o", color=ink, markersize=5)
         draw_goal(axis, goal, radius)
