@@ -105,12 +105,13 @@ def evaluate(
 
     Returns:
         Metrics ``count``; ``success`` (rate, Wilson bounds, count), ``within`` (the same by threshold) and
-        ``believed_success``; ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``contacts`` (steps in
-        contact per episode); ``model_error`` (one step, open loop, and open loop by step, on the expert's and on the
-        executed trajectories of these tasks, environment units, and the same in latents; by step, on the tasks in which
-        both are so long); ``planning`` (plans, seconds per plan and task, tasks planned together, model calls per plan,
-        mean cost of the first plans under the model); ``gradient_alignment``, ``input_smoothness`` and ``landscape``,
-        see ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``; and ``missing``, why what is None is.
+        ``believed_success``; ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``contacts`` (at how
+        many steps of an episode the info entry ``contact`` is true; None without such entries); ``model_error`` (one
+        step, open loop, and open loop by step, on the expert's and on the executed trajectories of these tasks,
+        environment units, and the same in latents; by step, on the tasks in which both are so long); ``planning``
+        (plans, seconds per plan and task, tasks planned together, model calls per plan, mean cost of the first plans
+        under the model); ``gradient_alignment``, ``input_smoothness`` and ``landscape``, see
+        ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``; and ``missing``, why what is None is.
 
     Raises:
         ValueError: thresholds are not ascending and positive, or the environment's goals have no distance; a task
@@ -188,7 +189,9 @@ def evaluate(
     metrics = {
         "count": len(tasks),
         **outcomes(records, thresholds),
-        "model_error": None if world_model is None else _errors(world_model, trajectories, expert, error_horizon),
+        "model_error": None
+        if world_model is None
+        else _errors(world_model, trajectories, expert, error_horizon, envs.single_action_space),
         "planning": _planning(efforts, envs.num_envs, records),
         **diagnostics,
     }
@@ -243,11 +246,16 @@ def _expert_trajectories(tasks: Tasks, envs: gym.vector.VectorEnv) -> Trajectori
 
 
 def _errors(
-    world_model: WorldModel, executed: Trajectories, expert: Trajectories | None, horizon: int
+    world_model: WorldModel,
+    executed: Trajectories,
+    expert: Trajectories | None,
+    horizon: int,
+    actions: gym.Space[Any],
 ) -> dict[str, Any]:
     """Model error on the executed trajectories and, where there is an expert, on its."""
     runs = {"planned": executed} | ({} if expert is None else {"expert": expert})
-    found = {name: model_error(world_model, trajectories, horizon) for name, trajectories in runs.items()}
+    bounds = (actions.low, actions.high) if isinstance(actions, gym.spaces.Box) else None
+    found = {name: model_error(world_model, trajectories, horizon, bounds) for name, trajectories in runs.items()}
     return {"horizon": horizon} | {
         name: {
             "one_step": _mean(error.one_step),

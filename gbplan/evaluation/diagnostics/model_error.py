@@ -12,7 +12,8 @@ from gbplan.data import Trajectories
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
 
-MEMORY = 2**28  # bytes of observations and latents at once
+MEMORY = 2**28  # bytes of latents, and of the predictor's activations, at once
+ENCODED = 256  # frames in the encoder at once, whose activations may be many times a frame
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,12 @@ class ModelError:
     horizon: int
 
 
-def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: int = 25) -> ModelError:
+Bounds = tuple[NDArray[np.floating], NDArray[np.floating]]
+
+
+def model_error(
+    world_model: WorldModel, trajectories: Trajectories, horizon: int = 25, bounds: Bounds | None = None
+) -> ModelError:
     """Compare a model with what really happened, under the actions that were really taken.
 
     A model step is a block of environment steps; the rest of an episode that does not fill one is left out. At the
@@ -52,19 +58,24 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
         world_model: the model; used in eval mode, its mode is restored.
         trajectories: E episodes.
         horizon: H, longest open-loop rollout, in model steps, >= 1.
+        bounds: lowest and highest environment action, ``(A,)`` each, infinite ones too: standing still is zero, or the
+            bound nearest to it; None: zero is within.
 
     Returns:
         The errors.
     """
     longest = max(1, int(trajectories.lengths.max()) // world_model.action_block)
     steps = min(horizon, longest)
-    keys = world_model.encoder.observation_keys
-    seen = sum(trajectories.observations[key][0].nbytes for key in keys)
-    per_episode = (longest + 1) * (4 * seen + 16 * prod(world_model.latent_shape))
+    predictor = world_model.predictor
+    per_episode = 16 * (longest + predictor.history) * prod(world_model.latent_shape) + 4 * predictor.activation_size
+    count = min(len(trajectories), -(-len(trajectories) * per_episode // MEMORY))
+    still = np.zeros(world_model.env_action_dim, np.float32)
+    if bounds is not None:
+        still = np.clip(still, *bounds)
     parts = []
     with torch.no_grad(), eval_mode(world_model):
-        for episodes in np.array_split(np.arange(len(trajectories)), -(-len(trajectories) * per_episode // MEMORY)):
-            parts.append(_errors(world_model, trajectories, episodes, longest, steps))
+        for episodes in np.array_split(np.arange(len(trajectories)), count):
+            parts.append(_errors(world_model, trajectories, episodes, longest, steps, still))
     columns = [None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)]
     one_step, open_loop, by_step, latent_one_step, latent_open_loop = columns
     assert latent_one_step is not None
@@ -73,7 +84,12 @@ def model_error(world_model: WorldModel, trajectories: Trajectories, horizon: in
 
 
 def _errors(
-    model: WorldModel, trajectories: Trajectories, episodes: NDArray[np.int64], longest: int, steps: int
+    model: WorldModel,
+    trajectories: Trajectories,
+    episodes: NDArray[np.int64],
+    longest: int,
+    steps: int,
+    still: NDArray[np.floating],
 ) -> tuple[NDArray[np.float64] | None, ...]:
     """The columns of ``ModelError`` for some of the episodes, their rollouts side by side."""
     history, block, like = model.history, model.action_block, model.normalizer.latent_mean
@@ -81,20 +97,16 @@ def _errors(
     # The first frame K times, then the ends of blocks; short episodes are padded by their last one: (E, K + M)
     ends = np.concatenate([np.zeros(history - 1, np.int64), np.arange(longest + 1)])
     frames = starts + block * np.minimum(ends, lengths)
-    observations = {}
-    for key in model.encoder.observation_keys:
-        values = torch.as_tensor(trajectories.observations[key][frames])
-        observations[key] = values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
-    # The actions of each block side by side, and none before the start: (E, K - 1 + M, A')
+    # The actions of each block side by side, and standing still before the start: (E, K - 1 + M, A')
     taken = starts[:, :, None] + np.minimum(
         block * np.arange(longest)[:, None] + np.arange(block), trajectories.lengths[episodes, None, None] - 1
     )
     actions = torch.as_tensor(trajectories.actions[taken]).flatten(2).to(like)
-    still = actions.new_zeros(len(episodes), history - 1, actions.shape[2])
-    actions = torch.cat([still, actions], dim=1)
+    before = torch.as_tensor(still).to(like).repeat(block).expand(len(episodes), history - 1, -1)
+    actions = torch.cat([before, actions], dim=1)
 
-    latents = model.encode(observations)
-    one_step = model.sequence(latents[:, :-1], actions)
+    latents = _encode(model, trajectories, frames)
+    one_step = _one_step(model, latents[:, :-1], actions)
     past = history - 1
     rolled = model.rollout(latents[:, :history], actions[:, :past], actions[:, past : past + steps])
     true = latents[:, history:]
@@ -113,6 +125,30 @@ def _errors(
         for predicted in (one_step, rolled)
     ]
     return (*found, _mean(latent_errors[0], there), _mean(latent_errors[1], there[:, :steps]))
+
+
+def _encode(model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
+    """Latents of frames ``(E, T)``, ``(E, T, *D)``."""
+    like = model.normalizer.latent_mean
+    latents = []
+    for rows in np.array_split(frames.ravel(), -(-frames.size // ENCODED)):
+        observations = {}
+        for key in model.encoder.observation_keys:
+            values = torch.as_tensor(trajectories.observations[key][rows])
+            observations[key] = values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
+        latents.append(model.encode(observations))
+    return torch.cat(latents).unflatten(0, frames.shape)
+
+
+def _one_step(model: WorldModel, latents: Tensor, actions: Tensor) -> Tensor:
+    """``model.sequence``, in stretches of windows whose activations fit the memory."""
+    windows, past = latents.shape[1] - model.history + 1, model.history - 1
+    at_once = max(1, MEMORY // (4 * model.predictor.activation_size * len(latents)))
+    found = []
+    for start in range(0, windows, at_once):
+        there = slice(start, min(start + at_once, windows) + past)
+        found.append(model.sequence(latents[:, there], actions[:, there]))
+    return torch.cat(found, dim=1)
 
 
 def _mean(error: Tensor, there: Tensor) -> NDArray[np.float64]:

@@ -22,8 +22,12 @@ class Falling(Predictor):
 
     latent_shape, action_dim, history = (1,), 2, 2
 
+    def __init__(self, past=False):
+        super().__init__()
+        self.taken = 0 if past else 1  # which frame's actions count
+
     def forward(self, latents, actions):
-        return 2 * latents[:, -1] - latents[:, -2] + actions[:, -1].sum(1, keepdim=True)
+        return 2 * latents[:, -1] - latents[:, -2] + actions[:, self.taken].sum(1, keepdim=True)
 
 
 def standing_still():
@@ -93,5 +97,38 @@ def test_episodes_in_parts_have_the_same_errors(monkeypatch):
     whole = model_error(model, runs)
     monkeypatch.setattr("gbplan.evaluation.diagnostics.model_error.MEMORY", 200)
     parts = model_error(model, runs)
+    np.testing.assert_allclose(parts.by_step, whole.by_step, rtol=1e-6)
+    np.testing.assert_allclose(parts.latent_one_step, whole.latent_one_step, rtol=1e-6)
+
+
+def test_before_the_start_nobody_acts_as_the_bounds_allow():
+    model = WorldModel(IdentityEncoder(1, [0]), Falling(past=True), action_block=2)
+    bounds = np.float32([0.5]), np.float32([np.inf])
+    error = model_error(model, episode([0.0, 9.0, 1.0]), bounds=bounds)
+    np.testing.assert_allclose(error.one_step, [0.0])  # two environment steps of 0.5 lead from 0 to 1
+    np.testing.assert_allclose(error.open_loop, [0.0])
+    np.testing.assert_allclose(model_error(model, episode([0.0, 9.0, 1.0])).one_step, [1.0])
+
+
+def test_neither_encoder_nor_predictor_sees_more_than_fits_memory(monkeypatch):
+    runs = Trajectories.concatenate([episode(np.random.default_rng(i).normal(size=40)) for i in range(5)])
+    model = WorldModel(IdentityEncoder(1, [0]), Falling(), action_block=2)
+    whole = model_error(model, runs)
+    seen = {"encoder": [], "predictor": []}
+    encode, forward = model.encoder.encode, model.predictor.forward
+    monkeypatch.setattr(
+        model.encoder,
+        "encode",
+        lambda observed: seen["encoder"].append(observed["observation"].numel()) or encode(observed),
+    )
+    monkeypatch.setattr(
+        model.predictor, "forward", lambda *inputs: seen["predictor"].append(len(inputs[0])) or forward(*inputs)
+    )
+    monkeypatch.setattr("gbplan.evaluation.diagnostics.model_error.ENCODED", 16)
+    monkeypatch.setattr("gbplan.evaluation.diagnostics.model_error.MEMORY", 4 * 10 * model.predictor.activation_size)
+    parts = model_error(model, runs)
+    assert max(seen["encoder"]) <= 16
+    assert max(seen["predictor"]) <= 10
+    np.testing.assert_allclose(parts.one_step, whole.one_step, rtol=1e-6)
     np.testing.assert_allclose(parts.by_step, whole.by_step, rtol=1e-6)
     np.testing.assert_allclose(parts.latent_one_step, whole.latent_one_step, rtol=1e-6)
