@@ -41,6 +41,7 @@ def rollout(
     states: ArrayLike | None = None,
     goals: ArrayLike | None = None,
     max_steps: int | None = None,
+    keys: Sequence[str] | None = None,
     on_step: Callable[[int, NDArray[np.bool_]], None] | None = None,
 ) -> Trajectories:
     """Run one episode in every row, each until it terminates or is truncated.
@@ -55,6 +56,7 @@ def rollout(
         states: initial states, one per row; handed to ``reset`` as ``options["state"]``. None: the environment draws.
         goals: goals, likewise, as ``options["goal"]``.
         max_steps: cut every episode off after so many steps; None: only the environment ends them.
+        keys: observations to record, since pictures of all frames take much memory; None: all of them.
         on_step: called after every step with the number of steps done and the rows that are still running, ``(N,)``.
 
     Returns:
@@ -93,7 +95,7 @@ def rollout(
         )
 
     # Per step, (N, ...) each; copied, since an environment may hand out the buffers it writes the next step into.
-    frames = {key: [np.array(value)] for key, value in observation.items()}
+    frames = {key: [np.array(value)] for key, value in observation.items() if keys is None or key in keys}
     infos = [_arrays(info, n)]
     actions: list[NDArray] = []
     rewards: list[NDArray] = []
@@ -108,8 +110,8 @@ def rollout(
                 f"got {action.shape}"
             )
         observation, reward, ended, cut, info = envs.step(action)
-        for key, value in observation.items():
-            frames[key].append(np.array(value))
+        for key, values in frames.items():
+            values.append(np.array(observation[key]))
         actions.append(action.astype(np.float32))
         rewards.append(np.array(reward))
         infos.append(_arrays(info, n))
@@ -178,12 +180,22 @@ def _reset(
 
 def _arrays(info: dict[str, Any], n: int) -> dict[str, NDArray]:
     """Copy the entries that hold one number or array per row; ``_key`` masks and nested dicts are left out."""
-    return {
-        key: np.array(value)
+    rows = {
+        key: _numbers(value)
         for key, value in info.items()
-        if not key.startswith("_") and isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
-        if value.ndim and len(value) == n
+        if not key.startswith("_") and isinstance(value, np.ndarray) and value.ndim and len(value) == n
     }
+    return {key: value for key, value in rows.items() if value.dtype.kind in "biuf"}
+
+
+def _numbers(values: NDArray) -> NDArray:
+    """Copy an array, with numbers in place of objects that are numbers; zeros where a row has none."""
+    if values.dtype == object:  # Gymnasium's vector environments make such arrays of np.bool_
+        there = [value for value in values.ravel() if value is not None]
+        if there and all(isinstance(value, bool | int | float | np.bool_ | np.number) for value in there):
+            filled = np.array([0 if value is None else value for value in values.ravel()], np.result_type(*there))
+            return filled.reshape(values.shape)
+    return np.array(values)
 
 
 def _aligned(infos: list[dict[str, NDArray]]) -> dict[str, list[NDArray]]:

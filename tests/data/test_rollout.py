@@ -45,6 +45,43 @@ def test_scripted_episode_is_recorded_frame_by_frame():
     assert trajectories.terminated.tolist() == [True, False]
 
 
+class NumpyBools(gym.Wrapper):
+    """Says things in NumPy's own bools, ``right`` only where the second coordinate exceeds 1."""
+
+    def _said(self, info):
+        x, y = self.env.unwrapped.position
+        return info | {"is_success": np.bool_(info["is_success"])} | ({"right": x > 1} if y > 1 else {})
+
+    def reset(self, **arguments):
+        observation, info = self.env.reset(**arguments)
+        return observation, self._said(info)
+
+    def step(self, action):
+        *rest, info = self.env.step(action)
+        return *rest, self._said(info)
+
+
+@pytest.mark.parametrize("goals", [None, [[0.8, 0], [9, 9]]], ids=["drawn", "given"])
+def test_bools_of_numpy_are_recorded_as_those_of_python(goals):
+    tasks = {} if goals is None else {"states": [[0, 0], [0, 5]], "goals": goals}
+    wrapped = SyncVectorEnv([lambda: NumpyBools(gym.make("Drift-v0"))] * 2, autoreset_mode=AutoresetMode.DISABLED)
+    found, expected = (rollout(envs, Chase(), seeds=[0, 1], **tasks) for envs in (wrapped, drift(2)))
+    assert found.infos["is_success"].dtype == np.bool_
+    assert np.array_equal(found.infos["is_success"], expected.infos["is_success"])
+    if goals is not None:  # the first row never says it
+        right = found.infos["right"]
+        assert right.dtype == np.bool_
+        assert not right[: found.starts[1]].any()
+        assert right[-1]
+
+
+def test_only_the_observations_asked_for_are_recorded():
+    some, whole = (rollout(drift(2), Chase(), seeds=[0, 1], keys=keys) for keys in (["achieved_goal"], None))
+    assert set(some.observations) == {"achieved_goal"}
+    assert np.array_equal(some.observations["achieved_goal"], whole.observations["achieved_goal"])
+    assert np.array_equal(some.actions, whole.actions)
+
+
 @pytest.mark.parametrize("vector", [SyncVectorEnv, AsyncVectorEnv])
 def test_rows_equal_single_episodes_with_their_seed(vector):
     seeds = [5, 99, 3, 2**30 - 1]
