@@ -102,17 +102,28 @@ class LatentColumn:
         return found.shape == stored.shape and torch.allclose(found, stored, rtol=0.01, atol=0.01 * float(stored.std()))
 
     def write_beside(self, frames: Frames, path: Path) -> None:
-        """Encode the frames that are in a file into a file beside it, unless that is there."""
+        """Encode the frames that are in a file into a file beside it, unless that is there.
+
+        Raises:
+            ValueError: the file that is there is not what the encoder makes, or see ``write``.
+        """
         target = self._beside(path)
         try:
-            map_npy(target)
+            complete = map_npy(target).shape == (len(frames), *self.shape)
         except (OSError, ValueError):  # not there, or damaged
+            complete = False
+        if not complete:
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             try:
                 self.write(frames, draft)
                 draft.replace(target)
             finally:
                 draft.unlink(missing_ok=True)
+        elif not self.agrees(self.read_beside(frames, path)):
+            raise ValueError(
+                f"the latents in {target} are not what this encoder makes, though its key is the same: its code must "
+                "have changed; remove the file"
+            )
 
     def read_beside(self, frames: Frames, path: Path) -> Frames:
         """Add the latents to the frames that are in a file, from the file beside it."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -6,6 +8,9 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 
 from gbplan.data import TrajectoryDataModule, write_dataset
+from gbplan.data.latents import LatentColumn
+from gbplan.data.processes import alone
+from gbplan.data.replay_buffer import ReplayBuffer
 
 
 class Counting:
@@ -23,6 +28,11 @@ class Counting:
 def latents_of(observation):
     seen = 2 * observation + 0.25
     return torch.stack([2 * seen, seen**2], dim=-2)
+
+
+class Changed(Counting):
+    def __call__(self, observations):
+        return 2 * super().__call__(observations)
 
 
 KEYS = ["observation", "achieved_goal"]
@@ -72,11 +82,6 @@ def test_another_encoder_of_the_same_data_module_replaces_the_first(module):
 
 def test_an_encoder_that_has_changed_under_its_key_is_refused(module):
     module().cache_latents(Counting(), "key", (2, 2), keys=KEYS)
-
-    class Changed(Counting):
-        def __call__(self, observations):
-            return 2 * super().__call__(observations)
-
     data = module()
     with pytest.raises(ValueError, match=r"latents in .* are not what this encoder makes, .* remove the folder"):
         data.cache_latents(Changed(), "key", (2, 2), keys=KEYS)
@@ -112,6 +117,41 @@ def test_episodes_added_before_and_after_are_encoded(module, ladder):
     seen = torch.cat([batch["latents"][:, 0, 0] for batch in data.train_dataloader()])
     expected = [4 * x + 0.5 for x in (1000, 1001, 1002, 2000, 2001, 2003, 2004)]
     assert sorted({float(x) for x in seen[:, 0]}) == expected
+
+
+@pytest.fixture
+def beside(tmp_path, ladder):
+    """A buffer of six frames in files, with their latents, another one that finds them, and the latents' file."""
+    first, second = ReplayBuffer(100), ReplayBuffer(100)
+    first.place(tmp_path / "buffer", alone)
+    first.extend(ladder(3, 1))
+    column = LatentColumn(Counting(), "key", tuple(KEYS), (2, 2), torch.float32, 256)
+    first.encode_with(column)
+    second.load_state_dict(first.state_dict(), look_in=[tmp_path / "buffer"])
+    (path,) = (tmp_path / "buffer").glob("*.npy")
+    second.place(tmp_path / "buffer", alone)
+    return second, column, path
+
+
+def test_latents_beside_a_buffers_file_are_used_again(beside):
+    buffer, column, _ = beside
+    encode = Counting()
+    buffer.encode_with(replace(column, encode=encode))
+    assert encode.encoded == 6  # compared with the column, at most 8
+
+
+def test_latents_of_fewer_frames_than_a_buffers_file_are_made_again(beside):
+    buffer, column, path = beside
+    np.save(path, np.load(path)[:4])
+    buffer.encode_with(column)
+    (frames,) = buffer.frames()
+    assert torch.equal(frames.columns["latents"], latents_of(frames.columns["observation"]))
+
+
+def test_an_encoder_that_has_changed_is_refused_beside_a_buffers_file(beside):
+    buffer, column, path = beside
+    with pytest.raises(ValueError, match=rf"latents in .*{path.name} are not what this encoder makes.* remove the f"):
+        buffer.encode_with(replace(column, encode=Changed()))
 
 
 @pytest.mark.parametrize(
@@ -230,4 +270,5 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(module, ladd
     stopped = trained("parts", 1)
     resumed = trained("parts", 3, stopped.trainer.checkpoint_callback.best_model_path, seed=123)
     assert torch.equal(whole.layer.weight, resumed.layer.weight)
-    assert resumed.world_model.encoder.counting.encoded == 8 + 2 * 7  # what was encoded before lies in files
+    # What was encoded before lies in files: eight frames of the dataset and the buffer's seven are compared with them.
+    assert resumed.world_model.encoder.counting.encoded == 8 + 7 + 2 * 7
