@@ -114,6 +114,7 @@ def execute(
     gather: Gather,
     rank: int = 0,
     world_size: int = 1,
+    keys: Sequence[str] = (),
     progress: str | None = None,
 ) -> Executed:
     """Plan and execute tasks, each process its share of them, and give all of it to every process.
@@ -129,6 +130,7 @@ def execute(
         gather: see ``Gather``.
         rank: this process, 0..world_size - 1.
         world_size: number of processes.
+        keys: observations to keep besides those that ``evaluate`` does.
         progress: name of a progress bar; None shows none.
 
     Returns:
@@ -145,6 +147,7 @@ def execute(
                 tasks.select(rows),
                 error_horizon=error_horizon,
                 max_steps=policy.agent.planner.horizon * policy.world_model.action_block if group.open_loop else None,
+                keys=keys,
                 progress=progress,
             )
             background = offer(envs, "background")

@@ -255,6 +255,7 @@ class OnlineWorldModeling(L.Callback):
                     gather=gather_of(trainer),
                     rank=trainer.global_rank,
                     world_size=trainer.world_size,
+                    keys=tuple(self._data(trainer).observation_shapes),
                     progress=f"round {self.rounds + 1}" if shows else None,
                 )
             )

@@ -22,9 +22,11 @@ from gbplan.evaluation.outcomes import outcomes, task_records
 from gbplan.evaluation.playback import batches
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
-from gbplan.policies import ExpertPolicy, PlannerPolicy
+from gbplan.policies import ExpertPolicy, PlannerPolicy, RandomPolicy
 from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort
+
+_STATE = ("observation", "achieved_goal", "desired_goal")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class EvaluationResult:
     Attributes:
         metrics: nested dict of plain numbers, see ``evaluate``; None where something does not apply.
         records: one column per per-task quantity, ``(N,)`` each, see ``task_records``.
-        trajectories: the executed episodes, in the tasks' order.
+        trajectories: the executed episodes, in the tasks' order, with the observations that ``evaluate`` keeps.
         imagined: where the model said that the first plan of each task leads, in the environment's goal space,
             ``(N, H, *G)``, by model steps; None for policies that do not plan and for models without a probe.
         radius: distance to the goal within which it counts as reached, environment units; None where success is not a
@@ -81,6 +83,7 @@ def evaluate(
     error_horizon: int = 25,
     max_steps: int | None = None,
     diagnostic_tasks: int = 0,
+    keys: Sequence[str] = (),
     progress: str | None = None,
 ) -> EvaluationResult:
     """Run a policy on every task and measure what the environment saw.
@@ -101,6 +104,8 @@ def evaluate(
         max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
         diagnostic_tasks: on how many of the tasks, the first ones, to measure the model's gradients and smoothness; 0
             leaves that out. Of policies that do not plan it is left out, too.
+        keys: observations to keep in ``trajectories`` besides state, goals and what the world model's encoder reads:
+            pictures of all frames take much memory.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
@@ -130,6 +135,8 @@ def evaluate(
     if world_model is None and planner_policy is not None:
         world_model = planner_policy.world_model
 
+    read = _STATE if world_model is None else (*_STATE, *world_model.encoder.observation_keys)
+
     time_limit = None if envs.spec is None else envs.spec.max_episode_steps
     longest = max_steps or time_limit
     parts: list[Trajectories] = []
@@ -153,6 +160,7 @@ def evaluate(
                 states=tasks.states[rows],
                 goals=tasks.goals[rows],
                 max_steps=max_steps,
+                keys=(*read, *keys),
                 on_step=show,
             )
         used = len(np.unique(rows))  # the last batch is filled up with repetitions of its first task
@@ -168,15 +176,19 @@ def evaluate(
     records = task_records(trajectories, tasks, envs, thresholds, believed)
     if costs:
         records["believed_cost"] = np.concatenate(costs).astype(np.float64)
-    expert = None if world_model is None else _expert_trajectories(tasks, envs)
+    has_expert = world_model is not None and offer(envs, "expert") is not None
+    expert = _episodes(ExpertPolicy(), tasks, envs, read) if has_expert else None
     diagnostics: dict[str, Any] = dict.fromkeys(("gradient_alignment", "input_smoothness", "landscape"))
     around_plan = None
     if diagnostic_tasks and planner_policy is not None and plans:
+        first = tasks.select(np.arange(min(diagnostic_tasks, len(tasks))))
+        begun = _episodes(RandomPolicy(), first, envs, None, max_steps=1)
         found = diagnose(
             planner_policy,
             _truth(envs),
             tasks,
             np.concatenate(plans),
+            {key: values[begun.starts] for key, values in begun.observations.items()},
             trajectories,
             expert,
             action_bounds(envs),
@@ -228,17 +240,23 @@ def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict
     return found
 
 
-def _expert_trajectories(tasks: Tasks, envs: gym.vector.VectorEnv) -> Trajectories | None:
-    """The expert's episodes of these tasks; None where the environment has none."""
-    if offer(envs, "expert") is None:
-        return None
+def _episodes(
+    policy: Policy,
+    tasks: Tasks,
+    envs: gym.vector.VectorEnv,
+    keys: Sequence[str] | None,
+    max_steps: int | None = None,
+) -> Trajectories:
+    """A policy's episodes of these tasks, with these observations; None: with all."""
     parts = [
         rollout(
             envs,
-            ExpertPolicy(),
+            policy,
             seeds=tasks.seeds[rows].tolist(),
             states=tasks.states[rows],
             goals=tasks.goals[rows],
+            max_steps=max_steps,
+            keys=keys,
         )
         for rows in batches(len(tasks), envs.num_envs)
     ]

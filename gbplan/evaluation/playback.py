@@ -44,6 +44,7 @@ def play_back(
             states=tasks.states[rows],
             goals=tasks.goals[rows],
             max_steps=horizon,
+            keys=["achieved_goal"],
         )
         step = np.minimum(np.arange(1, horizon + 1), episodes.lengths[:, None])
         used = len(np.unique(rows))

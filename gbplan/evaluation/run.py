@@ -118,7 +118,9 @@ def run_evaluation(
     label = name or folder.name
     # Now, while the checkpoint is the one that was loaded.
     method, training = _method(policy, ckpt_path), None if ckpt_path is None else _training(ckpt_path)
-    results: dict[str, EvaluationResult] = {}
+    # No whole results, whose episodes may hold many pictures.
+    metrics: dict[str, dict[str, Any]] = {}
+    records: dict[str, dict[str, NDArray]] = {}
     arrays: dict[str, dict[str, NDArray]] = {}
     overwritten = list(folder.glob("events.out.tfevents*"))
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
@@ -138,14 +140,15 @@ def run_evaluation(
             background = None if offered is None else offered()
         finally:
             envs.close()
-        results[kind] = result
+        metrics[kind], records[kind] = result.metrics, result.records
         arrays[kind] = drawable(result, of_kind.goals, background)
         print(f"{label}, {kind}: {result.summary()}", flush=True)
         logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
         block = policy.world_model.action_block if isinstance(policy, PlannerPolicy) else 1
         for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
             logger.experiment.add_figure(f"{kind}/{figure_name}", figure)
-    rates = {kind: result.metrics["success"]["rate"] for kind, result in results.items()}
+        del result
+    rates = {kind: found["success"]["rate"] for kind, found in metrics.items()}
     logger.log_hyperparams(method, {f"success/{kind}": rate for kind, rate in rates.items()})
     logger.finalize("success")
     summary = {
@@ -159,12 +162,12 @@ def run_evaluation(
             "task_seed": tasks.seed,
             "min_distance": tasks.min_distance,
         },
-        "tasks": {kind: result.metrics for kind, result in results.items()},
+        "tasks": metrics,
         "provenance": provenance(),
     }
     for path in overwritten:
         path.unlink()
-    write_result(folder, summary, {kind: result.records for kind, result in results.items()}, arrays)
+    write_result(folder, summary, records, arrays)
     print(results_table([summary], notes=False))
     print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
 

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import tiny_world  # noqa: F401, registers TinyPixels-v0
 
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import Tasks, TaskSet, evaluate
+from gbplan.networks import ConvEncoder, MLPPredictor, Probe, WorldModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, ExpertPolicy, StraightLinePolicy
 
@@ -107,3 +109,17 @@ def test_episodes_can_be_cut_off(envs):
     result = evaluate(StraightLinePolicy(), envs, hand_made(), max_steps=7, thresholds=[1.0])
     assert result.trajectories.lengths.tolist() == [7, 7]
     assert result.metrics["within"]["1"]["rate"] == 0.0  # within 1.0 after 10 or 11 steps only
+
+
+def test_pictures_are_kept_only_if_asked_for_or_read_by_the_encoder():
+    tasks = TaskSet("TinyPixels-v0", count=3, split="training").draw()
+    envs = make_vector_env("TinyPixels-v0", 3)
+    model = WorldModel(ConvEncoder(6, 16, width=4), MLPPredictor(6, 3, (8,)), probe=Probe(6, 4)).eval()
+    policy = Agent(GradientPlanner(horizon=2, iterations=1, num_samples=2, restarts=1)).policy(model)
+    state = {"observation", "achieved_goal", "desired_goal"}
+    assert set(evaluate(ExpertPolicy(), envs, tasks).trajectories.observations) == state
+    kept = evaluate(ExpertPolicy(), envs, tasks, keys=["desired_pixels"]).trajectories.observations
+    assert set(kept) == state | {"desired_pixels"}
+    result = evaluate(policy, envs, tasks, diagnostic_tasks=2, error_horizon=2)  # plans again from the goals' pictures
+    assert set(result.trajectories.observations) == state | {"pixels"}
+    assert result.metrics["landscape"]["tasks"] == 1

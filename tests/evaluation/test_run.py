@@ -1,5 +1,7 @@
 import csv
+import importlib
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -226,3 +228,19 @@ def test_broken_result_file_is_named(tmp_path):
     (tmp_path / RESULT_FILE).write_text('{"name": ')
     with pytest.raises(ValueError, match="is not a result file"):
         report(str(tmp_path))
+
+
+def test_episodes_of_one_kind_are_gone_when_the_next_begins(tmp_path, monkeypatch):
+    module = importlib.import_module("gbplan.evaluation.run")
+    evaluate, seen = module.evaluate, []
+
+    def watched(*arguments, **settings):
+        assert [result() for result in seen] == [None] * len(seen)
+        result = evaluate(*arguments, **settings)
+        seen.append(weakref.ref(result.trajectories))
+        return result
+
+    monkeypatch.setattr(module, "evaluate", watched)
+    tasks = TaskSet("DoorWall-v0", count=2, split="validation", min_distance=1.0)
+    run_evaluation(str(tmp_path / "x"), policy=StraightLinePolicy(), tasks=tasks, kinds=["detour", "straight"])
+    assert len(seen) == 2

@@ -51,6 +51,7 @@ def diagnose(
     truth: WorldModel | gym.vector.VectorEnv,
     tasks: Tasks,
     plans: NDArray[np.floating],
+    seen: Mapping[str, NDArray],
     executed: Trajectories,
     expert: Trajectories | None,
     bounds: tuple[NDArray, NDArray],
@@ -69,7 +70,8 @@ def diagnose(
             measured.
         tasks: N tasks.
         plans: the model actions planned at the start, ``(N, H, A')``.
-        executed: the episodes that came of them; their first frames are what the plans were made from.
+        seen: what the plans of the first tasks, n or more, were made from, ``(n, ...)`` per observation.
+        executed: the episodes that came of the plans.
         expert: the expert's episodes of these tasks; None: there is no expert.
         bounds: lowest and highest environment actions, ``(A,)`` each.
         count: n, the most tasks to measure, >= 1.
@@ -80,7 +82,7 @@ def diagnose(
     """
     world_model = policy.world_model
     count = min(count, len(tasks))
-    seen = {key: array[executed.starts[:count]] for key, array in executed.observations.items()}
+    seen = {key: array[:count] for key, array in seen.items()}
     metrics: dict[str, Any] = dict.fromkeys(("gradient_alignment", "input_smoothness", "landscape"))
     cosine, around_plan = {}, None
     if world_model.has_probe and metric_goals:
