@@ -242,5 +242,5 @@ def test_episodes_of_one_kind_are_gone_when_the_next_begins(tmp_path, monkeypatc
 
     monkeypatch.setattr(module, "evaluate", watched)
     tasks = TaskSet("DoorWall-v0", count=2, split="validation", min_distance=1.0)
-    run_evaluation(str(tmp_path / "x"), policy=StraightLinePolicy(), tasks=tasks, kinds=["detour", "straight"])
+    run_evaluation(str(tmp_path / "x"), policy=StraightLinePolicy(), tasks=tasks, kinds=["detour", "uniform"])
     assert len(seen) == 2
