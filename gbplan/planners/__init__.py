@@ -7,14 +7,13 @@ from gbplan.planners.grasp import GRASPPlanner
 from gbplan.planners.icem import ICEMPlanner
 from gbplan.planners.initialized import InitializedPlanner
 from gbplan.planners.mppi import MPPIPlanner
-from gbplan.planners.noise import Blocks, Colored, Knots, Noise, White
+from gbplan.planners.noise import Colored, Knots, Noise, White
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningModel, PlanningProblem
 from gbplan.planners.random_shooting import RandomShooting
 
 __all__ = [
-    "Blocks",
     "CEMPlanner",
     "Colored",
     "GRASPPlanner",

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
-from gbplan.planners.noise import Knots, Noise, draw_around
+from gbplan.planners.noise import Knots, Noise, draw_around, draw_for
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
@@ -60,7 +60,7 @@ class CEMPlanner(Planner):
         best = Incumbent(*shape, like=mean)
         trace = []
         for _ in range(self.iterations):
-            noise = self.noise.draw(self.num_samples, *shape[1:], generator)
+            noise = draw_for(problem, self.noise, self.num_samples, horizon, generator)
             samples = draw_around(problem, mean, std, noise)  # (B, S, H, A)
             cost = problem.cost(samples)
             best.offer(samples, cost)

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from gbplan import checks
 from gbplan.planners.descent import Descent
-from gbplan.planners.noise import Knots, Noise
+from gbplan.planners.noise import Knots, Noise, draw_for
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
@@ -77,7 +77,7 @@ class GradCEMPlanner(Planner):
         best = Incumbent(*shape, like=mean)
         trace = []
         for _ in range(self.iterations):
-            noise = self.noise.draw(self.num_samples, *shape[1:], generator).to(mean)
+            noise = draw_for(problem, self.noise, self.num_samples, horizon, generator).to(mean)
             noise[0] = 0.0
             x = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)  # (B, S, H, A)
             descent = Descent("adam", self.lr, x)

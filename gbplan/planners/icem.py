@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from gbplan import checks
-from gbplan.planners.noise import Colored, Noise, draw_around
+from gbplan.planners.noise import Colored, Noise, draw_around, draw_for
 from gbplan.planners.plan import Plan
 from gbplan.planners.planner import Planner
 from gbplan.planners.problem import PlanningProblem
@@ -84,7 +84,7 @@ class ICEMPlanner(Planner):
         kept, kept_cost = mean.new_zeros(shape[0], 0, *shape[1:]), mean.new_zeros(shape[0], 0)
         trace = []
         for k in range(self.iterations):
-            noise = self.noise.draw(self.samples_of(k), *shape[1:], generator)
+            noise = draw_for(problem, self.noise, self.samples_of(k), horizon, generator)
             keep_mean = k in (0, self.iterations - 1)
             samples = draw_around(problem, mean, std, noise, keep_mean=keep_mean)  # (B, S, H, A)
             cost = problem.cost(samples)

@@ -20,8 +20,8 @@ class Noise(ABC):
 
         Args:
             count: number of sequences S.
-            horizon: steps H.
-            dim: action dimensions A.
+            horizon: environment steps H.
+            dim: dimensions A of an environment action.
             generator: a CPU generator, so that a seed means the same on any device.
 
         Returns:
@@ -101,36 +101,25 @@ class Colored(Noise):
         return (noise * horizon / (2 * power).sqrt()).transpose(1, 2)
 
 
-@dataclass(frozen=True)
-class Blocks(Noise):
-    """Another noise, drawn for environment steps, for model actions that are blocks of them.
+def draw_for(problem: PlanningProblem, noise: Noise, count: int, horizon: int, generator: Generator) -> Tensor:
+    """Draw model actions for a problem.
 
-    So what is smooth in time is smooth within a block, too; otherwise the actions of a block are drawn one by one.
+    Where they are blocks of n environment actions, those are drawn, and n laid side by side: what is smooth in time is
+    smooth within a block, too.
 
     Args:
-        size: environment actions in a model action, the world model's ``action_block``, >= 1.
-        noise: of single environment steps.
+        problem: says how many environment actions of how many dimensions a model action has.
+        noise: what is drawn.
+        count: number of sequences S.
+        horizon: model steps H.
+        generator: see ``Noise.draw``.
 
-    Raises:
-        ValueError: ``size`` < 1, or it does not divide the actions that are asked for.
+    Returns:
+        Noise, ``(S, H, A)``, float32 on the CPU.
     """
-
-    size: int
-    noise: Noise = Knots()  # frozen
-
-    def __post_init__(self) -> None:
-        """Check the size."""
-        checks.at_least_one(size=self.size)
-
-    def draw(self, count: int, horizon: int, dim: int, generator: Generator) -> Tensor:
-        """Draw sequences; see ``Noise``."""
-        if dim % self.size:
-            raise ValueError(
-                f"Blocks of {self.size} environment actions do not divide model actions of {dim} numbers; give it the "
-                "world model's action_block"
-            )
-        steps = self.noise.draw(count, horizon * self.size, dim // self.size, generator)
-        return steps.reshape(count, horizon, dim)
+    block = problem.action_block
+    steps = noise.draw(count, horizon * block, problem.action_dim // block, generator)
+    return steps if block == 1 else steps.reshape(count, horizon, problem.action_dim)
 
 
 def draw_around(

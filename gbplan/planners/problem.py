@@ -45,6 +45,7 @@ class PlanningProblem:
         high: upper action bounds, ``(A,)``.
         memory_mib: what rollouts may take, about, in MiB: candidates are rolled out in chunks that fit. None: 512 on a
             CPU, half of what is free on a GPU.
+        action_block: environment actions in a model action, side by side, which divide A; noise is drawn for them.
     """
 
     model: PlanningModel
@@ -55,6 +56,7 @@ class PlanningProblem:
     low: Tensor
     high: Tensor
     memory_mib: float | None = None
+    action_block: int = 1
 
     @classmethod
     def from_observations(
@@ -87,7 +89,7 @@ class PlanningProblem:
             ValueError: a key is missing, a shape does not fit the model, or there are more frames than it looks at.
         """
         context, past_actions, goal, low, high = read_observations(model, observations, past_actions, bounds)
-        return cls(model, objective, context, past_actions, goal, low, high, memory_mib)
+        return cls(model, objective, context, past_actions, goal, low, high, memory_mib, model.action_block)
 
     @property
     def batch_size(self) -> int:
@@ -172,8 +174,8 @@ class PlanningProblem:
         Call it outside inference mode: a tensor born in inference mode can take no part in a gradient, its clone can.
 
         Raises:
-            ValueError: a shape does not fit, there are no tasks, a value is not finite (the message names the rows),
-                the action bounds are not finite or not in order, or the model lies on another device.
+            ValueError: a shape or the block does not fit, there are no tasks, a value is not finite (the message names
+                the rows), the action bounds are not finite or not in order, or the model lies on another device.
         """
         batch, frames = self.context.shape[:2] if self.context.ndim > 2 else (0, 0)
         if batch < 1 or frames < 1:
@@ -186,6 +188,11 @@ class PlanningProblem:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape or dim < 1:
                 raise ValueError(f"{name} must have shape {shape}, got {tuple(getattr(self, name).shape)}")
+        if self.action_block < 1 or dim % self.action_block:
+            raise ValueError(
+                f"action_block must be at least 1 and divide the {dim} dimensions of a model action, got "
+                f"{self.action_block}; it is the world model's"
+            )
         if self.memory_mib is not None and not self.memory_mib > 0:
             raise ValueError(f"memory_mib must be positive, got {self.memory_mib}")
         own = replace(

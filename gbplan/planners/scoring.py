@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from gbplan.planners.noise import Noise
+from gbplan.planners.noise import Noise, draw_for
 from gbplan.planners.problem import PlanningProblem
 
 
@@ -83,7 +83,7 @@ def best_of_a_draw(
     Returns:
         The candidates of lowest cost, best first, ``(B, keep, H, A)``, and the incumbent, which has been offered all.
     """
-    drawn = noise.draw(count, horizon, problem.action_dim, generator).to(problem.low)
+    drawn = draw_for(problem, noise, count, horizon, generator).to(problem.low)
     candidates = problem.clip(problem.center + std * problem.half_range * drawn).expand(problem.batch_size, -1, -1, -1)
     if init is not None:
         candidates = torch.cat([init[:, None], candidates[:, 1:]], dim=1)

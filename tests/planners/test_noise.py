@@ -1,9 +1,24 @@
 import pytest
 import torch
-from planning_problems import make_problem
+from planning_problems import make_problem, random_mlp
 
-from gbplan.planners import Colored, Knots, White
-from gbplan.planners.noise import Blocks, draw_around
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.objectives import GoalMSE
+from gbplan.planners import (
+    CEMPlanner,
+    Colored,
+    GradCEMPlanner,
+    GradientPlanner,
+    GRASPPlanner,
+    ICEMPlanner,
+    Knots,
+    MPPIPlanner,
+    Noise,
+    PlanningProblem,
+    RandomShooting,
+    White,
+)
+from gbplan.planners.noise import draw_around, draw_for
 
 
 def draw(noise, count=4000, horizon=9, dim=2):
@@ -75,13 +90,51 @@ def test_bad_settings_are_refused(make, message):
         make()
 
 
-def test_noise_of_blocks_is_that_of_their_environment_steps():
-    generator = lambda: torch.Generator().manual_seed(0)  # noqa: E731
-    steps = Knots(3).draw(4, 15, 2, generator())
-    blocks = Blocks(5, Knots(3)).draw(4, 3, 10, generator())
+@pytest.mark.parametrize("noise", [White(), Knots(3), Colored(2.0)], ids=repr)
+def test_noise_of_a_block_is_that_of_its_environment_steps(noise):
+    problem = make_problem(1, random_mlp(action_dim=10), low=(-1.0,) * 10, high=(1.0,) * 10, action_block=5)
+    steps = draw(noise, 4, 15, 2)
+    blocks = draw_for(problem, noise, 4, 3, torch.Generator().manual_seed(0))
+    assert blocks.shape == (4, 3, 10)
     assert torch.equal(blocks[:, 1], steps[:, 5:10].flatten(1))
+    assert torch.equal(
+        draw_for(problem.select(torch.tensor([0])), noise, 4, 3, torch.Generator().manual_seed(0)), blocks
+    )
 
 
-def test_blocks_that_do_not_divide_the_actions_are_named():
-    with pytest.raises(ValueError, match="Blocks of 5 environment actions do not divide model actions of 2 numbers"):
-        Blocks(5).draw(1, 3, 2, torch.Generator())
+class Asked(Noise):
+    """White noise, and a memory of the steps and dimensions that it was asked for."""
+
+    def __init__(self):
+        self.steps = set()
+
+    def draw(self, count, horizon, dim, generator):
+        self.steps.add((horizon, dim))
+        return White().draw(count, horizon, dim, generator)
+
+
+@pytest.mark.parametrize(
+    "planner",
+    [
+        lambda noise: CEMPlanner(3, 1, 4, 2, noise=noise),
+        lambda noise: GradCEMPlanner(3, 1, 4, 2, noise=noise),
+        lambda noise: GradientPlanner(3, 1, num_samples=4, restarts=1, noise=noise),
+        lambda noise: GRASPPlanner(3, 1, num_samples=4, restarts=1, noise=noise),
+        lambda noise: ICEMPlanner(3, 1, 4, 2, 1, noise=noise),
+        lambda noise: MPPIPlanner(3, 1, 4, noise=noise),
+        lambda noise: RandomShooting(3, 4, noise=noise),
+    ],
+)
+def test_every_planner_draws_for_the_environment_steps_of_the_models_blocks(planner):
+    model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 10, (8,)), action_block=5).eval()
+    seen = {"observation": torch.zeros(1, 1, 2), "desired_goal": torch.ones(1, 1, 2)}
+    problem = PlanningProblem.from_observations(model, GoalMSE(), seen, bounds=([-1.0, -1.0], [1.0, 1.0]))
+    noise = Asked()
+    assert planner(noise).plan(problem).actions.shape == (1, 3, 10)
+    assert noise.steps == {(15, 2)}
+
+
+@pytest.mark.parametrize("block", [0, 5])
+def test_a_block_that_does_not_divide_the_model_action_is_refused(block):
+    with pytest.raises(ValueError, match=f"divide the 2 dimensions of a model action, got {block}"):
+        RandomShooting(3, 4).plan(make_problem(action_block=block))
