@@ -403,9 +403,7 @@ def test_a_model_on_another_device_is_refused(planner):
 
 @pytest.mark.parametrize("planner_type", [p for p in PLANNERS if p is not InitializedPlanner], ids=lambda t: t.__name__)
 def test_what_is_no_noise_is_refused_with_the_kinds_there_are(planner_type):
-    with pytest.raises(
-        TypeError, match=r"noise must be an object of a Noise class \(.*Knots.*\), got 'white'"
-    ):
+    with pytest.raises(TypeError, match=r"noise must be an object of a Noise class \(.*Knots.*\), got 'white'"):
         build(planner_type, noise="white")
 
 
