@@ -17,10 +17,11 @@ from gbplan.attacks import FGSM
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.data import TrajectoryDataModule, collect, make_vector_env
 from gbplan.evaluation import TaskSet, evaluate
-from gbplan.modules import AdversarialWorldModelModule, VICReg, WorldModelModule
+from gbplan.modules import AdversarialWorldModelModule, InitNetworkModule, VICReg, WorldModelModule
 from gbplan.networks import (
     ConvEncoder,
     IdentityEncoder,
+    InitNetwork,
     MLPPredictor,
     Probe,
     ProprioceptiveEncoder,
@@ -34,6 +35,7 @@ from gbplan.planners import (
     GradientPlanner,
     GRASPPlanner,
     ICEMPlanner,
+    InitializedPlanner,
     MPPIPlanner,
     PlanningProblem,
     RandomShooting,
@@ -184,3 +186,18 @@ def test_every_planner_plans_within_the_bounds_of_each_environment_action(world,
     assert (actions >= torch.from_numpy(low)).all()
     assert (actions <= torch.from_numpy(high)).all()
     assert torch.isfinite(plan.cost).all()
+
+
+def test_an_init_network_is_trained_from_pictures_with_history_and_blocks_and_starts_a_plan(root, tmp_path):
+    torch.manual_seed(0)
+    model = WorldModel(ConvEncoder(6, 16, width=4), MLPPredictor(6, 5 * ACTIONS, (16,), history=2), action_block=5)
+    network = InitNetwork(6, 6, 5 * ACTIONS, horizon=2, hidden_sizes=(16,))
+    data = TrajectoryDataModule(["tiny/random-v0"], str(root), batch_size=32, steps=2, validation_steps=2)
+    keep = ModelCheckpoint(tmp_path, filename="init")
+    L.Trainer(max_epochs=1, callbacks=[keep], **QUIET).fit(InitNetworkModule(network, model), datamodule=data)
+    planner = InitializedPlanner(GradientPlanner(3, 2, num_samples=2, restarts=1), str(tmp_path / "init.ckpt"))
+    observation, _ = make_vector_env("TinyPixels-v0", 2).reset(seed=0)
+    problem = PlanningProblem.from_observations(
+        model.eval(), GoalMSE(), {key: value[:, None] for key, value in observation.items()}, bounds=([-1] * 3, [1] * 3)
+    )
+    assert planner.plan(problem).actions.shape == (2, 3, 5 * ACTIONS)

@@ -1,5 +1,6 @@
 """Training of a network that guesses plans."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,17 @@ from torch.nn import functional as F
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules.world_model_module import Batch, WorldModelModule
 from gbplan.networks import WorldModel
+from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.init_network import InitNetwork
 
 
 class InitNetworkModule(WorldModelModule):
     """Trains an init network to do what the expert did between two frames: mean squared error of the actions.
 
-    The first frame of a window is the start, and any later one the goal, which the expert has thus reached, whatever it
-    was after (hindsight). Targets are the actions between the two, and zeros from there on: a plan is executed, and
-    costed, to its end, so what the network says after the arrival must mean something. Standing still is what
-    ``PlannerPolicy`` does there, too.
+    The K-th frame of a window is the start, K the world model's history, and any later one the goal, which the
+    expert has thus reached, whatever it was after (hindsight). Targets are the actions between the two, and zeros
+    from there on: a plan is executed, and costed, to its end, so what the network says after the arrival must mean
+    something. Standing still is what ``PlannerPolicy`` does there, too.
 
     Windows must not be longer than the network's horizon; as long is best. Episodes are shorter than that, so let the
     datamodule continue them (``data.hold_steps`` = ``data.steps``): then every frame is a start.
@@ -70,16 +72,13 @@ class InitNetworkModule(WorldModelModule):
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         super()._check_data(datamodule)
-        network, shapes = self.network, datamodule.observation_shapes
-        with torch.no_grad():
-            latent = self.world_model.encode(
-                {key: torch.zeros(1, *shape, device=self.device) for key, shape in shapes.items()}
-            )
-            sizes = {
-                "latent_dim": (latent.numel(), network.latent_dim),
-                "goal_dim": (self.world_model.goal_features(latent).numel(), network.goal_dim),
-                "action_dim": (datamodule.action_dim, network.action_dim),
-            }
+        network, model = self.network, self.world_model
+        goals = math.prod(self._goal_shape())
+        sizes = {
+            "latent_dim": (math.prod(model.latent_shape), network.latent_dim),
+            "goal_dim": (goals, network.goal_dim),
+            "action_dim": (model.action_dim, network.action_dim),
+        }
         for name, (data, own) in sizes.items():
             if data != own:
                 raise ValueError(f"the init network's {name} must be the data's {data}, got {own}")
@@ -89,36 +88,49 @@ class InitNetworkModule(WorldModelModule):
                 f"{datamodule.steps}; lower data.steps or raise model.network.horizon"
             )
 
+    @torch.no_grad()
+    def _goal_shape(self) -> tuple[int, ...]:
+        model = self.world_model
+        latent = torch.zeros(1, *model.latent_shape, device=self.device)
+        with eval_mode(model):
+            return tuple(model.goal_features(latent).shape[1:])
+
     def hindsight_loss(self, batch: Batch, goal: Tensor) -> Tensor:
-        """Mean squared error of the actions from the first frame of each window to another, and of none after it.
+        """Mean squared error of the actions from the K-th frame of each window to a later one, and of none after it.
 
         Args:
-            batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A)``.
-            goal: frame to reach, ``(B,)`` int64, in 1..T.
+            batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A')``.
+            goal: which of the frames after the K-th is to be reached, ``(B,)`` int64, in 1..T - K + 1.
 
         Returns:
             A scalar, in squared action units.
         """
-        model, actions = self.world_model, batch["actions"]
+        model, past = self.world_model, self.world_model.history - 1
+        actions = batch["actions"][:, past:]
         rows = torch.arange(len(goal), device=goal.device)
         with torch.no_grad():
             latents = self.encoded(batch)
-            start, end = latents[:, 0], latents[rows, goal]
+            start, end = latents[:, past], latents[rows, past + goal]
             before_goal = torch.arange(actions.shape[1], device=goal.device) < goal[:, None]
             target = actions.new_zeros(len(goal), self.network.horizon, actions.shape[2])
             target[:, : actions.shape[1]] = actions * before_goal[..., None]
         guess = self.network(model.normalizer.restore(start), model.goal_features(end))
         return F.mse_loss(guess, target)
 
+    def _size_and_steps(self, batch: Batch) -> tuple[int, int]:
+        """B, and the model steps after the first K frames of a window."""
+        size, steps = batch["actions"].shape[:2]
+        return size, steps - self.world_model.history + 1
+
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a random goal frame in each window."""
-        size, steps = batch["actions"].shape[:2]
+        size, steps = self._size_and_steps(batch)
         key = (self.goal_seed, self.current_epoch, batch_idx, self.global_rank)
         goal = np.random.default_rng(np.random.SeedSequence(key)).integers(1, steps + 1, size)
         return self.hindsight_loss(batch, torch.from_numpy(goal).to(self.device))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the loss of each window's last frame as the goal."""
-        size, steps = batch["actions"].shape[:2]
+        size, steps = self._size_and_steps(batch)
         loss = self.hindsight_loss(batch, torch.full((size,), steps, device=self.device))
         self.log("val/loss", loss, batch_size=size, sync_dist=True)
