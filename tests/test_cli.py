@@ -15,6 +15,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.cli import GBPlanCLI, build_parser, main, run
 from gbplan.data import TrajectoryDataModule
 from gbplan.evaluation import TaskSet
@@ -84,6 +85,49 @@ def test_fit_config_parses_and_builds(config):
         args=behind(config, config.stem if config.stem == "init_network" else "base"),
     )
     assert isinstance(cli.model, WorldModelModule)
+
+
+def parts_of_training(*args):
+    cli = GBPlanCLI(
+        WorldModelModule,
+        TrajectoryDataModule,
+        subclass_mode_model=True,
+        run=False,
+        save_config_callback=None,
+        args=["--config=configs/door_wall/base.yaml", *args],
+    )
+    return [part for part in cli.trainer.callbacks if isinstance(part, PlanningValidation | OnlineWorldModeling)]
+
+
+def test_callbacks_that_plan_are_part_of_a_training_once_they_have_an_agent():
+    online = "--config=configs/door_wall/online.yaml"
+    assert parts_of_training() == []
+    validation, rounds = parts_of_training(online, "--online.agent.planner.iterations=3", "--online.tasks.count=7")
+    assert (validation.agent.planner.iterations, rounds.agent.planner.iterations) == (12, 3)
+    assert (validation.tasks.split, rounds.tasks.split, rounds.tasks.count) == ("validation", "training", 7)
+    assert rounds.kinds == ["uniform", "detour"]
+    (validation,) = parts_of_training(online, "--online.agent=null")
+    assert isinstance(validation, PlanningValidation)
+    (rounds,) = parts_of_training("--online.agent=configs/agents/cem_open_loop.yaml")
+    assert (rounds.agent.open_loop, rounds.open_loop_fraction) == (True, 1.0)
+
+
+def test_callback_may_still_be_named_in_a_list_with_its_agent_written_out(tmp_path):
+    agent = {"planner": {"class_path": "CEMPlanner", "init_args": {"horizon": 5}}, "replan_every": None}
+    callback = {"class_path": "PlanningValidation", "init_args": {"agent": agent, "tasks": {"kind": "detour"}}}
+    (tmp_path / "list.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": [callback]}}))
+    (validation,) = parts_of_training(f"--config={tmp_path / 'list.yaml'}")
+    assert (validation.agent.planner.horizon, validation.agent.open_loop) == (5, True)
+    assert (validation.tasks.kind, validation.tasks.count, validation.tasks.split) == ("detour", 128, "validation")
+
+
+def test_agent_of_a_training_that_is_none_is_one_line(capsys):
+    base = ("fit", "--config=configs/door_wall/base.yaml")
+    assert "known are CEMPlanner, " in error_of(capsys, *base, "--online.agent.planner=NoSuchPlanner")
+    assert "there is no file no.yaml" in error_of(capsys, *base, "--validation.agent=no.yaml")
+    assert "must have tasks of the training split, got held_out" in error_of(
+        capsys, *base, "--online.agent=configs/agents/cem_mpc.yaml", "--online.tasks.split=held_out"
+    )
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class OnlineWorldModeling(L.Callback):
             first_round_after: epochs before the first round.
             max_transitions: most transitions to collect in all; rounds become smaller, and stop, before it is exceeded.
             open_loop_fraction: share of the tasks that are planned for once; their episodes end with the plan. All of
-                them if the agent does so of itself.
+                them where the agent's replan_every is null.
             error_horizon: longest rollout for the model's open-loop error, model steps.
             figure_tasks: tasks in the figure; 0 draws none.
             write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
@@ -124,6 +124,9 @@ class OnlineWorldModeling(L.Callback):
         self.write_to = write_to
         self.write_root = write_root
         self.overwrite = overwrite
+        self._begin()
+
+    def _begin(self) -> None:
         self.rounds = 0
         self.transitions = 0
         self._seeds_used = 0
@@ -143,6 +146,7 @@ class OnlineWorldModeling(L.Callback):
         """
         if stage != "fit":
             return
+        self._begin()  # it may have been part of another training; a resumed one restores its state after this
         data = self._data(trainer)
         model = require_world_model(self, pl_module)
         self._trial = bool(getattr(trainer, "fast_dev_run", False))

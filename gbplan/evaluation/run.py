@@ -92,6 +92,8 @@ def run_evaluation(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from None
+    if not output:
+        raise ValueError("output must name a folder for the results, got an empty name")
     folder = Path(output)
     if (folder / RESULT_FILE).exists() and not overwrite:
         raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite")

@@ -98,7 +98,7 @@ class PlannerPolicy(Policy):
         offset = step - self._planned_at
         if offset < self._plans.shape[1]:
             size = len(self._rest)
-            actions[rows] = self._plans[rows, offset, within * size : (within + 1) * size].cpu().numpy()
+            actions[rows] = self._plans[rows, offset, within * size : (within + 1) * size].float().cpu().numpy()
         self._block.append(actions)
         self._env_step += 1
         return actions

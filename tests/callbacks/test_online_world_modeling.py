@@ -138,6 +138,13 @@ def test_written_episodes_are_a_dataset_that_trains(door_wall_fit, dataset_root,
         door_wall_fit(tmp_path, 1, rounds=rounds | {"overwrite": False})
 
 
+def test_callback_of_another_training_begins_from_nothing(two_states_callback, two_states_fit):
+    callback = two_states_callback()
+    for _ in range(2):
+        two_states_fit(callback, epochs=2)
+        assert (callback.rounds, callback.transitions) == (2, 12)
+
+
 # --------------------------------------------------------------------------------------------------- what is left alone
 
 

@@ -211,6 +211,11 @@ def test_contradictory_arguments_are_named(tmp_path, arguments, message):
         run_evaluation(str(tmp_path / "run"), **FEW | arguments)
 
 
+def test_output_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="output must name a folder"):
+        run_evaluation("", policy=StraightLinePolicy(), **FEW)
+
+
 def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
         run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), agent=Agent(GradientPlanner()))
