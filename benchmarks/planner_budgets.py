@@ -9,6 +9,8 @@ error of the paired difference.
 
     python benchmarks/planner_budgets.py --models runs/base/best.ckpt runs/online/best.ckpt    # writes the page
     python benchmarks/planner_budgets.py --settings benchmarks/planner_budgets_open_loop.yaml  # for planning once
+    python benchmarks/planner_budgets.py --settings benchmarks/planner_budgets_latent.yaml \
+        --models runs/pixels/base/best.ckpt runs/pixels/online/best.ckpt                       # for latents and blocks
 """
 
 import argparse
@@ -33,21 +35,30 @@ HERE = Path(__file__).parent
 Setting = dict[str, Any]
 
 
-def build(entry: dict[str, Any], setting: Setting) -> Planner:
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings of a file, over those of the one it is like."""
+    settings: dict[str, Any] = yaml.safe_load(path.read_text())
+    like = settings.pop("like", None)
+    return settings if like is None else read_settings(path.parent / like) | settings
+
+
+def build(entry: dict[str, Any], setting: Setting, horizon: int) -> Planner:
     """The planner of one setting."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Planner, "planner")
-    chosen = {"class_path": entry["class_path"], "init_args": entry["shared"] | setting}
+    chosen = {"class_path": entry["class_path"], "init_args": {"horizon": horizon} | entry["shared"] | setting}
     planner: Planner = parser.instantiate(parser.parse_object({"planner": chosen})).planner
     return planner
 
 
-def successes(path: str, planner: Planner, replan_every: int | None, count: int, seed: int) -> tuple[list[bool], int]:
+def successes(
+    env_id: str, path: str, planner: Planner, replan_every: int | None, count: int, seed: int
+) -> tuple[list[bool], int]:
     """Which of ``count`` tasks are solved, and the model calls of a plan."""
     torch.set_num_threads(1)
     policy = Agent(planner, replan_every=replan_every).policy(load_world_model(path))
-    tasks = TaskSet("DoorWall-v0", kind="detour", count=count, split="validation", seed=seed, min_distance=1.0).draw()
-    envs = make_vector_env("DoorWall-v0", count)
+    tasks = TaskSet(env_id, kind="detour", count=count, split="validation", seed=seed, min_distance=1.0).draw()
+    envs = make_vector_env(env_id, count)
     episodes = rollout(envs, policy, seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
     reached = [
         bool(episodes.infos["is_success"][start : start + length + 1].any())
@@ -97,7 +108,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--output", type=Path, help="the page; by default beside the settings")
     arguments = parser.parse_args()
-    settings = yaml.safe_load(arguments.settings.read_text())
+    settings = read_settings(arguments.settings)
     entries = {k: v for k, v in settings["planners"].items() if k in (arguments.planners or settings["planners"])}
     cells = [
         (name, i, path) for name in entries for i in range(len(entries[name]["tried"])) for path in arguments.models
@@ -106,13 +117,13 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs) as pool:
         jobs = {}
         for name, i, path in cells:
-            planner = build(entries[name], entries[name]["tried"][i])
-            task = (path, planner, settings["replan_every"], arguments.count, arguments.seed)
+            planner = build(entries[name], entries[name]["tried"][i], settings["horizon"])
+            task = (settings["env_id"], path, planner, settings["replan_every"], arguments.count, arguments.seed)
             jobs[name, i, path] = pool.submit(successes, *task)
         found = {}
         for key, job in jobs.items():
             found[key], calls = job.result()
-            rollouts = calls / entries[key[0]]["shared"]["horizon"]
+            rollouts = calls / settings["horizon"]
             if not settings["rollouts"] - settings["unspent"] <= rollouts <= settings["rollouts"]:
                 raise ValueError(f"{key[0]}, setting {key[1] + 1}, spends {rollouts:g} rollouts a plan")
             print(*key, with_interval(sum(found[key]), arguments.count), flush=True)
@@ -132,14 +143,16 @@ def main() -> None:
             mean, chosen = 100 * sum(solved[i]) / len(solved[i]), "chosen" if i == choose(solved) else ""
             lines.append(f"| {name} | {in_words(setting)} | {' | '.join(rates)} | {mean:.1f} | {chosen} |")
     made, steps = provenance(), settings["replan_every"]
-    how = f"replanning every {steps} steps" if steps else "planning once"
+    plural = "s" if steps and steps > 1 else ""
+    how = f"replanning every {steps} model step{plural}" if steps else "planning once"
     text = f"""# How planners split their budget
 
 Command: `python benchmarks/planner_budgets.py --models {" ".join(arguments.models)} --settings \
 benchmarks/{arguments.settings.name} --count {arguments.count} --seed {arguments.seed}`, \
 commit {made["commit"]}, {processor()}, torch {made["torch"]}, Python {made["python"]}.
 
-{settings["rollouts"]} rollouts a plan, {how}, on {arguments.count} validation detour tasks of seed {arguments.seed},
+{settings["env_id"]}, {settings["rollouts"]} rollouts of {settings["horizon"]} model steps a plan, {how}, on
+{arguments.count} validation detour tasks of seed {arguments.seed},
 which choose nothing else; success in % with 95 % interval. Every planner has the same number of settings tried, and
 takes the one that solves most; its first, which was in use before, stays if it solves fewer by less than the standard
 error of the paired difference. `{arguments.settings.name}` has the settings.

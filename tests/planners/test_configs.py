@@ -51,8 +51,15 @@ def test_planners_of_the_field_spend_what_their_comments_say(name, rollouts):
 
 
 SWEEPS = {path.stem: yaml.safe_load(path.read_text()) for path in Path("benchmarks").glob("planner_budgets*.yaml")}
+SWEEPS = {name: SWEEPS["planner_budgets"] | settings for name, settings in SWEEPS.items()}  # one file is like it
 TRIED = {
-    f"{sweep}, {name}, {i}": (sweep, {"class_path": entry["class_path"], "init_args": entry["shared"] | setting})
+    f"{sweep}, {name}, {i}": (
+        sweep,
+        {
+            "class_path": entry["class_path"],
+            "init_args": {"horizon": settings["horizon"]} | entry["shared"] | setting,
+        },
+    )
     for sweep, settings in SWEEPS.items()
     for name, entry in settings["planners"].items()
     for i, setting in enumerate(entry["tried"])

@@ -35,13 +35,10 @@ def perceptron_of(model: "WorldModel", latent: Tensor, actions: Tensor, for_para
 
     Remembered inside ``constant_parameters`` only: elsewhere new weights, layers or hooks count from the next call.
     """
-    predictor = model.predictor
-    if type(predictor) is not MLPPredictor or predictor.history != 1 or len(predictor.latent_shape) != 1:
-        return None
     remembered = prepared()
     perceptron: Perceptron | None = remembered.get(model)
     if perceptron is None or perceptron.action_mean is not model.normalizer.action_mean:
-        perceptron = _take_apart(model, predictor)
+        perceptron = _take_apart(model)
         if perceptron is None:
             return None
         remembered[model] = perceptron
@@ -53,8 +50,8 @@ def perceptron_of(model: "WorldModel", latent: Tensor, actions: Tensor, for_para
         or actions.dtype != mean.dtype
         or latent.device != mean.device
         or actions.device != mean.device
-        or latent.shape != (actions.shape[0], *predictor.latent_shape)
-        or actions.shape[2:] != (predictor.action_dim,)
+        or latent.shape != (actions.shape[0], *perceptron.parameters[-1].shape)
+        or actions.shape[2:] != mean.shape
         or not actions.numel()
         or torch.is_autocast_enabled(latent.device.type)
         or torch.compiler.is_compiling()
@@ -64,7 +61,10 @@ def perceptron_of(model: "WorldModel", latent: Tensor, actions: Tensor, for_para
     return perceptron
 
 
-def _take_apart(model: "WorldModel", predictor: MLPPredictor) -> Perceptron | None:
+def _take_apart(model: "WorldModel") -> Perceptron | None:
+    predictor = model.predictor
+    if type(predictor) is not MLPPredictor or predictor.history != 1 or len(predictor.latent_shape) != 1:
+        return None
     parameters = _plain_parameters(predictor)
     if parameters is None:
         return None
