@@ -25,7 +25,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 
-from gbplan.data import make_vector_env, rollout
+from gbplan.data import make_vector_env, run_episodes
 from gbplan.evaluation import TaskSet, load_world_model, wilson_interval
 from gbplan.evaluation.provenance import provenance
 from gbplan.planners import Planner
@@ -59,7 +59,7 @@ def successes(
     policy = Agent(planner, replan_every=replan_every).policy(load_world_model(path))
     tasks = TaskSet(env_id, kind="detour", count=count, split="validation", seed=seed, min_distance=1.0).draw()
     envs = make_vector_env(env_id, count)
-    episodes = rollout(envs, policy, seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
+    episodes = run_episodes(envs, policy, seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
     reached = [
         bool(episodes.infos["is_success"][start : start + length + 1].any())
         for start, length in zip(episodes.starts, episodes.lengths, strict=True)

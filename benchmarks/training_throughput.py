@@ -74,7 +74,7 @@ def step(module: WorldModelModule, optimizer: torch.optim.Optimizer, batch) -> N
     optimizer.step()
 
 
-def joined(state: torch.Tensor, action: torch.Tensor, following: torch.Tensor):
+def as_batch(state: torch.Tensor, action: torch.Tensor, following: torch.Tensor):
     return {"observations": {"observation": torch.stack([state, following], dim=1)}, "actions": action[:, None]}
 
 
@@ -96,7 +96,7 @@ def indexed(data: TrajectoryDataModule, epochs: int) -> float:
     started = clock()
     for _ in range(epochs):
         for index in torch.randperm(len(tensors[0])).split(data.batch_size):
-            step(module, optimizer, joined(*(tensor[index] for tensor in tensors)))
+            step(module, optimizer, as_batch(*(tensor[index] for tensor in tensors)))
     return clock() - started
 
 
@@ -107,7 +107,7 @@ def tensor_dataset(data: TrajectoryDataModule, epochs: int) -> float:
     started = clock()
     for _ in range(epochs):
         for batch in loader:
-            step(module, optimizer, joined(*batch))
+            step(module, optimizer, as_batch(*batch))
     return clock() - started
 
 

@@ -17,7 +17,7 @@ BELOW = {
     "report": {"plots"},
     "planners": {"networks", "objectives"},
     "policies": {"envs", "networks", "objectives", "planners"},
-    "data": {"envs", "policies"},
+    "data": {"envs", "networks", "policies"},
     "modules": {"attacks", "data", "networks"},
     "evaluation": {"data", "envs", "modules", "networks", "objectives", "planners", "plots", "policies", "report"},
     "callbacks": {"data", "envs", "evaluation", "networks", "objectives", "planners", "policies"},

@@ -4,7 +4,7 @@ import pytest
 import tiny_world
 from gymnasium.utils.env_checker import check_env
 
-from gbplan.data import make_vector_env, rollout
+from gbplan.data import make_vector_env, run_episodes
 from gbplan.envs import offer
 from gbplan.envs.offers import MADE_FOR, require_contract
 from gbplan.policies import ExpertPolicy
@@ -26,13 +26,13 @@ def test_tiny_world_judges_success_but_measures_no_distance():
 
 def test_expert_of_the_tiny_world_arrives_in_time():
     envs = make_vector_env("TinyPixels-v0", 64)
-    episodes = rollout(envs, ExpertPolicy(), seeds=list(range(64)))
+    episodes = run_episodes(envs, ExpertPolicy(), seeds=list(range(64)))
     assert episodes.terminated.mean() > 0.95
     success = offer(envs, "compute_success")(
         episodes.observations["achieved_goal"], episodes.observations["desired_goal"]
     )
     np.testing.assert_array_equal(success, episodes.infos["is_success"])
-    noisy = rollout(envs, ExpertPolicy(0.5), seeds=list(range(64)))
+    noisy = run_episodes(envs, ExpertPolicy(0.5), seeds=list(range(64)))
     assert (noisy.actions[: noisy.lengths[0]] != episodes.actions[: noisy.lengths[0]]).any()
 
 

@@ -159,7 +159,7 @@ def execute(
     results = [result for _, result, _ in parts]
     shares = [len(rows) / len(tasks) for rows, _, _ in parts]
 
-    def joined(columns: list[NDArray | None]) -> NDArray | None:
+    def in_order(columns: list[NDArray | None]) -> NDArray | None:
         there = [column for column in columns if column is not None]
         return np.concatenate(there)[order] if len(there) == len(columns) else None
 
@@ -169,10 +169,10 @@ def execute(
         group=group,
         tasks=tasks,
         trajectories=Trajectories.concatenate([result.trajectories for result in results]).select(order),
-        imagined=joined([result.imagined for result in results]),
+        imagined=in_order([result.imagined for result in results]),
         success=np.concatenate([result.success for result in results])[order],
-        believed=joined([result.records.get("believed") for result in results]),
-        final_distance=joined([result.records.get("final_distance") for result in results]),
+        believed=in_order([result.records.get("believed") for result in results]),
+        final_distance=in_order([result.records.get("final_distance") for result in results]),
         errors={
             name: sum(share * errors[name] for share, errors in zip(shares, found, strict=True)) for name in found[0]
         },

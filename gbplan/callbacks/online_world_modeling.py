@@ -18,7 +18,7 @@ from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, epis
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import describe, differences
 from gbplan.envs.offers import env_spec
-from gbplan.evaluation import Tasks, TaskSet, paths_figure, probe_tasks
+from gbplan.evaluation import Tasks, TaskSet, paths_figure, try_tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.policies import Agent
@@ -159,7 +159,7 @@ class OnlineWorldModeling(L.Callback):
         placed = placed_in(trainer, self.tasks)
         self._sets = placed.of_kinds(self.kinds)
         for tasks in self._sets:
-            data.require_fitting(probe_tasks(tasks))
+            data.require_fitting(try_tasks(tasks))
         self._time_limit = require_plannable(placed, self.agent, model)
         self._plan_steps = self.agent.planner.horizon * model.action_block
         most = self._most_transitions(self._tasks_per_round)

@@ -8,7 +8,7 @@ from gbplan import checks
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.describe import describe, differences
-from gbplan.evaluation import TaskSet, probe_tasks
+from gbplan.evaluation import TaskSet, try_tasks
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.policies import Agent
 
@@ -72,7 +72,7 @@ class PlanningValidation(L.Callback):
             return
         model = require_world_model(self, pl_module)
         placed = placed_in(trainer, self.tasks)
-        probe_tasks(placed)
+        try_tasks(placed)
         require_plannable(placed, self.agent, model)
         self._tasks = placed.draw()
 

@@ -5,7 +5,7 @@ from gbplan.data.datamodule import TrajectoryDataModule
 from gbplan.data.dataset_folder import list_datasets
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.dataset_writer import write_dataset
-from gbplan.data.rollout import make_vector_env, rollout
+from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.statistics import Statistics
 from gbplan.data.trajectories import Trajectories
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
@@ -23,6 +23,6 @@ __all__ = [
     "list_datasets",
     "make_vector_env",
     "read_dataset",
-    "rollout",
+    "run_episodes",
     "write_dataset",
 ]

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from gbplan.data.dataset_folder import require_writable
 from gbplan.data.dataset_writer import write_dataset
-from gbplan.data.rollout import make_vector_env, rollout
+from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.trajectories import Trajectories
 from gbplan.describe import as_text, describe
 from gbplan.envs.offers import require_goal_conditioned
@@ -90,7 +90,7 @@ def collect(
                 bar.update(done + len(active) - int(active.sum()) - bar.n)
 
             with closing(make_vector_env(env_id, len(chunk), env_kwargs)) as envs:
-                rounds.append(rollout(envs, policy, seeds=chunk, on_step=show))
+                rounds.append(run_episodes(envs, policy, seeds=chunk, on_step=show))
     return write_dataset(
         rounds,
         dataset_id,

@@ -31,7 +31,7 @@ from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
-from gbplan.data.windows import Batch, WindowDataset, Windows, deliver, joined
+from gbplan.data.windows import Batch, WindowDataset, Windows, deliver, merge_small
 
 BUFFER = "buffer"
 """Folder of the replay buffer's files within a run's folder."""
@@ -256,7 +256,7 @@ class TrajectoryDataModule(LightningDataModule):
             windows = training_windows(self._require_setup(), self.steps, needs)
             added = [found for each in frames if len(found := Windows.of(each, needs.env_steps(self.steps)))]
             counts = [len(each) for each in windows], sum(map(len, added))
-            self._sources = (asked, frames, (joined([*windows, *added]), *counts))
+            self._sources = (asked, frames, (merge_small([*windows, *added]), *counts))
         return self._sources[2]
 
     # --------------------------------------------------------------------------------------------------------- facts
@@ -482,7 +482,7 @@ class TrajectoryDataModule(LightningDataModule):
         """Make the loader of the validation windows: a fixed order, no step predicted twice."""
         needs = self._needs(validating=True)
         windows = WindowDataset(
-            joined(validation_windows(self._require_setup(), self.validation_steps, needs)),
+            merge_small(validation_windows(self._require_setup(), self.validation_steps, needs)),
             self._keys(needs),
             needs.history - 1 + self.validation_steps,
             needs.action_block,

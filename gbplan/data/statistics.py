@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gbplan.data.frames import Frames
+from gbplan.networks.normalizer import Moments
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,9 @@ class Statistics:
 
 def statistics_of(parts: Sequence[tuple[Frames, Tensor]]) -> Statistics:
     """Moments of the actions taken in episodes, given as frames and which of their episodes."""
-    taken = []
+    moments = Moments()
     for frames, episodes in parts:
         rows = frames.rows_of(episodes)
         ends = frames.starts[episodes] + frames.lengths[episodes]  # an episode's last frame has no action
-        taken.append(frames.actions[rows[~torch.isin(rows, ends)]])
-    return Statistics(*moments(torch.cat(taken)))
-
-
-def moments(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the first axis; a deviation of zero, up to rounding, becomes 1."""
-    values = values.double()
-    mean = values.mean(0)
-    std = values.std(0, correction=0)
-    constant = std <= 1e-6 * (1e-6 + mean.abs())
-    return mean.float(), torch.where(constant, 1.0, std).float()
+        moments.add(frames.actions[rows[~torch.isin(rows, ends)]])
+    return Statistics(*moments.compute())

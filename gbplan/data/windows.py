@@ -80,7 +80,7 @@ class Windows:
         return len(self.starts)
 
 
-def joined(sources: Sequence[Windows]) -> list[Windows]:
+def merge_small(sources: Sequence[Windows]) -> list[Windows]:
     """Copy several small sources into one, since a batch of one takes a third of the time; large ones stay apart."""
     frames = [source.frames for source in sources]
     held = {source.ends is not None for source in sources}

@@ -8,7 +8,7 @@ from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.run import load_world_model, run_evaluation
-from gbplan.evaluation.task_set import Tasks, TaskSet, probe_tasks
+from gbplan.evaluation.task_set import Tasks, TaskSet, try_tasks
 
 __all__ = [
     "SPL",
@@ -27,7 +27,7 @@ __all__ = [
     "load_world_model",
     "model_error",
     "paths_figure",
-    "probe_tasks",
     "run_evaluation",
+    "try_tasks",
     "wilson_interval",
 ]

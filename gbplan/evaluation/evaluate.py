@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from gbplan.data import Trajectories, rollout
+from gbplan.data import Trajectories, run_episodes
 from gbplan.envs import Policy, offer
 from gbplan.envs.offers import name_of
 from gbplan.evaluation.diagnostics.diagnose import LARGEST, diagnose
@@ -153,7 +153,7 @@ def evaluate(
                 bar.update(1)
                 bar.set_postfix_str(f"{int(active.sum())} of {len(active)} still on their way", refresh=False)
 
-            episodes = rollout(
+            episodes = run_episodes(
                 envs,
                 policy,
                 seeds=tasks.seeds[rows].tolist(),
@@ -249,7 +249,7 @@ def _episodes(
 ) -> Trajectories:
     """A policy's episodes of these tasks, with these observations; None: with all."""
     parts = [
-        rollout(
+        run_episodes(
             envs,
             policy,
             seeds=tasks.seeds[rows].tolist(),

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.data import rollout
+from gbplan.data import run_episodes
 from gbplan.envs import Observation, Policy
 from gbplan.evaluation.task_set import Tasks
 
@@ -37,7 +37,7 @@ def play_back(
     achieved, lengths = [], []
     horizon = actions.shape[1]
     for rows in batches(len(tasks), envs.num_envs):
-        episodes = rollout(
+        episodes = run_episodes(
             envs,
             _Fixed(actions[rows]),
             seeds=tasks.seeds[rows].tolist(),

@@ -17,7 +17,7 @@ from gbplan.data import (
     Trajectories,
     episode_seeds,
     make_vector_env,
-    rollout,
+    run_episodes,
 )
 from gbplan.envs.offers import (
     offer,
@@ -178,7 +178,7 @@ class TaskSet:
         )
 
 
-def probe_tasks(tasks: TaskSet) -> Trajectories:
+def try_tasks(tasks: TaskSet) -> Trajectories:
     """Set a few tasks in an environment and take a step in each, to see whether tasks can be set at all.
 
     Args:
@@ -197,7 +197,7 @@ def probe_tasks(tasks: TaskSet) -> Trajectories:
     try:
         # Not their own seeds, from which an environment that draws its own task would draw the right ones.
         seeds = (drawn.seeds + len(drawn)).tolist()
-        episodes = rollout(envs, RandomPolicy(), seeds=seeds, states=drawn.states, goals=drawn.goals, max_steps=1)
+        episodes = run_episodes(envs, RandomPolicy(), seeds=seeds, states=drawn.states, goals=drawn.goals, max_steps=1)
     finally:
         envs.close()
     require_begun(drawn.env_id, "state", drawn.states, episodes.observations["observation"][episodes.starts])

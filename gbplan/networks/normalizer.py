@@ -19,7 +19,9 @@ class Moments:
         self._mean = self._square = torch.zeros((), dtype=torch.float64)
 
     def add(self, values: Tensor) -> None:
-        """Take values ``(F, ...)`` in."""
+        """Take values ``(F, ...)`` in; there may be none of them."""
+        if not len(values):
+            return
         values = values.double()
         new, mean = len(values), values.mean(0)
         square = (values - mean).square().sum(0)

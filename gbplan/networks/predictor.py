@@ -50,11 +50,11 @@ class Predictor(nn.Module, ABC):
             ``(B, T - K + 1, *D)``.
         """
         count = latents.shape[1] - self.history + 1
-        windows, acts = (_windows(values, self.history).flatten(0, 1) for values in (latents, actions))
+        windows, acts = (stretches(values, self.history).flatten(0, 1) for values in (latents, actions))
         predicted: Tensor = self(windows, acts)
         return predicted.unflatten(0, (len(latents), count))
 
 
-def _windows(values: Tensor, length: int) -> Tensor:
+def stretches(values: Tensor, length: int) -> Tensor:
     """All stretches of ``length`` consecutive entries, ``(B, T, ...)`` to ``(B, T - length + 1, length, ...)``."""
     return values.unfold(1, length, 1).movedim(-1, 2)

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from gbplan import checks
 from gbplan.networks.fused.gradients import rollout_with_pullback
 from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
+from gbplan.networks.predictor import stretches
 from gbplan.planners import memory
 from gbplan.planners.descent import Descent
 from gbplan.planners.noise import Knots, Noise
@@ -191,15 +192,10 @@ def _predict_each(problem: PlanningProblem, states: Tensor, actions: Tensor) -> 
         return predicted.reshape(shape), lambda gradient: pullback(gradient.reshape(predicted.shape)).reshape(
             actions.shape
         )
-    windows = _windows(torch.cat([problem.context[:, :-1], states], dim=1), history)
+    windows = stretches(torch.cat([problem.context[:, :-1], states], dim=1), history).flatten(0, 1)
 
     def predict(given: Tensor) -> Tensor:
-        taken = _windows(torch.cat([problem.past_actions, given], dim=1), history)
+        taken = stretches(torch.cat([problem.past_actions, given], dim=1), history).flatten(0, 1)
         return model.rollout(windows, taken[:, :-1], taken[:, -1:]).reshape(shape)
 
     return pullback_by_autograd(predict, actions)
-
-
-def _windows(values: Tensor, length: int) -> Tensor:
-    """All stretches of consecutive entries, ``(N, H + length - 1, ...)`` to ``(N * H, length, ...)``."""
-    return values.unfold(1, length, 1).movedim(-1, 2).flatten(0, 1)

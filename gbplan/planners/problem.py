@@ -125,7 +125,7 @@ class PlanningProblem:
             read: what to make of latents ``(rows, H, *D)``, such as the model's ``achieved_goal``; None: its
                 ``goal_features``.
         """
-        return rollouts.outcomes(self, actions, read or self.model.goal_features)
+        return rollouts.achieved(self, actions, read or self.model.goal_features)
 
     def cost(self, actions: Tensor) -> Tensor:
         """Cost ``(B, S)`` of candidates ``(B, S, H, A)``.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gbplan.planners.problem import PlanningProblem
 
 
-def outcomes(problem: "PlanningProblem", actions: Tensor, read: Callable[[Tensor], Tensor]) -> Tensor:
+def achieved(problem: "PlanningProblem", actions: Tensor, read: Callable[[Tensor], Tensor]) -> Tensor:
     """What ``read`` makes of the latents of candidates ``(B, S, H, A)``, ``(B, S, H, ...)``."""
     size = memory.rows_at_once(problem, actions.shape[2])
     return joined([read(_latents(part, rows)) for rows, part in chunks(problem, actions, size)], actions.shape[:2])

@@ -6,7 +6,7 @@ from drift_env import Chase, DriftEnv
 
 import gbplan.data.collect
 from gbplan import __version__
-from gbplan.data import collect, list_datasets, read_dataset, rollout
+from gbplan.data import collect, list_datasets, read_dataset, run_episodes
 from gbplan.envs.door_wall import DoorWallExpert
 
 
@@ -34,7 +34,7 @@ def test_episodes_are_those_of_their_seeds(tmp_path):
     run(tmp_path, seed=3)
     trajectories, _ = read_dataset("toy-v0", tmp_path)
     envs = gbplan.data.make_vector_env("Drift-v0", 1, {"noise": 0.05})
-    alone = rollout(envs, Chase(0.3), seeds=[3_000_005])
+    alone = run_episodes(envs, Chase(0.3), seeds=[3_000_005])
     assert np.array_equal(trajectories.select([5]).observations["observation"], alone.observations["observation"])
     other_seed, _ = read_dataset("toy-v0", run(tmp_path / "other", seed=4).parent)
     assert not np.array_equal(trajectories.observations["observation"][0], other_seed.observations["observation"][0])

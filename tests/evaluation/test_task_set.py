@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Dict
 from jsonargparse import ArgumentParser
 
 from gbplan.data import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
-from gbplan.evaluation import TaskSet, probe_tasks
+from gbplan.evaluation import TaskSet, try_tasks
 
 
 class Plain(gym.Env):
@@ -156,7 +156,7 @@ def test_environment_with_one_kind_of_tasks_needs_no_task_argument():
 def test_probe_shows_an_environment_where_tasks_can_be_set():
     noisy = {"observation_noise": 0.1, "process_noise": 0.1}
     for tasks in (TaskSet("DoorWall-v0", kind="detour"), TaskSet("DoorWall-v0", noisy), TaskSet("PlainTasks-v0")):
-        assert probe_tasks(tasks).lengths.tolist() == [1] * 8
+        assert try_tasks(tasks).lengths.tolist() == [1] * 8
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_probe_shows_an_environment_where_tasks_can_be_set():
 )
 def test_probe_names_what_an_environment_ignores(heeds, message):
     with pytest.raises(ValueError, match=message):
-        probe_tasks(TaskSet("PlainTasks-v0", {"heeds": heeds}))
+        try_tasks(TaskSet("PlainTasks-v0", {"heeds": heeds}))
 
 
 def test_kinds_share_all_but_their_name():

@@ -11,18 +11,33 @@ from gbplan.networks.normalizer import Moments
 @given(cuts=st.lists(st.integers(1, 59), unique=True, max_size=6), offset=st.sampled_from([0.0, 1e4]))
 def test_moments_do_not_depend_on_how_the_values_come_in_parts(cuts, offset):
     values = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) + offset
-    moments = Moments()
-    for part in values.tensor_split(sorted(cuts)):
-        moments.add(part)
-    mean, std = moments.compute()
+    mean, std = moments_of(*values.tensor_split(sorted(cuts)))
     assert torch.equal(mean, values.double().mean(0).float())
     torch.testing.assert_close(std, values.double().std(0, correction=0).float(), rtol=1e-6, atol=0)
 
 
-def test_what_never_changes_has_deviation_one():
+def moments_of(*parts):
     moments = Moments()
-    moments.add(torch.tensor([[3.0, 0.1], [3.0, 0.2]]))
-    assert moments.compute()[1][0] == 1
+    for part in parts:
+        moments.add(part)
+    return moments.compute()
+
+
+@given(st.floats(-1e6, 1e6, width=32), st.integers(1, 100))
+def test_an_entry_that_never_changes_has_deviation_one(value, count):
+    mean, std = moments_of(torch.full((count, 1), value))
+    assert std.tolist() == [1]
+    torch.testing.assert_close(mean, torch.tensor([value]), rtol=1e-6, atol=0)
+
+
+def test_a_small_but_real_variation_is_kept():
+    _, std = moments_of(torch.tensor([[1e-4], [-1e-4]]))
+    torch.testing.assert_close(std, torch.tensor([1e-4]), rtol=1e-5, atol=0)
+
+
+def test_a_part_without_values_changes_nothing():
+    values = torch.randn(10, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.stack(moments_of(values[:0], values, values[:0])), torch.stack(moments_of(values)))
 
 
 def test_fitted_latents_have_mean_zero_and_deviation_one_per_dimension():

@@ -19,6 +19,7 @@ from gbplan.evaluation.diagnostics.landscape_agreement import landscape_agreemen
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.networks.predictor import stretches
 from gbplan.planners import PlanningProblem
 from gbplan.policies import PlannerPolicy
 
@@ -132,12 +133,7 @@ def _imagined(
         imagined = model.rollout(problem.context, problem.past_actions, actions)[:, :-1]
     latents = torch.cat([problem.context, imagined], dim=1)
     taken = torch.cat([problem.past_actions, actions], dim=1)
-    return _windows(latents, model.history), _windows(taken, model.history)
-
-
-def _windows(frames: Tensor, history: int) -> Tensor:
-    """All stretches of K frames, ``(n T, K, ...)``, of ``(n, T + K - 1, ...)``."""
-    return frames.unfold(1, history, 1).movedim(-1, 2).flatten(0, 1)
+    return stretches(latents, model.history).flatten(0, 1), stretches(taken, model.history).flatten(0, 1)
 
 
 @torch.no_grad()

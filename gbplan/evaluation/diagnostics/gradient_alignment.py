@@ -63,9 +63,9 @@ def gradient_alignment(
     """Compare the gradients of the distance to the goal for the actions: through the model, and in truth.
 
     For horizon h the cost is the distance to the goal after h steps, linearised where the first h actions truly lead:
-    ``<u_h, p_h(a_1..a_h)>`` with ``u_h`` the unit vector from the goal to the true outcome. The true gradient of it is
-    that of the terminal cost (``GoalMSE``) up to a factor; the model's is what the model makes of the same wish. The
-    direction is not the model's own: after h steps of a plan it believes in, the model is at the goal, and what
+    ``<u_h, p_h(a_1..a_h)>`` with ``u_h`` the unit vector from the goal to what is truly achieved. The true gradient of
+    it is that of the terminal cost (``GoalMSE``) up to a factor; the model's is what the model makes of the same wish.
+    The direction is not the model's own: after h steps of a plan it believes in, the model is at the goal, and what
     remains of the distance there points anywhere.
 
     Args:
@@ -106,7 +106,7 @@ def gradient_alignment(
     goals = tasks.goals.reshape(len(tasks), -1).astype(np.float64)
     cosine, excluded = {}, {}
     for horizon in horizons:
-        apart = true.outcome(block * horizon) - goals
+        apart = true.achieved(block * horizon) - goals
         length = np.linalg.norm(apart, axis=1, keepdims=True)
         direction = apart / np.where(length > 0, length, 1)
         wanted, found = true.gradient(block * horizon, direction), model.gradient(horizon, direction)
@@ -121,19 +121,19 @@ def gradient_alignment(
 
 
 class _Differentiated:
-    """Outcomes and gradients through a model, by autograd."""
+    """Achieved goals and gradients through a model, by autograd."""
 
     def __init__(self, model: WorldModel, observations: Mapping[str, NDArray], actions: NDArray[np.floating]) -> None:
         self._model = model
         self._observations = {key: values[:, None] for key, values in observations.items()}
         self._actions = actions
 
-    def outcome(self, horizon: int) -> NDArray[np.float64]:
+    def achieved(self, horizon: int) -> NDArray[np.float64]:
         """What is achieved after ``horizon`` of its steps, ``(N, G)``."""
         return self._run(horizon)[1].detach().cpu().double().numpy()
 
     def gradient(self, horizon: int, direction: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gradient of ``<direction, outcome>``, ``(N, horizon * A)``."""
+        """Gradient of ``<direction, achieved>``, ``(N, horizon * A)``."""
         with torch.inference_mode(False), torch.enable_grad():
             actions, achieved = self._run(horizon)
             (gradient,) = torch.autograd.grad(achieved, actions, torch.from_numpy(direction).to(achieved))
@@ -150,7 +150,7 @@ class _Differentiated:
 
 
 class _Executed:
-    """Outcomes and gradients in an environment, by finite differences."""
+    """Achieved goals and gradients in an environment, by finite differences."""
 
     def __init__(self, *, envs: gym.vector.VectorEnv, tasks: Tasks, actions: NDArray[np.floating], step: float) -> None:
         low, high = action_bounds(envs)
@@ -163,15 +163,15 @@ class _Executed:
         achieved, lengths = play_back(envs, tasks.select(owner), tried.reshape(-1, horizon, dim))
         achieved = achieved.reshape(count, tried.shape[1], horizon, -1)
         self._lengths = lengths.reshape(count, -1).min(axis=1)
-        self._outcomes = achieved[:, 0]
+        self._achieved = achieved[:, 0]
         moved = (up - down).reshape(count, size, size).diagonal(axis1=1, axis2=2)  # of each action, by itself
         change = achieved[:, 1 : size + 1] - achieved[:, size + 1 :]
         self._jacobians = change / moved[:, :, None, None]  # (N, H A, H, G)
         self._dim = dim
 
-    def outcome(self, horizon: int) -> NDArray[np.float64]:
-        outcome: NDArray[np.float64] = self._outcomes[:, horizon - 1]
-        return outcome
+    def achieved(self, horizon: int) -> NDArray[np.float64]:
+        achieved: NDArray[np.float64] = self._achieved[:, horizon - 1]
+        return achieved
 
     def gradient(self, horizon: int, direction: NDArray[np.float64]) -> NDArray[np.float64]:
         jacobian = self._jacobians[:, : horizon * self._dim, horizon - 1]

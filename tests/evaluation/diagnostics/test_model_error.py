@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from gbplan.data import Trajectories, make_vector_env, rollout
+from gbplan.data import Trajectories, make_vector_env, run_episodes
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import TaskSet, model_error
 from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
@@ -49,7 +49,7 @@ def test_errors_of_a_model_that_predicts_no_motion_are_the_motions():
 def test_perfect_model_makes_no_error_on_the_environments_episodes():
     tasks = TaskSet("DoorWall-v0", kind="detour", count=16, split="training", min_distance=1.0).draw()
     envs = make_vector_env("DoorWall-v0", 16)
-    runs = rollout(envs, ExpertPolicy(), seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
+    runs = run_episodes(envs, ExpertPolicy(), seeds=tasks.seeds.tolist(), states=tasks.states, goals=tasks.goals)
     error = model_error(PerfectDoorWallModel(), runs)
     assert error.one_step.max() < 1e-6
     assert error.open_loop.max() < 1e-5

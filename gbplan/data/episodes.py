@@ -15,7 +15,7 @@ from gbplan.seeds import policy_seeds
 
 
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
-    """Make a vector environment that ``rollout`` accepts.
+    """Make a vector environment that ``run_episodes`` accepts.
 
     Takes the environment's own vector form when it has one without autoreset, else Gymnasium's SyncVectorEnv.
 
@@ -33,7 +33,7 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
     return envs
 
 
-def rollout(
+def run_episodes(
     envs: VectorEnv,
     policy: Policy,
     *,
@@ -69,7 +69,7 @@ def rollout(
     mode = envs.metadata.get("autoreset_mode")
     if mode != AutoresetMode.DISABLED:
         raise ValueError(
-            f"rollout needs a vector environment without autoreset, got autoreset_mode {mode}; make one with "
+            f"run_episodes needs a vector environment without autoreset, got autoreset_mode {mode}; make one with "
             "gbplan.data.make_vector_env, or gymnasium.make_vec(..., vectorization_mode='sync', "
             "vector_kwargs={'autoreset_mode': gymnasium.vector.AutoresetMode.DISABLED})"
         )

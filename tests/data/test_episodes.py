@@ -4,7 +4,7 @@ import pytest
 from drift_env import Chase, Script
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
-from gbplan.data import make_vector_env, rollout
+from gbplan.data import make_vector_env, run_episodes
 from gbplan.seeds import policy_seeds
 
 
@@ -32,7 +32,7 @@ def alone(seed, policy_seed, policy, **kwargs):
 
 
 def test_scripted_episode_is_recorded_frame_by_frame():
-    trajectories = rollout(
+    trajectories = run_episodes(
         drift(2), Script([1, 0]), seeds=[0, 1], states=[[0, 0], [0, 5]], goals=[[0.8, 0], [9, 9]], max_steps=4
     )
     assert trajectories.lengths.tolist() == [3, 4]  # at step 2 the distance is 0.3, which is not below 0.3
@@ -65,7 +65,7 @@ class NumpyBools(gym.Wrapper):
 def test_bools_of_numpy_are_recorded_as_those_of_python(goals):
     tasks = {} if goals is None else {"states": [[0, 0], [0, 5]], "goals": goals}
     wrapped = SyncVectorEnv([lambda: NumpyBools(gym.make("Drift-v0"))] * 2, autoreset_mode=AutoresetMode.DISABLED)
-    found, expected = (rollout(envs, Chase(), seeds=[0, 1], **tasks) for envs in (wrapped, drift(2)))
+    found, expected = (run_episodes(envs, Chase(), seeds=[0, 1], **tasks) for envs in (wrapped, drift(2)))
     assert found.infos["is_success"].dtype == np.bool_
     assert np.array_equal(found.infos["is_success"], expected.infos["is_success"])
     if goals is not None:  # the first row never says it
@@ -76,7 +76,7 @@ def test_bools_of_numpy_are_recorded_as_those_of_python(goals):
 
 
 def test_only_the_observations_asked_for_are_recorded():
-    some, whole = (rollout(drift(2), Chase(), seeds=[0, 1], keys=keys) for keys in (["achieved_goal"], None))
+    some, whole = (run_episodes(drift(2), Chase(), seeds=[0, 1], keys=keys) for keys in (["achieved_goal"], None))
     assert set(some.observations) == {"achieved_goal"}
     assert np.array_equal(some.observations["achieved_goal"], whole.observations["achieved_goal"])
     assert np.array_equal(some.actions, whole.actions)
@@ -86,7 +86,7 @@ def test_only_the_observations_asked_for_are_recorded():
 def test_rows_equal_single_episodes_with_their_seed(vector):
     seeds = [5, 99, 3, 2**30 - 1]
     envs = drift(4, vector, noise=0.05)
-    trajectories = rollout(envs, Chase(0.3), seeds=seeds)
+    trajectories = run_episodes(envs, Chase(0.3), seeds=seeds)
     envs.close()
     for row, (seed, policy_seed) in enumerate(zip(seeds, policy_seeds(seeds), strict=True)):
         frames, actions, rewards = alone(seed, policy_seed, Chase(0.3), noise=0.05)
@@ -101,7 +101,7 @@ def test_every_row_gets_its_own_state_and_goal_also_when_reset_again(vector):
     # Row 0 is over after one step and has to be reset while row 1 goes on.
     states, goals = np.array([[0, 0], [-3, 1], [2, 2]]), np.array([[0.4, 0], [3, 1], [2, 4]])
     envs = drift(3, vector)
-    trajectories = rollout(envs, Chase(), seeds=[1, 2, 3], states=states, goals=goals)
+    trajectories = run_episodes(envs, Chase(), seeds=[1, 2, 3], states=states, goals=goals)
     envs.close()
     starts = trajectories.starts
     np.testing.assert_allclose(trajectories.observations["observation"][starts], states)
@@ -117,29 +117,31 @@ def test_every_row_gets_its_own_state_and_goal_also_when_reset_again(vector):
 
 def test_native_vector_env_equals_single_envs_row_by_row():
     seeds = [4, 8, 15]
-    native = rollout(make_vector_env("DoorWall-v0", 3), Script([1, 0.3], [-1, 1]), seeds=seeds)
+    native = run_episodes(make_vector_env("DoorWall-v0", 3), Script([1, 0.3], [-1, 1]), seeds=seeds)
     single = SyncVectorEnv([lambda: gym.make("DoorWall-v0")] * 3, autoreset_mode=AutoresetMode.DISABLED)
-    reference = rollout(single, Script([1, 0.3], [-1, 1]), seeds=seeds)
+    reference = run_episodes(single, Script([1, 0.3], [-1, 1]), seeds=seeds)
     assert native.lengths.tolist() == reference.lengths.tolist()
     for key, array in reference.observations.items():
         assert np.array_equal(native.observations[key], array)
 
 
 def test_an_episode_does_not_depend_on_the_other_rows():
-    together = rollout(drift(3, noise=0.1), Chase(0.2), seeds=[7, 8, 9])
-    apart = rollout(drift(1, noise=0.1), Chase(0.2), seeds=[9])
+    together = run_episodes(drift(3, noise=0.1), Chase(0.2), seeds=[7, 8, 9])
+    apart = run_episodes(drift(1, noise=0.1), Chase(0.2), seeds=[9])
     assert np.array_equal(together.select([2]).observations["observation"], apart.observations["observation"])
 
 
 def test_infos_absent_at_reset_are_zero_there_and_nested_ones_left_out():
-    trajectories = rollout(drift(2), Script([0, 0]), seeds=[0, 1], states=[[5, 5]] * 2, goals=[[0, 0]] * 2, max_steps=2)
+    trajectories = run_episodes(
+        drift(2), Script([0, 0]), seeds=[0, 1], states=[[5, 5]] * 2, goals=[[0, 0]] * 2, max_steps=2
+    )
     assert sorted(trajectories.infos) == ["distance", "is_success", "stepped"]
     assert trajectories.infos["stepped"].tolist() == [0, 1, 1, 0, 1, 1]
 
 
 def test_policy_is_told_which_rows_are_over_and_on_step_sees_them():
     policy, seen = Script([1, 0]), []
-    rollout(
+    run_episodes(
         drift(2),
         policy,
         seeds=[0, 1],
@@ -153,7 +155,7 @@ def test_policy_is_told_which_rows_are_over_and_on_step_sees_them():
 
 def test_an_environment_that_writes_into_its_own_buffers_is_recorded_right():
     envs = SyncVectorEnv([lambda: gym.make("Drift-v0")], autoreset_mode=AutoresetMode.DISABLED, copy=False)
-    trajectories = rollout(envs, Script([1, 0]), seeds=[0], states=[[0, 0]], goals=[[9, 9]], max_steps=3)
+    trajectories = run_episodes(envs, Script([1, 0]), seeds=[0], states=[[0, 0]], goals=[[9, 9]], max_steps=3)
     np.testing.assert_allclose(trajectories.observations["observation"][:, 0], [0, 0.25, 0.5, 0.75])
 
 
@@ -170,12 +172,12 @@ def test_autoreset_is_refused_with_the_remedy():
         ValueError,
         match=r"without autoreset, got .*NEXT_STEP; make one with gbplan.data",
     ):
-        rollout(envs, Chase(), seeds=[0, 1])
+        run_episodes(envs, Chase(), seeds=[0, 1])
 
 
 def test_discrete_or_goalless_environments_are_refused():
     with pytest.raises(ValueError, match="the environment is not goal-conditioned"):
-        rollout(make_vector_env("CartPole-v1", 1), Chase(), seeds=[0])
+        run_episodes(make_vector_env("CartPole-v1", 1), Chase(), seeds=[0])
 
 
 @pytest.mark.parametrize(
@@ -189,16 +191,16 @@ def test_discrete_or_goalless_environments_are_refused():
 )
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        rollout(drift(2), Chase(), **({"seeds": [0, 1]} | arguments))
+        run_episodes(drift(2), Chase(), **({"seeds": [0, 1]} | arguments))
 
 
 def test_an_environment_that_ignores_its_options_is_found_out():
     with pytest.raises(ValueError, match=r"ignores reset\(options=\{'goal': ...\}\)"):
-        rollout(drift(2, heed_options=False), Chase(), seeds=[0, 1], goals=[[9, 9], [9, 9]])
+        run_episodes(drift(2, heed_options=False), Chase(), seeds=[0, 1], goals=[[9, 9], [9, 9]])
 
 
 def test_wrong_actions_are_refused():
     with pytest.raises(ValueError, match=r"Script.act must return actions of shape \(2, 2\), got \(2, 3\)"):
-        rollout(drift(2), Script([0, 0, 0]), seeds=[0, 1])
+        run_episodes(drift(2), Script([0, 0, 0]), seeds=[0, 1])
     with pytest.raises(ValueError, match=r"Script returned the action \[nan  0.\] in row 0, step 1"):
-        rollout(drift(2), Script([0, 0], [np.nan, 0]), seeds=[0, 1], max_steps=2)
+        run_episodes(drift(2), Script([0, 0], [np.nan, 0]), seeds=[0, 1], max_steps=2)
