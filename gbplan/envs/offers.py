@@ -22,10 +22,6 @@ from gbplan.envs.policy import Policy
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
-# Arguments that make `observation` differ from the state, or a step from the next. Tasks are true states, so they are
-# drawn and checked in an environment made without them.
-NOISE_ARGUMENTS = ("observation_noise", "process_noise")
-
 
 class Offers(Protocol):
     """The methods that an environment may have; each is optional, and by itself.
@@ -34,8 +30,11 @@ class Offers(Protocol):
     row, in the same form as the single environment. A wrapper that changes what the numbers in a space mean, but not
     the space, must set the offers that no longer hold to None.
 
-    One offer is not a method: the info entry ``contact`` (bool, after reset and step), whether the step ran into
-    something. Evaluations count such steps. Other info entries are not read, whatever their names.
+    Two offers are not methods. The info entry ``contact`` (bool, after reset and step) says whether the step ran into
+    something; evaluations count such steps, and read no other info entries, whatever their names. And
+    ``metadata["noise_arguments"]`` names the constructor's arguments that make ``observation`` differ from the state,
+    or one step from the next: tasks are true states, so they are drawn and checked in an environment made without
+    those.
     """
 
     def expert(self, action_noise: float = 0.0) -> Policy:
@@ -65,11 +64,14 @@ class Offers(Protocol):
         ...
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of states ``(N, *S)``, uint8 ``(N, size, size, 3)``; no part of them depends on a goal."""
+        """Return pictures of states ``(N, *S)``, uint8 ``(N, size, size, 3)``; no part of them depends on a goal.
+
+        Rows always, also in a single environment: the picture of one state is ``render_state(state[None])[0]``.
+        """
         ...
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of states in which goals ``(N, *G)`` are reached, uint8 ``(N, size, size, 3)``."""
+        """Return pictures of states in which goals ``(N, *G)`` are reached, likewise."""
         ...
 
     def background(self) -> NDArray[np.float64]:
@@ -155,9 +157,12 @@ def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
     return spec
 
 
-def without_noise(env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the arguments that are not noise."""
-    return {name: value for name, value in (env_kwargs or {}).items() if name not in NOISE_ARGUMENTS}
+def without_noise(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments that are not noise, of which the environment itself says what they are called."""
+    given = env_kwargs or {}
+    with closing(gym.make(env_id, **given)) as env:
+        noise = env.metadata.get("noise_arguments", ())
+    return {name: value for name, value in given.items() if name not in noise}
 
 
 def time_limit(env_id: str, env_kwargs: dict[str, Any] | None = None) -> int:
@@ -193,7 +198,7 @@ def require_contract(env_id: str, env_kwargs: dict[str, Any] | None = None) -> i
         ValueError: the environment is not goal-conditioned, has no time limit, does not begin where it is told, or
             does not say whether the goal is reached.
     """
-    with closing(gym.make(env_id, **without_noise(env_kwargs))) as env:
+    with closing(gym.make(env_id, **without_noise(env_id, env_kwargs))) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
         limit = _limit(env.spec, env_id)
         drawn, info = env.reset(seed=0)

@@ -135,7 +135,7 @@ class TaskSet:
                 whether a goal is reached; or (almost) no task is as far as ``min_distance``.
         """
         env_id, kwargs, count = self.require_env_id(), dict(self.env_kwargs or {}), self.count
-        world = without_noise(kwargs) | ({} if self.kind is None else {"task": self.kind})
+        world = without_noise(env_id, kwargs) | ({} if self.kind is None else {"task": self.kind})
         states: list[NDArray[np.float32]] = []
         goals: list[NDArray[np.float32]] = []
         kept_seeds: list[NDArray[np.int64]] = []
@@ -190,8 +190,9 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
     Raises:
         ValueError: the environment does not keep the contract, see :func:`gbplan.envs.offers.require_contract`.
     """
-    few = replace(tasks, count=8, seed=0, split="training", env_kwargs=without_noise(tasks.env_kwargs))
-    require_contract(few.require_env_id(), few.env_kwargs)
+    env_id = tasks.require_env_id()
+    few = replace(tasks, count=8, seed=0, split="training", env_kwargs=without_noise(env_id, tasks.env_kwargs))
+    require_contract(env_id, few.env_kwargs)
     drawn = few.draw()
     envs = make_vector_env(drawn.env_id, len(drawn), drawn.env_kwargs)
     try:

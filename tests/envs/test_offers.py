@@ -6,7 +6,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics, RescaleAction, Transform
 
 from gbplan.data import make_vector_env
 from gbplan.envs import Policy, offer
-from gbplan.envs.offers import MADE_FOR, Offers, require_contract, time_limit
+from gbplan.envs.offers import MADE_FOR, Offers, require_contract, time_limit, without_noise
 
 ALL = set(MADE_FOR)  # DoorWall-v0 offers everything
 
@@ -150,6 +150,27 @@ def test_contract_names_in_one_line_what_is_missing(arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         require_contract("Line-v0", arguments)
     assert "\n" not in str(caught.value)
+
+
+class Noisy(Line):
+    """Noise by a name of its own, which moves the state that is asked for."""
+
+    metadata = {"render_modes": [], "noise_arguments": ("shake",)}  # noqa: RUF012
+
+    def __init__(self, shake=0.0, render_mode=None):
+        super().__init__()
+        self.shake = shake
+
+    def observe(self):
+        return super().observe() | {"observation": self.state + np.float32(self.shake)}
+
+
+def test_an_environment_says_which_of_its_arguments_are_noise():
+    if "Noisy-v0" not in gym.registry:
+        gym.register("Noisy-v0", entry_point=Noisy, max_episode_steps=5)
+    assert require_contract("Noisy-v0", {"shake": 0.5}) == 5
+    assert without_noise("Noisy-v0", {"shake": 0.5, "max_episode_steps": 9}) == {"max_episode_steps": 9}
+    assert without_noise("Line-v0", None) == {}
 
 
 def test_time_limit_is_the_environments():

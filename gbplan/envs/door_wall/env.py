@@ -142,7 +142,11 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     - v0: initial version.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012, Gymnasium's own form
+    metadata = {  # noqa: RUF012, Gymnasium's own form
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,
+        "noise_arguments": ("observation_noise", "process_noise"),
+    }
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
         """Make the environment; ``world`` are the arguments above, checked by :class:`World`."""

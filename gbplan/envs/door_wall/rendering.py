@@ -1,8 +1,11 @@
 """Pictures of the world, seen from above: of many states at once, and of one agent's episode.
 
 Everything is antialiased: walls and door are covered exactly, and a disc fades over a pixel of the picture of 256, so
-that the agent's pixels change smoothly with its position. Smaller pictures are that picture averaged down, to within
-one of 255 steps.
+that the agent's pixels change smoothly with its position.
+
+Pictures of sizes that divide 256 (8, 16, 32, 64, 128) are that picture averaged down, to within one of 255 steps. Other
+sizes, such as 84 or 96, are averaged down from the largest multiple of theirs up to 256, and those above 256 are drawn
+as they are, with an edge of the disc one pixel wide in what is drawn.
 """
 
 from collections.abc import Sequence
@@ -45,7 +48,7 @@ def draw_states(world: World, positions: ArrayLike, size: int = 64) -> NDArray[n
     Args:
         world: gives the door.
         positions: x and y of the agent, world units; further columns (velocities) are not seen, ``(N, >= 2)``.
-        size: pixels along an edge of a picture, at least 8.
+        size: pixels along an edge of a picture, at least 8; see the module for those that do not divide 256.
 
     Returns:
         RGB pictures, y upwards, ``(N, size, size, 3)``.

@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import slide_rows, stop_rows
-from gbplan.envs.door_wall.env import Observation, check_render_mode
+from gbplan.envs.door_wall.env import DoorWallEnv, Observation, check_render_mode
 from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import draw_episode
 from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
@@ -41,11 +41,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
     Info entries are arrays ``(N,)`` with masks ``_is_success``, ``_distance``, ``_contact`` of the rows they are about.
     """
 
-    metadata = {  # noqa: RUF012, Gymnasium's own form
-        "render_modes": ["rgb_array"],
-        "render_fps": 10,
-        "autoreset_mode": AutoresetMode.DISABLED,
-    }
+    metadata = {**DoorWallEnv.metadata, "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012, Gymnasium's own form
 
     def __init__(
         self,

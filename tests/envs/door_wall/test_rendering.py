@@ -67,6 +67,12 @@ def test_small_pictures_are_the_large_one_averaged_down(size):
     np.testing.assert_allclose(render(states, size), averaged(render(states, 256), 256 // size), atol=1)
 
 
+@pytest.mark.parametrize(("size", "fine"), [(84, 252), (96, 192), (10, 250)])
+def test_pictures_of_other_sizes_are_averaged_down_from_their_largest_multiple(size, fine):
+    render, states = offer(gym.make("DoorWall-v0"), "render_state"), states_everywhere(16)
+    np.testing.assert_allclose(render(states, size), averaged(render(states, fine), fine // size), atol=1)
+
+
 def test_large_pictures_are_the_rendered_ones_but_for_goal_and_trail():
     env = gym.make("DoorWall-v0", render_mode="rgb_array")
     for state in states_everywhere(16):
