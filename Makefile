@@ -80,7 +80,7 @@ endef
 $(foreach seed,$(sort 0 $(SEEDS)),$(call trainings,$(seed)))
 
 # A method trained otherwise: its name, a folder, what it is made from, its configurations, and more arguments.
-define anew
+define again
 $(2)/$(1)/.done: $(3) $(4) | $(INSTALLED)
 	rm -f $$@
 	$$(GO_ON); $$(GBPLAN) fit $(addprefix --config ,$(4)) --trainer.default_root_dir $$(@D) $(5) $$$$how
@@ -173,7 +173,7 @@ endef
 # A training with one thing changed: its name, the method, and the change.
 define ablation
 $(eval DONE := $(ABLATED)/$(1)/.done)
-$(eval $(call anew,$(1),$(ABLATED),$(RUNS)/base/.done,$(call configs,$(2)),--model.init_args.init_from $(RUNS)/base/best.ckpt $(3)))
+$(eval $(call again,$(1),$(ABLATED),$(RUNS)/base/.done,$(call configs,$(2)),--model.init_args.init_from $(RUNS)/base/best.ckpt $(3)))
 $(eval $(call ablated,$(1)-gradient-open,$(GRADIENT_OPEN) --ckpt_path $(ABLATED)/$(1)/best.ckpt,$(DONE)))
 $(eval $(call ablated,$(1)-gradient-mpc,$(GRADIENT_MPC) --ckpt_path $(ABLATED)/$(1)/best.ckpt,$(DONE)))
 endef
@@ -185,7 +185,7 @@ $(foreach draw,0 1 2 3,$(eval $(call ablated,online_adversarial-draw-$(draw),$(G
 
 ablations: $(ABLATIONS)
 
-$(eval $(call anew,init_network,$(RUNS),$(DATASET),configs/door_wall/init_network.yaml))
+$(eval $(call again,init_network,$(RUNS),$(DATASET),configs/door_wall/init_network.yaml))
 
 planners: $(RUNS)/planners/.done
 
@@ -197,7 +197,7 @@ $(RUNS)/planners/.done: $(foreach m,init_network base online,$(RUNS)/$(m)/.done)
 
 # ---------------------------------------------------------------------------------------------------------- robustness
 # make robustness                         models of seed 0 in worlds they were not trained on: configs/worlds/
-#                                         and models trained anew in other worlds:             configs/trained_anew/
+#                                         and models trained again in other worlds:            configs/retrained/
 # make robustness TASKS=128               on fewer tasks than 512
 
 WORLDS := $(basename $(notdir $(wildcard configs/worlds/*.yaml)))
@@ -220,25 +220,25 @@ $(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-gradient-mpc,$(2),--kinds [
 $(foreach m,$(STUDIED),$(eval $(call study,$(1)-$(m)-cem-mpc,$(2),--kinds [detour] --tasks.count $(TASKS) $(CEM_MPC) --ckpt_path $(3)/$(m)/best.ckpt,$(3)/$(m)/.done)))
 endef
 
-# All methods trained anew: the world, and the configuration that online training has besides.
-define trained_anew
+# All methods trained again: the world, and the configuration that online training has besides.
+define retrained
 $(eval EXPERT := $(RUNS)/datasets/door-wall/$(subst _,-,$(1))-expert-v0/data/main_data.hdf5)
-$(eval OTHER := configs/trained_anew/$(1))
+$(eval OTHER := configs/retrained/$(1))
 $(eval FROM_BASE := --model.init_args.init_from $(RUNS)/$(1)/base/$(3).ckpt)
 $(eval $(EXPERT): configs/door_wall/collect.yaml $(OTHER)/collect.yaml | $(INSTALLED) ; \
 	$$(GBPLAN) collect $$(addprefix --config ,$$^) --overwrite)
-$(eval $(call anew,base,$(RUNS)/$(1),$(EXPERT),configs/door_wall/base.yaml $(OTHER)/fit.yaml))
-$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call anew,$(m),$(RUNS)/$(1),$(RUNS)/$(1)/base/.done,$(call configs,$(m)) $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
+$(eval $(call again,base,$(RUNS)/$(1),$(EXPERT),configs/door_wall/base.yaml $(OTHER)/fit.yaml))
+$(foreach m,$(filter-out base,$(STUDIED)),$(eval $(call again,$(m),$(RUNS)/$(1),$(RUNS)/$(1)/base/.done,$(call configs,$(m)) $(OTHER)/fit.yaml $(if $(filter online%,$(m)),$(2)),$(FROM_BASE) $(if $(filter online,$(m)),$(4)))))
 endef
 
-$(call trained_anew,velocity,,best,--online.write_to null)
-$(call trained_anew,small_steps,configs/trained_anew/small_steps/online.yaml,last)
+$(call retrained,velocity,,best,--online.write_to null)
+$(call retrained,small_steps,configs/retrained/small_steps/online.yaml,last)
 
 $(foreach w,$(WORLDS),$(call studies,$(w),configs/worlds/$(w).yaml,$(RUNS)))
-$(call studies,velocity,configs/trained_anew/velocity/evaluate.yaml,$(RUNS)/velocity)
+$(call studies,velocity,configs/retrained/velocity/evaluate.yaml,$(RUNS)/velocity)
 
 # A lenient protocol, in small steps: open loop, and within 1.0 of the goal at some step.
-LENIENT := configs/trained_anew/small_steps/evaluate.yaml
+LENIENT := configs/retrained/small_steps/evaluate.yaml
 LONG := --agent.planner.horizon 200
 $(eval $(call study,small_steps-straight-line,$(LENIENT),--policy StraightLinePolicy))
 $(eval $(call study,small_steps-expert,$(LENIENT),--policy ExpertPolicy))

@@ -1,4 +1,4 @@
-"""Makes the tables of README.md and docs/ anew from what is in runs/ and benchmarks/.
+"""Makes the tables of README.md and docs/ from what is in runs/ and benchmarks/.
 
 A table to be made stands behind a comment that says how:
 
@@ -79,7 +79,7 @@ def make(how: str) -> str:
 
 
 def text(page: str) -> str:
-    """A page with its tables made anew."""
+    """A page with its tables made again."""
 
     def replace(found: re.Match[str]) -> str:
         made = make(found["how"])

@@ -134,7 +134,7 @@ def test_interrupted_training_goes_on_from_its_last_checkpoint(fresh):
     assert "--overwrite" not in fits["finetune"]
 
 
-def test_interrupted_training_begins_anew_if_what_it_is_made_from_was_made_anew(fresh):
+def test_interrupted_training_begins_again_if_what_it_is_made_from_has_changed(fresh):
     fresh.make(dies="finetune")
     fresh.edit("runs/base/.done")
     call = trained(fresh.make())["finetune"]
@@ -240,17 +240,17 @@ def test_robustness_evaluates_studied_models_in_every_world(done):
     assert sorted(studied(again)) == sorted(studied(calls))
 
 
-def test_robustness_trains_anew_on_data_of_the_other_world(done):
+def test_robustness_trains_again_on_data_of_the_other_world(done):
     calls = done.make(goal="robustness")
     fits = trained(calls)
     assert sorted(fits) == sorted(f"{world}/{m}" for world in ("velocity", "small_steps") for m in STUDIED)
     for run, call in fits.items():
         world, method = run.split("/")
-        assert f"--config configs/door_wall/{method}.yaml --config configs/trained_anew/{world}/fit.yaml" in call
+        assert f"--config configs/door_wall/{method}.yaml --config configs/retrained/{world}/fit.yaml" in call
         assert (f"--model.init_args.init_from runs/{world}/base/" in call) == (method != "base")
-        collecting = f"collect --config configs/door_wall/collect.yaml --config configs/trained_anew/{world}/collect"
+        collecting = f"collect --config configs/door_wall/collect.yaml --config configs/retrained/{world}/collect"
         assert [other.startswith(collecting) for other in calls[: calls.index(call)]].count(True) == 1
-    done.edit("configs/trained_anew/velocity/fit.yaml")
+    done.edit("configs/retrained/velocity/fit.yaml")
     again = done.make(goal="robustness")
     assert sorted(trained(again)) == sorted(f"velocity/{m}" for m in STUDIED)
     assert not any(call.startswith("collect") for call in again)

@@ -187,7 +187,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         return tuple(self._seeds)
 
     def _seed(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> None:
-        """Seed the given rows anew; a row without a seed keeps its generator, or gets a first one at random."""
+        """Seed the given rows again; a row without a seed keeps its generator, or gets a first one at random."""
         if seed is None:
             seeds: list[int | None] = [None] * self.num_envs
         elif isinstance(seed, int | np.integer):
@@ -240,7 +240,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         return np.clip(array, -1.0, 1.0)
 
     def _sense(self, rows: Sequence[int] | None = None) -> None:
-        """Observe the state anew, with fresh noise, in the given rows (None: all)."""
+        """Observe the state again, with fresh noise, in the given rows (None: all)."""
         state = np.concatenate([self._position, self._velocity], axis=1) if self._velocity.size else self._position
         if self.world.observation_noise > 0.0:
             rows = range(self.num_envs) if rows is None else rows
