@@ -274,7 +274,7 @@ def _errors(
     runs = {"planned": executed} | ({} if expert is None else {"expert": expert})
     bounds = (actions.low, actions.high) if isinstance(actions, gym.spaces.Box) else None
     found = {name: model_error(world_model, trajectories, horizon, bounds) for name, trajectories in runs.items()}
-    return {"horizon": horizon} | {
+    return {"horizon": horizon, "horizon_environment_steps": horizon * world_model.action_block} | {
         name: {
             "one_step": _mean(error.one_step),
             "open_loop": _mean(error.open_loop),

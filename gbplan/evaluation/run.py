@@ -228,15 +228,17 @@ def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
     """Describe what was evaluated, in plain data."""
     if not isinstance(policy, PlannerPolicy):
         return {"policy": type(policy).__name__, **_settings(policy)}
+    agent, block = policy.agent, policy.world_model.action_block
     return {
         "model": ckpt_path or type(policy.world_model).__name__,
         "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
-        "action_block": policy.world_model.action_block,
+        "action_block": block,
         "history": policy.world_model.history,
-        "mode": "open loop" if policy.agent.open_loop else "MPC",
-        "horizon": policy.agent.planner.horizon,
-        "horizon_environment_steps": policy.agent.planner.horizon * policy.world_model.action_block,
-        **_settings(policy.agent),
+        "mode": "open loop" if agent.open_loop else "MPC",
+        "horizon": agent.planner.horizon,
+        "horizon_environment_steps": agent.planner.horizon * block,
+        **_settings(agent),
+        "replan_every_environment_steps": None if agent.replan_every is None else agent.replan_every * block,
     }
 
 

@@ -123,7 +123,13 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
     """How to read the table, and what made it."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
     machines = sorted({result["provenance"]["machine"] for result in results})
-    return [*NOTES[:-1], *_reasons(results), "", f"Commit {', '.join(commits)}; {'; '.join(machines)}."]
+    return [
+        *NOTES[:-1],
+        *_blocks(results),
+        *_reasons(results),
+        "",
+        f"Commit {', '.join(commits)}; {'; '.join(machines)}.",
+    ]
 
 
 NOTES = (
@@ -164,6 +170,19 @@ COLUMNS = {
     "landscape": "landscape",
     "input_smoothness": "gain",
 }
+
+
+def _blocks(results: list[dict[str, Any]]) -> list[str]:
+    """What a step of a model is that takes several of the environment's: a line a length."""
+    found: dict[int, dict[str, None]] = {}
+    for result in results:
+        if (block := result["method"].get("action_block", 1)) > 1:
+            found.setdefault(block, {})[result["name"]] = None
+    return [
+        f"- blocks: a model step of {', '.join(names)} is {block} environment steps; error@H, gap@H, cosine@h, calls "
+        "and horizons count model steps, steps and contacts those of the environment."
+        for block, names in found.items()
+    ]
 
 
 def _reasons(results: list[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gbplan.evaluation import TaskSet, run_evaluation
+from gbplan.evaluation import TaskSet, run, run_evaluation
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, StraightLinePolicy
 from gbplan.report import report, results_table
@@ -40,6 +41,14 @@ def test_result_says_what_was_measured_and_how(evaluated):
     assert metrics["planning"]["model_calls_per_plan"] == 10 * (4 + 2 * 2 + 1)
     assert {"expert", "planned"} <= metrics["model_error"].keys()
     assert result["provenance"]["torch"]
+
+
+@pytest.mark.parametrize(("every", "steps"), [(2, 10), (None, None)])
+def test_result_counts_in_model_steps_and_in_environment_steps(every, steps):
+    model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 10, (4,)), action_block=5)
+    method = run._method(Agent(GradientPlanner(horizon=4), replan_every=every).policy(model), None)
+    assert (method["horizon"], method["horizon_environment_steps"]) == (4, 20)
+    assert (method["replan_every"], method["replan_every_environment_steps"]) == (every, steps)
 
 
 def test_csv_has_one_row_per_task(evaluated):

@@ -66,6 +66,13 @@ def test_model_evaluated_twice_is_not_two_seeds():
     assert over_training_seeds(results) == results
 
 
+def test_table_says_which_models_count_in_blocks():
+    plain, blocks = result("a", 0.9), result("b", 0.8, name="pixels")
+    blocks["method"]["action_block"] = 5
+    assert "blocks" not in results_table([plain])
+    assert "a model step of pixels is 5 environment steps" in results_table([plain, blocks])
+
+
 def test_table_shows_mean_range_and_gap():
     results = [result("a", 0.9), result("b", 0.8) | {"provenance": {"commit": "def+", "machine": "two cores"}}]
     table = results_table(results, ["success", "gap"])

@@ -107,6 +107,7 @@ def test_model_with_history_and_blocks_in_a_world_without_distances(probe):
     metrics, missing = result.metrics, result.metrics["missing"]
     assert metrics["planning"]["plans"] >= 3
     assert metrics["model_error"]["planned"]["latent_open_loop"] > 0
+    assert (metrics["model_error"]["horizon"], metrics["model_error"]["horizon_environment_steps"]) == (3, 15)
     assert metrics["input_smoothness"]["planned"]["environment"]["max"] > 0
     assert "expert" not in metrics["input_smoothness"]  # arrives before a history of two blocks is over
     assert metrics["gradient_alignment"] is None
