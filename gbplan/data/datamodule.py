@@ -28,7 +28,7 @@ from gbplan.data.npy import map_npy
 from gbplan.data.parts import Part, split, training_windows, validation_windows
 from gbplan.data.processes import once_of
 from gbplan.data.replay_buffer import ReplayBuffer
-from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
+from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, WindowDataset, Windows, deliver, merge_small
@@ -470,13 +470,14 @@ class TrajectoryDataModule(LightningDataModule):
         if online:
             sizes, draws = [*sizes, added], [*draws, online]
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
-        sampler = EpochSampler(sizes, draws, self.seed, epoch)
-        windows = WindowDataset(sources, keys, steps, needs.action_block)
+        repeats = bool(getattr(self.trainer, "overfit_batches", 0))
+        sampler = EpochSampler(sizes, draws, self.seed, epoch, repeats)
+        how = self._how(WindowDataset(sources, keys, steps, needs.action_block))
         if self.trainer is not None and self.trainer.world_size > 1:
             # As a sampler, not within a batch sampler: there Lightning would overlook it and put its own in its place.
-            share = RankSampler(sampler, self.trainer.world_size, self.trainer.global_rank)
-            return self._loader(windows, sampler=share, batch_size=self.batch_size)
-        return self._loader(windows, batch_sampler=TensorBatchSampler(sampler, self.batch_size, drop_last=False))
+            how |= {"sampler": RankSampler(sampler, self.trainer.world_size, self.trainer.global_rank)}
+            return EpochLoader(**how, batch_size=self.batch_size)
+        return EpochLoader(**how, batch_sampler=TensorBatchSampler(sampler, self.batch_size, drop_last=False))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Make the loader of the validation windows: a fixed order, no step predicted twice."""
@@ -487,13 +488,19 @@ class TrajectoryDataModule(LightningDataModule):
             needs.history - 1 + self.validation_steps,
             needs.action_block,
         )
-        return self._loader(windows, batch_size=self.batch_size, shuffle=False)
+        return DataLoader(**self._how(windows), batch_size=self.batch_size, shuffle=False)
 
-    def _loader(self, dataset: WindowDataset, **how: Any) -> DataLoader[Batch]:
+    def _how(self, dataset: WindowDataset) -> dict[str, Any]:
+        """Arguments that loaders have in common."""
         # Its own generator: the loader draws a number for its workers at each start, and drawn from the global stream
         # that would make a resumed run, which starts its loader once less often, differ from an uninterrupted one.
         generator = torch.Generator().manual_seed(self.seed)
-        return DataLoader(dataset, collate_fn=deliver, num_workers=self.num_workers, generator=generator, **how)
+        return {
+            "dataset": dataset,
+            "collate_fn": deliver,
+            "num_workers": self.num_workers,
+            "generator": generator,
+        }
 
 
 def _shares(total: int, weights: list[float]) -> list[int]:

@@ -1,11 +1,12 @@
 """Which windows an epoch trains on: a pure function of the seed and the epoch."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DistributedSampler, Sampler
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 
 class EpochSampler(Sampler[int]):
@@ -16,11 +17,16 @@ class EpochSampler(Sampler[int]):
     indices, an epoch is a permutation.
 
     The draws depend on (seed, epoch) and nothing else, so a resumed training sees what an uninterrupted one sees.
-    Lightning calls ``set_epoch`` before each epoch. The epoch is given at construction as well, because workers may
-    fetch ahead of that call.
+    Lightning calls ``set_epoch`` before each epoch.
+
+    Attributes:
+        epoch: second half of the key.
+        repeats: whether every epoch is the first one again, in which a model is to overfit; otherwise false.
     """
 
-    def __init__(self, sizes: Sequence[int], draws: Sequence[int], seed: int, epoch: int = 0) -> None:
+    def __init__(
+        self, sizes: Sequence[int], draws: Sequence[int], seed: int, epoch: int = 0, repeats: bool = False
+    ) -> None:
         """Fix what is drawn.
 
         Args:
@@ -28,6 +34,7 @@ class EpochSampler(Sampler[int]):
             draws: number of draws per epoch from each source.
             seed: first half of the key.
             epoch: second half of the key.
+            repeats: draw every epoch what the first one draws.
 
         Raises:
             ValueError: draws are asked of an empty source, or are negative.
@@ -39,14 +46,26 @@ class EpochSampler(Sampler[int]):
         self.draws = list(draws)
         self.seed = seed
         self.epoch = epoch
+        self.repeats = repeats
+        self._begun = (epoch, 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration."""
         self.epoch = epoch
 
+    def go_on(self, epoch: int, drawn: int) -> None:
+        """Begin this epoch, and no other, behind indices that have been used: of each process's share so many."""
+        self._begun = (epoch, drawn)
+
+    @property
+    def used(self) -> int:
+        """Indices of each process's share that this epoch begins behind."""
+        epoch, drawn = self._begun
+        return drawn if self.epoch == epoch else 0
+
     def indices(self) -> Tensor:
-        """Return the epoch's indices in order, ``(sum(draws),)`` int64."""
-        key = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
+        """Return the whole epoch's indices in order, ``(sum(draws),)`` int64."""
+        key = np.random.SeedSequence((self.seed, 0 if self.repeats else self.epoch)).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(key[0]) >> 1)
         drawn = []
         for first, size, number in zip(np.cumsum([0, *self.sizes[:-1]]), self.sizes, self.draws, strict=True):
@@ -58,11 +77,15 @@ class EpochSampler(Sampler[int]):
         together = torch.cat(drawn) if drawn else torch.empty(0, dtype=torch.int64)
         return together[torch.randperm(len(together), generator=generator)]
 
+    def left(self) -> Tensor:
+        """Return those of the epoch's indices that this one process still has to see."""
+        return self.indices()[self.used :]
+
     def __len__(self) -> int:
         return sum(self.draws)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.indices().tolist())
+        return iter(self.left().tolist())
 
 
 class TensorBatchSampler(BatchSampler):
@@ -73,7 +96,7 @@ class TensorBatchSampler(BatchSampler):
 
     def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
         sampler = self.sampler
-        indices = sampler.indices() if isinstance(sampler, EpochSampler) else torch.tensor(list(sampler))
+        indices = sampler.left() if isinstance(sampler, EpochSampler) else torch.tensor(list(sampler))
         for batch in indices.split(self.batch_size):
             if len(batch) == self.batch_size or not self.drop_last:
                 yield batch
@@ -102,4 +125,59 @@ class RankSampler(DistributedSampler[int]):
         self.epoch_sampler.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.epoch_sampler.indices()[self.rank : self.total_size : self.num_replicas].tolist())
+        share = self.epoch_sampler.indices()[self.rank : self.total_size : self.num_replicas]
+        return iter(share[self.epoch_sampler.used :].tolist())
+
+
+class EpochLoader(DataLoader[Any]):
+    """Goes on, after a checkpoint that was saved in the middle of an epoch, with the batch that comes next.
+
+    Lightning keeps its state in the checkpoint. Its length stays that of the whole epoch, in which Lightning counts.
+    """
+
+    _delivered = (0, 0)
+    """The epoch, and how many of its batches have been handed out."""
+
+    @property
+    def epoch_sampler(self) -> EpochSampler | None:
+        """What draws the indices, whoever hands them on; None where Lightning has put a sampler in its place."""
+        sampler = getattr(self.batch_sampler, "sampler", None)
+        sampler = sampler.epoch_sampler if isinstance(sampler, RankSampler) else sampler
+        return sampler if isinstance(sampler, EpochSampler) else None
+
+    def __iter__(self) -> Any:
+        """Deliver what is left of the epoch.
+
+        A generator, which begins when the first batch is asked for: Lightning makes its iterator before it says which
+        epoch this is, and workers would fetch from another.
+        """
+        sampler = self.epoch_sampler
+        epoch, used = (0, 0) if sampler is None else (sampler.epoch, sampler.used // self._samples)
+        for count, batch in enumerate(super().__iter__(), used + 1):
+            self._delivered = (epoch, count)
+            yield batch
+
+    @property
+    def _samples(self) -> int:
+        size: int = self.batch_sampler.batch_size  # type: ignore[union-attr]
+        return size
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch, and how many of its batches have been delivered."""
+        return dict(zip(("epoch", "batches"), self._delivered, strict=True))
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Begin that epoch behind those batches.
+
+        Raises:
+            ValueError: the batches are not in the order of an ``EpochSampler``.
+        """
+        epoch, batches = state_dict["epoch"], state_dict["batches"]
+        if self.epoch_sampler is None and batches % len(self):
+            raise ValueError(
+                f"the checkpoint was saved after {batches} of {len(self)} batches of an epoch that Lightning shuffles, "
+                "which cannot be gone on with exactly; resume from one that was saved at the end of an epoch"
+            )
+        if self.epoch_sampler is not None:
+            self.epoch_sampler.go_on(epoch, batches * self._samples)
+        self._delivered = (epoch, batches)

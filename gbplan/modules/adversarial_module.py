@@ -122,11 +122,16 @@ class AdversarialWorldModelModule(WorldModelModule):
         self.register_buffer("action_radius", None, persistent=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the radii."""
+        """Keep the radii, and what the epoch has come to."""
+        super().on_save_checkpoint(checkpoint)
+        if "epoch_so_far" in checkpoint:
+            checkpoint["epoch_so_far"]["sums"] = torch.stack(self._sums)
         checkpoint["attack_radii"] = {"latent": self.latent_radius, "action": self.action_radius}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the radii, if the checkpoint is one of an adversarial training."""
+        """Restore them, if the checkpoint is one of an adversarial training."""
+        super().on_load_checkpoint(checkpoint)
+        self._sums = list(checkpoint.get("epoch_so_far", {}).get("sums", []))
         saved = checkpoint.get("attack_radii", {"latent": None, "action": None})
         self.latent_radius, self.action_radius = (
             None if saved[name] is None else saved[name].to(self.device) for name in ("latent", "action")
@@ -139,6 +144,11 @@ class AdversarialWorldModelModule(WorldModelModule):
                 f"actions of type {datamodule.action_space.dtype} cannot be attacked: there is no small step among "
                 "integers; set action_factor to 0 to perturb the latents only"
             )
+
+    def on_train_start(self) -> None:
+        """Take up the epoch's means where a checkpoint was saved in its middle."""
+        super().on_train_start()
+        self._sums = [each.to(self.device) for each in self._sums]
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's means."""

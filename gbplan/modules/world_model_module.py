@@ -82,6 +82,7 @@ class WorldModelModule(L.LightningModule):
         self.encoder_from = encoder_from
         self._losses: list[Tensor] = []
         self._samples = 0
+        self._gradients: dict[str, Tensor] | None = None  # of a checkpoint, until the training goes on
 
     def _save_plain_hyperparameters(self) -> None:
         """Keep what a checkpoint can hold under ``weights_only``.
@@ -237,6 +238,67 @@ class WorldModelModule(L.LightningModule):
                 f"{type(self.regularizer).__name__} needs a batch of at least 2 windows, got data.batch_size = "
                 f"{datamodule.batch_size}; raise it"
             )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an epoch has come to, for a checkpoint saved in its middle: losses, and accumulated gradients."""
+        trainer = self.trainer
+        # Of several processes each has other losses and gradients, and a checkpoint holds those of one.
+        if trainer.world_size > 1 or trainer.fit_loop.epoch_loop.batch_progress.current.ready == 0:
+            return
+        if self._losses:
+            checkpoint["epoch_so_far"] = {"losses": torch.stack(self._losses), "samples": self._samples}
+        if self._accumulating():
+            checkpoint["gradients"] = {
+                name: parameter.grad for name, parameter in self.named_parameters() if parameter.grad is not None
+            }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up an epoch in its middle."""
+        so_far = checkpoint.get("epoch_so_far", {"losses": [], "samples": 0})
+        self._losses = list(so_far["losses"])
+        self._samples = so_far["samples"]
+        self._gradients = checkpoint.get("gradients")
+
+    def _accumulating(self) -> bool:
+        """Whether gradients of the last batches wait for those of the next."""
+        trainer = self.trainer
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return done % trainer.accumulate_grad_batches > 0 and done < trainer.num_training_batches
+
+    def on_train_start(self) -> None:
+        """Restore the gradients that a checkpoint was saved in the middle of accumulating.
+
+        Raises:
+            ValueError: the checkpoint lacks them, or was saved in the middle of a batch, or after an epoch's last one
+                but before the epoch's end.
+        """
+        if self.trainer.ckpt_path is None:
+            return
+        batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress
+        progress = batches.current
+        if progress.ready != progress.processed:
+            raise ValueError(
+                f"the checkpoint {self.trainer.ckpt_path} was saved in the middle of a batch, from which a training "
+                "cannot go on exactly; resume from an earlier one, or begin a new run with model.init_from"
+            )
+        if progress.completed < progress.processed and batches.is_last_batch:
+            # Lightning would begin the next epoch, without this one's validation and without its round of online data.
+            raise ValueError(
+                f"the checkpoint {self.trainer.ckpt_path} was saved after the last batch of an epoch, but before what "
+                "comes at an epoch's end, so the training cannot go on exactly; resume from one of another step, or of "
+                "the end of an epoch, such as last.ckpt"
+            )
+        if self._accumulating() and self._gradients is None:
+            raise ValueError(
+                f"the checkpoint {self.trainer.ckpt_path} was saved in the middle of accumulating gradients, and does "
+                "not hold those of every process, so the training cannot go on exactly; resume from one saved at a "
+                "multiple of accumulate_grad_batches, or begin a new run with model.init_from"
+            )
+        self._losses = [loss.to(self.device) for loss in self._losses]
+        gradients, self._gradients = self._gradients or {}, None
+        for name, parameter in self.named_parameters():
+            if name in gradients:
+                parameter.grad = gradients[name].to(parameter)
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's mean loss."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import SequentialSampler
 
-from gbplan.data.sampler import EpochSampler, RankSampler, TensorBatchSampler
+from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler
 
 SEEDS = st.integers(0, 2**32)
 
@@ -85,3 +85,37 @@ def test_ranks_share_an_epoch_without_overlap_and_in_equal_parts(ranks, size, ep
     assert {len(share) for share in shares} == {len(list(share)) for share in shares} == {size // ranks}
     whole = list(EpochSampler([size], [size], 0, epoch))
     assert list(shares[0]) == whole[::ranks][: size // ranks]
+
+
+@given(st.integers(1, 3), st.integers(0, 9))
+def test_an_epoch_goes_on_behind_the_batches_that_were_delivered_and_the_next_is_whole(ranks, batches):
+    def loader(rank):
+        sampler = EpochSampler([40], [40], 0)
+        dataset = torch.arange(40)
+        if ranks == 1:
+            return sampler, EpochLoader(dataset, batch_sampler=TensorBatchSampler(sampler, 4, False))
+        return sampler, EpochLoader(dataset, sampler=RankSampler(sampler, ranks, rank), batch_size=4)
+
+    for rank in range(ranks):
+        sampler, whole = loader(rank)
+        sampler.set_epoch(3)
+        expected = [batch.flatten().tolist() for batch in whole]
+        batches = min(batches, len(whole))
+        delivered = iter(whole)
+        for _ in range(batches):
+            next(delivered)
+        resumed_sampler, resumed = loader(rank)
+        resumed.load_state_dict(whole.state_dict() if batches else {"epoch": 3, "batches": 0})
+        resumed_sampler.set_epoch(3)
+        assert [batch.flatten().tolist() for batch in resumed] == expected[batches:]
+        assert len(resumed) == len(whole)
+        for each in (sampler, resumed_sampler):
+            each.set_epoch(4)
+        assert [batch.tolist() for batch in resumed] == [batch.tolist() for batch in whole]
+
+
+def test_a_sampler_that_repeats_itself_draws_the_first_epoch_again():
+    sampler = EpochSampler([30], [20], 5, repeats=True)
+    first = list(sampler)
+    sampler.set_epoch(8)
+    assert list(sampler) == first == list(EpochSampler([30], [20], 5))
