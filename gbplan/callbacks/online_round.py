@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
 from gbplan.envs import offer
-from gbplan.evaluation import Tasks, TaskSet, evaluate
+from gbplan.evaluation import ModelError, Tasks, TaskSet
+from gbplan.evaluation.evaluate import conclude
 from gbplan.evaluation.metrics import wilson_interval
+from gbplan.evaluation.played import Played, play, tasks_at_once
 from gbplan.policies import PlannerPolicy
 
 Gather = Callable[[Any], list[Any]]
@@ -85,8 +87,9 @@ class Executed:
         believed: whether the model believed that its first plan would reach it, ``(N,)``; None where it cannot be told.
         final_distance: distance to the goal at the episode's end, environment units, ``(N,)``; None where goals are not
             metric.
-        errors: mean open-loop errors of the model along ``planned`` and, where there is an expert, ``expert``
-            trajectories of these tasks: ``latent_error_<trajectories>`` and, with a probe, ``model_error_<...>``.
+        errors: open-loop errors of the model along the ``planned`` and, where there is an expert, the ``expert``
+            trajectory of each task, ``(N,)``: ``latent_error_<trajectories>`` and, with a probe, ``model_error_<...>``;
+            NaN where an episode is too short to measure one.
         seconds: wall time spent in the planner, of the slowest process.
         background: line segments that figures draw behind paths, if the environment offers any.
         radius: of the goal region, environment units; None where success is not a matter of distance.
@@ -99,7 +102,7 @@ class Executed:
     success: NDArray[np.bool_]
     believed: NDArray[np.bool_] | None
     final_distance: NDArray[np.float64] | None
-    errors: dict[str, float]
+    errors: dict[str, NDArray[np.float64]]
     seconds: float
     background: NDArray | None
     radius: float | None
@@ -130,62 +133,51 @@ def execute(
         gather: see ``Gather``.
         rank: this process, 0..world_size - 1.
         world_size: number of processes.
-        keys: observations to keep besides those that ``evaluate`` does.
+        keys: observations to keep besides state and goals.
         progress: name of a progress bar; None shows none.
 
     Returns:
         What came of all N tasks.
     """
-    rows = np.arange(rank, len(tasks), world_size)
-    part = None
-    if len(rows):
-        envs = make_vector_env(tasks.env_id, len(rows), tasks.env_kwargs)
-        try:
-            result = evaluate(
+    rows, model = np.arange(rank, len(tasks), world_size), policy.world_model
+    envs = make_vector_env(tasks.env_id, min(max(len(rows), 1), tasks_at_once(tasks, model, keys)), tasks.env_kwargs)
+    try:
+        part = None
+        if len(rows):
+            part = play(
                 policy,
                 envs,
                 tasks.select(rows),
+                rows=rows,
+                world_model=model,
                 error_horizon=error_horizon,
-                max_steps=policy.agent.planner.horizon * policy.world_model.action_block if group.open_loop else None,
+                max_steps=policy.agent.planner.horizon * model.action_block if group.open_loop else None,
                 keys=keys,
                 progress=progress,
             )
-            background = offer(envs, "background")
-            part = (rows, result, None if background is None else background())
-        finally:
-            envs.close()
-    parts = [part for part in gather(part) if part is not None]
-    order = np.argsort(np.concatenate([rows for rows, _, _ in parts]))
-    results = [result for _, result, _ in parts]
-    shares = [len(rows) / len(tasks) for rows, _, _ in parts]
-
-    def in_order(columns: list[NDArray | None]) -> NDArray | None:
-        there = [column for column in columns if column is not None]
-        return np.concatenate(there)[order] if len(there) == len(columns) else None
-
-    found = [_errors(result.metrics["model_error"]) for result in results]
-    timings = [result.metrics["planning"] for result in results]
-    return Executed(
-        group=group,
-        tasks=tasks,
-        trajectories=Trajectories.concatenate([result.trajectories for result in results]).select(order),
-        imagined=in_order([result.imagined for result in results]),
-        success=np.concatenate([result.success for result in results])[order],
-        believed=in_order([result.records.get("believed") for result in results]),
-        final_distance=in_order([result.records.get("final_distance") for result in results]),
-        errors={
-            name: sum(share * errors[name] for share, errors in zip(shares, found, strict=True)) for name in found[0]
-        },
-        seconds=max(timing["plans"] * timing["seconds_per_plan"] for timing in timings),
-        background=parts[0][2],
-        radius=results[0].radius,
-    )
+        parts = [part for part in gather(part) if part is not None]
+        result = conclude(Played.join(parts), policy, envs, tasks, world_model=model)
+        background = offer(envs, "background")
+        return Executed(
+            group=group,
+            tasks=tasks,
+            trajectories=result.trajectories,
+            imagined=result.imagined,
+            success=result.success,
+            believed=result.records.get("believed"),
+            final_distance=result.records.get("final_distance"),
+            errors=_errors(result.errors),
+            seconds=max(part.effort.seconds for part in parts),
+            background=None if background is None else background(),
+            radius=result.radius,
+        )
+    finally:
+        envs.close()
 
 
-def _errors(errors: dict[str, Any]) -> dict[str, float]:
-    along = {name: entry for name, entry in errors.items() if isinstance(entry, dict)}
-    found = {f"model_error_{name}": entry["open_loop"] for name, entry in along.items()}
-    found |= {f"latent_error_{name}": entry["latent_open_loop"] for name, entry in along.items()}
+def _errors(errors: dict[str, ModelError]) -> dict[str, NDArray[np.float64]]:
+    found = {f"model_error_{name}": error.open_loop for name, error in errors.items()}
+    found |= {f"latent_error_{name}": error.latent_open_loop for name, error in errors.items()}
     return {name: error for name, error in found.items() if error is not None}
 
 
@@ -215,8 +207,10 @@ def summarise(executed: Sequence[Executed]) -> dict[str, float]:
         if len(columns) == len(executed):
             summary[name] = mean([float(column.mean()) for column in columns])
     for name in executed[0].errors:
-        summary[name] = mean([part.errors[name] for part in executed])
-    if "model_error_expert" in summary:
+        errors = np.concatenate([part.errors[name] for part in executed])
+        if not np.isnan(errors).all():
+            summary[name] = float(np.nanmean(errors))
+    if {"model_error_planned", "model_error_expert"} <= summary.keys():
         summary["gap"] = summary["model_error_planned"] - summary["model_error_expert"]
     summary["seconds_planning"] = sum(part.seconds for part in executed)
     return summary | {f"success/{part.group.name}": float(part.success.mean()) for part in executed}

@@ -1,7 +1,7 @@
 """Episodes in memory, laid end to end."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,10 @@ class Trajectories:
             terminated=self.terminated[chosen],
             infos={key: array[index] for key, array in self.infos.items()},
         )
+
+    def only(self, keys: Sequence[str]) -> "Trajectories":
+        """Return the same episodes with no other observations than these."""
+        return replace(self, observations={key: array for key, array in self.observations.items() if key in keys})
 
     def held(self, steps: int) -> "Trajectories":
         """Let every episode go on for ``steps`` more steps without a change: its last frame again, and zero actions."""

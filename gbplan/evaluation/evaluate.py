@@ -1,7 +1,7 @@
 """Run a policy on tasks and say honestly how well it did."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -9,24 +9,21 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
-from gbplan.data import Trajectories, run_episodes
+from gbplan.data import Trajectories
 from gbplan.envs import Policy, offer
 from gbplan.envs.offers import name_of
 from gbplan.evaluation.diagnostics.diagnose import LARGEST, diagnose
 from gbplan.evaluation.diagnostics.landscape import Landscape
-from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
+from gbplan.evaluation.diagnostics.model_error import ModelError
 from gbplan.evaluation.goal_region import success_radius
 from gbplan.evaluation.outcomes import outcomes, task_records
-from gbplan.evaluation.playback import batches
+from gbplan.evaluation.played import STATE, Played, episodes_of, play
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.policies import ExpertPolicy, PlannerPolicy, RandomPolicy
 from gbplan.policies.action_bounds import action_bounds
 from gbplan.policies.plan_record import PlanningEffort
-
-_STATE = ("observation", "achieved_goal", "desired_goal")
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class EvaluationResult:
         radius: distance to the goal within which it counts as reached, environment units; None where success is not a
             matter of distance.
         landscape: planning losses of model and truth around the first task's plan; None if not measured.
+        errors: of the model along each ``planned`` and ``expert`` episode; empty without a model.
     """
 
     metrics: dict[str, Any]
@@ -50,6 +48,7 @@ class EvaluationResult:
     imagined: NDArray | None
     radius: float | None = None
     landscape: Landscape | None = None
+    errors: dict[str, ModelError] = field(default_factory=dict)
 
     @property
     def success(self) -> NDArray[np.bool_]:
@@ -94,7 +93,8 @@ def evaluate(
 
     Args:
         policy: acts in all rows at once.
-        envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time.
+        envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time, which bounds the pictures in
+            memory.
         tasks: N tasks.
         thresholds: distances to the goal, environment units, ascending, at which success is reported beside the
             environment's own; only where its goals are metric.
@@ -104,8 +104,7 @@ def evaluate(
         max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
         diagnostic_tasks: on how many of the tasks, the first ones, to measure the model's gradients and smoothness; 0
             leaves that out. Of policies that do not plan it is left out, too.
-        keys: observations to keep in ``trajectories`` besides state, goals and what the world model's encoder reads:
-            pictures of all frames take much memory.
+        keys: observations to keep in ``trajectories`` besides state and goals: pictures of all frames take much memory.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
@@ -131,63 +130,51 @@ def evaluate(
         )
     if diagnostic_tasks < 0:
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
-    planner_policy = policy if isinstance(policy, PlannerPolicy) else None
-    if world_model is None and planner_policy is not None:
-        world_model = planner_policy.world_model
+    if world_model is None and isinstance(policy, PlannerPolicy):
+        world_model = policy.world_model
+    played = play(
+        policy,
+        envs,
+        tasks,
+        world_model=world_model,
+        error_horizon=error_horizon,
+        max_steps=max_steps,
+        keys=keys,
+        progress=progress,
+    )
+    return conclude(
+        played, policy, envs, tasks, thresholds=thresholds, world_model=world_model, diagnostic_tasks=diagnostic_tasks
+    )
 
-    read = _STATE if world_model is None else (*_STATE, *world_model.encoder.observation_keys)
 
-    time_limit = None if envs.spec is None else envs.spec.max_episode_steps
-    longest = max_steps or time_limit
-    parts: list[Trajectories] = []
-    plans: list[NDArray] = []
-    imagined: list[NDArray] = []
-    costs: list[NDArray] = []
-    efforts: list[PlanningEffort] = []
-    for rows in batches(len(tasks), envs.num_envs):
-        label = f"{progress}, {tasks.kind}"
-        # At most; those who arrive sooner make it end sooner.
-        with tqdm(desc=label, total=longest, unit="step", disable=progress is None, leave=False) as bar:
-
-            def show(step: int, active: NDArray[np.bool_], bar: Any = bar) -> None:
-                bar.update(1)
-                bar.set_postfix_str(f"{int(active.sum())} of {len(active)} still on their way", refresh=False)
-
-            episodes = run_episodes(
-                envs,
-                policy,
-                seeds=tasks.seeds[rows].tolist(),
-                states=tasks.states[rows],
-                goals=tasks.goals[rows],
-                max_steps=max_steps,
-                keys=(*read, *keys),
-                on_step=show,
-            )
-        used = len(np.unique(rows))  # the last batch is filled up with repetitions of its first task
-        parts.append(episodes.select(np.arange(used)))
-        if planner_policy is not None and planner_policy.first_plan is not None:
-            efforts.append(planner_policy.effort)
-            plans.append(planner_policy.first_plan.actions[:used])
-            if planner_policy.first_plan.predicted is not None:  # a model without a probe cannot say
-                imagined.append(planner_policy.first_plan.predicted[:used])
-            costs.append(planner_policy.first_plan.cost[:used])
-    trajectories = Trajectories.concatenate(parts)
-    believed = np.concatenate(imagined) if imagined else None
+def conclude(
+    played: Played,
+    policy: Policy,
+    envs: gym.vector.VectorEnv,
+    tasks: Tasks,
+    *,
+    thresholds: Sequence[float] = (),
+    world_model: WorldModel | None = None,
+    diagnostic_tasks: int = 0,
+) -> EvaluationResult:
+    """Say how well a policy did on tasks that were played, by one process or by several; see ``evaluate``."""
+    trajectories, believed = played.trajectories, played.imagined
     records = task_records(trajectories, tasks, envs, thresholds, believed)
-    if costs:
-        records["believed_cost"] = np.concatenate(costs).astype(np.float64)
-    has_expert = world_model is not None and offer(envs, "expert") is not None
-    expert = _episodes(ExpertPolicy(), tasks, envs, read) if has_expert else None
+    if played.costs is not None:
+        records["believed_cost"] = played.costs.astype(np.float64)
     diagnostics: dict[str, Any] = dict.fromkeys(("gradient_alignment", "input_smoothness", "landscape"))
     around_plan = None
-    if diagnostic_tasks and planner_policy is not None and plans:
+    if diagnostic_tasks and isinstance(policy, PlannerPolicy) and played.plans is not None:
         first = tasks.select(np.arange(min(diagnostic_tasks, len(tasks))))
-        begun = _episodes(RandomPolicy(), first, envs, None, max_steps=1)
+        begun = episodes_of(RandomPolicy(), first, envs, None, max_steps=1)
+        expert = None
+        if offer(envs, "expert") is not None:  # once more, since pictures of all tasks would be too many to keep
+            expert = episodes_of(ExpertPolicy(), first, envs, (*STATE, *policy.world_model.encoder.observation_keys))
         found = diagnose(
-            planner_policy,
+            policy,
             _truth(envs),
             tasks,
-            np.concatenate(plans),
+            played.plans,
             {key: values[begun.starts] for key, values in begun.observations.items()},
             trajectories,
             expert,
@@ -201,10 +188,8 @@ def evaluate(
     metrics = {
         "count": len(tasks),
         **outcomes(records, thresholds),
-        "model_error": None
-        if world_model is None
-        else _errors(world_model, trajectories, expert, error_horizon, envs.single_action_space),
-        "planning": _planning(efforts, envs.num_envs, records),
+        "model_error": None if world_model is None else _errors(played.errors, world_model.action_block),
+        "planning": _planning(played.effort, envs.num_envs, records),
         **diagnostics,
     }
     return EvaluationResult(
@@ -214,6 +199,7 @@ def evaluate(
         imagined=believed,
         radius=success_radius(envs, trajectories.observations["achieved_goal"][0], tasks.goals[0]),
         landscape=around_plan,
+        errors=played.errors,
     )
 
 
@@ -240,41 +226,10 @@ def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict
     return found
 
 
-def _episodes(
-    policy: Policy,
-    tasks: Tasks,
-    envs: gym.vector.VectorEnv,
-    keys: Sequence[str] | None,
-    max_steps: int | None = None,
-) -> Trajectories:
-    """A policy's episodes of these tasks, with these observations; None: with all."""
-    parts = [
-        run_episodes(
-            envs,
-            policy,
-            seeds=tasks.seeds[rows].tolist(),
-            states=tasks.states[rows],
-            goals=tasks.goals[rows],
-            max_steps=max_steps,
-            keys=keys,
-        )
-        for rows in batches(len(tasks), envs.num_envs)
-    ]
-    return Trajectories.concatenate(parts).select(np.arange(len(tasks)))
-
-
-def _errors(
-    world_model: WorldModel,
-    executed: Trajectories,
-    expert: Trajectories | None,
-    horizon: int,
-    actions: gym.Space[Any],
-) -> dict[str, Any]:
-    """Model error on the executed trajectories and, where there is an expert, on its."""
-    runs = {"planned": executed} | ({} if expert is None else {"expert": expert})
-    bounds = (actions.low, actions.high) if isinstance(actions, gym.spaces.Box) else None
-    found = {name: model_error(world_model, trajectories, horizon, bounds) for name, trajectories in runs.items()}
-    return {"horizon": horizon, "horizon_environment_steps": horizon * world_model.action_block} | {
+def _errors(errors: dict[str, ModelError], action_block: int) -> dict[str, Any]:
+    """Mean errors of the model on the executed trajectories and, where there is an expert, on its."""
+    horizon = errors["planned"].horizon
+    return {"horizon": horizon, "horizon_environment_steps": horizon * action_block} | {
         name: {
             "one_step": _mean(error.one_step),
             "open_loop": _mean(error.open_loop),
@@ -282,7 +237,7 @@ def _errors(
             "latent_one_step": _mean(error.latent_one_step),
             "latent_open_loop": _mean(error.latent_open_loop),
         }
-        for (name, error), by_step in zip(found.items(), _by_step(list(found.values())), strict=True)
+        for (name, error), by_step in zip(errors.items(), _by_step(list(errors.values())), strict=True)
     }
 
 
@@ -311,17 +266,14 @@ def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
     return model
 
 
-def _planning(
-    efforts: Sequence[PlanningEffort], tasks_at_once: int, records: dict[str, NDArray]
-) -> dict[str, Any] | None:
+def _planning(effort: PlanningEffort, tasks_at_once: int, records: dict[str, NDArray]) -> dict[str, Any] | None:
     """Average time and model calls of one plan of one task, and cost of the first ones; None without plans."""
-    plans = sum(effort.plans for effort in efforts)
-    if not plans:
+    if not effort.plans:
         return None
     return {
-        "plans": plans,
-        "seconds_per_plan": sum(effort.seconds for effort in efforts) / plans,
+        "plans": effort.plans,
+        "seconds_per_plan": effort.seconds / effort.plans,
         "tasks_at_once": tasks_at_once,
-        "model_calls_per_plan": sum(effort.model_calls for effort in efforts) / plans,
+        "model_calls_per_plan": effort.model_calls / effort.plans,
         "first_cost": float(records["believed_cost"].mean()),
     }

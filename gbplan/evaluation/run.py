@@ -18,6 +18,7 @@ from gbplan.envs.offers import require_contract
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
+from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import TaskSet
 from gbplan.files import require_writable_folder
@@ -105,8 +106,8 @@ def run_evaluation(
     if policy is None:
         if agent is None:
             raise ValueError("a world model needs an agent; add --agent FILE or --agent.planner GradientPlanner")
-        model = load_world_model(ckpt_path) if ckpt_path is not None else _simulator(tasks)
-        policy = agent.policy(model.to(device))
+        loaded = load_world_model(ckpt_path) if ckpt_path is not None else _simulator(tasks)
+        policy = agent.policy(loaded.to(device))
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
     limit = require_contract(tasks.require_env_id(), tasks.env_kwargs)
@@ -126,8 +127,9 @@ def run_evaluation(
     arrays: dict[str, dict[str, NDArray]] = {}
     overwritten = list(folder.glob("events.out.tfevents*"))
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+    model = policy.world_model if isinstance(policy, PlannerPolicy) else None
     for kind, of_kind in drawn.items():
-        envs = make_vector_env(of_kind.env_id, len(of_kind), of_kind.env_kwargs)
+        envs = make_vector_env(of_kind.env_id, tasks_at_once(of_kind, model), of_kind.env_kwargs)
         try:
             result = evaluate(
                 policy,

@@ -5,6 +5,7 @@ import tiny_world  # noqa: F401, registers TinyPixels-v0
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import Tasks, TaskSet, evaluate
+from gbplan.evaluation.played import tasks_at_once
 from gbplan.networks import ConvEncoder, MLPPredictor, Probe, WorldModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, ExpertPolicy, StraightLinePolicy
@@ -111,7 +112,7 @@ def test_episodes_can_be_cut_off(envs):
     assert result.metrics["within"]["1"]["rate"] == 0.0  # within 1.0 after 10 or 11 steps only
 
 
-def test_pictures_are_kept_only_if_asked_for_or_read_by_the_encoder():
+def test_pictures_are_kept_only_if_asked_for():
     tasks = TaskSet("TinyPixels-v0", count=3, split="training").draw()
     envs = make_vector_env("TinyPixels-v0", 3)
     model = WorldModel(ConvEncoder(6, 16, width=4), MLPPredictor(6, 3, (8,)), probe=Probe(6, 4)).eval()
@@ -121,5 +122,40 @@ def test_pictures_are_kept_only_if_asked_for_or_read_by_the_encoder():
     kept = evaluate(ExpertPolicy(), envs, tasks, keys=["desired_pixels"]).trajectories.observations
     assert set(kept) == state | {"desired_pixels"}
     result = evaluate(policy, envs, tasks, diagnostic_tasks=2, error_horizon=2)  # plans again from the goals' pictures
-    assert set(result.trajectories.observations) == state | {"pixels"}
+    assert set(result.trajectories.observations) == state
     assert result.metrics["landscape"]["tasks"] == 1
+
+
+def test_tasks_run_side_by_side_as_far_as_their_pictures_fit_the_memory(monkeypatch):
+    tasks = TaskSet("TinyPixels-v0", count=5, split="training").draw()
+    model = WorldModel(ConvEncoder(6, 16, width=4), MLPPredictor(6, 3, (8,)))
+    assert tasks_at_once(tasks, model) == 5
+    frame = 16 * 16 * 3 + 4 * (4 + 4 + 4)  # a picture, state and goals
+    monkeypatch.setattr("gbplan.evaluation.played.AT_ONCE", 2 * 24 * frame)
+    assert tasks_at_once(tasks, model) == 2
+    assert tasks_at_once(tasks, model, ["desired_pixels"]) == 1
+    assert tasks_at_once(tasks, None) == 5
+    monkeypatch.setattr("gbplan.evaluation.played.AT_ONCE", 1)
+    assert tasks_at_once(tasks, model) == 1
+
+
+def test_model_is_measured_on_some_pictures_at_a_time_with_the_same_result():
+    tasks = TaskSet("TinyPixels-v0", count=5, split="training").draw()
+    model = WorldModel(ConvEncoder(6, 16, width=4), MLPPredictor(6, 3, (8,)), probe=Probe(6, 4)).eval()
+    policy = Agent(GradientPlanner(horizon=2, iterations=1, num_samples=2, restarts=1)).policy(model)
+    seen = []
+
+    def evaluated(at_once):
+        return evaluate(policy, make_vector_env("TinyPixels-v0", at_once), tasks, error_horizon=4, diagnostic_tasks=2)
+
+    encode = model.encoder.encode
+    whole = evaluated(5)
+    model.encoder.encode = lambda observations: (seen.append(observations["pixels"].numel()), encode(observations))[1]
+    parts = evaluated(2)
+    assert max(seen) <= 2 * 24 * 16 * 16 * 3  # no more than the frames of two tasks at once
+    for name, column in whole.records.items():
+        np.testing.assert_allclose(column, parts.records[name], rtol=1e-5, err_msg=name)
+    for runs in ("planned", "expert"):
+        for name, value in whole.metrics["model_error"][runs].items():
+            np.testing.assert_allclose(value, parts.metrics["model_error"][runs][name], rtol=1e-5)
+    assert whole.metrics["success"] == parts.metrics["success"]

@@ -1,7 +1,9 @@
 """How wrong a world model is along given trajectories."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +43,25 @@ class ModelError:
     latent_one_step: NDArray[np.float64]
     latent_open_loop: NDArray[np.float64]
     horizon: int
+
+    def select(self, episodes: NDArray[np.integer]) -> "ModelError":
+        """Return the errors along these episodes, in this order."""
+        columns = {name: None if column is None else column[episodes] for name, column in self._columns().items()}
+        return ModelError(horizon=self.horizon, **columns)  # type: ignore[arg-type]
+
+    @staticmethod
+    def concatenate(parts: "Sequence[ModelError]") -> "ModelError":
+        """Put the errors of several sets of episodes together, measured with one model and horizon."""
+        steps = max(0 if part.by_step is None else part.by_step.shape[1] for part in parts)
+        columns: dict[str, Any] = {name: [part._columns()[name] for part in parts] for name in parts[0]._columns()}
+        for name, column in columns.items():
+            if name == "by_step" and column[0] is not None:
+                column = [np.pad(part, ((0, 0), (0, steps - part.shape[1])), constant_values=np.nan) for part in column]
+            columns[name] = None if column[0] is None else np.concatenate(column)
+        return ModelError(horizon=parts[0].horizon, **columns)
+
+    def _columns(self) -> dict[str, NDArray[np.float64] | None]:
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "horizon"}
 
 
 Bounds = tuple[NDArray[np.floating], NDArray[np.floating]]
