@@ -39,6 +39,8 @@ class OnlineWorldModeling(L.Callback):
     checkpoint, so a run that was stopped, within a round too, and resumed equals the uninterrupted one bit for bit on
     CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer.
 
+    Several of them, in environments of the same spaces, fill one buffer, each with a ``name`` of its own.
+
     Logged each round, about plans nobody has trained on yet:
 
     - ``online/success`` with its 95 % Wilson interval ``online/success_low`` and ``online/success_high``, and
@@ -75,6 +77,7 @@ class OnlineWorldModeling(L.Callback):
         write_to: str | None = None,
         write_root: str | None = None,
         overwrite: bool = False,
+        name: str = "online",
     ) -> None:
         """Set the schedule, the tasks and the agent.
 
@@ -96,6 +99,7 @@ class OnlineWorldModeling(L.Callback):
             write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
             write_root: its folder of datasets; null: the data module's.
             overwrite: replace a dataset of that name.
+            name: what the logs begin with; of several such callbacks in a training each needs its own.
 
         Raises:
             ValueError: a number is out of its range, a kind is named twice, or the tasks are not of the training split.
@@ -124,6 +128,7 @@ class OnlineWorldModeling(L.Callback):
         self.write_to = write_to
         self.write_root = write_root
         self.overwrite = overwrite
+        self.name = name
         self._begin()
 
     def _begin(self) -> None:
@@ -131,7 +136,13 @@ class OnlineWorldModeling(L.Callback):
         self.transitions = 0
         self._seeds_used = 0
         self._seeds: list[int] = []  # of the episodes to be written
+        self._additions: list[int] = []  # which of the buffer's are this callback's
         self._restored: dict[str, Any] | None = None
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in a checkpoint."""
+        return type(self).__qualname__ + ("" if self.name == "online" else f" {self.name}")
 
     # ------------------------------------------------------------------------------------------------------ before
 
@@ -146,7 +157,8 @@ class OnlineWorldModeling(L.Callback):
         """
         if stage != "fit":
             return
-        self._begin()  # it may have been part of another training; a resumed one restores its state after this
+        if trainer.current_epoch == 0:  # else a second call of fit goes on with the training
+            self._begin()  # it may have been part of another one; a resumed one restores its state after this
         data = self._data(trainer)
         model = require_world_model(self, pl_module)
         self._trial = bool(getattr(trainer, "fast_dev_run", False))
@@ -174,6 +186,9 @@ class OnlineWorldModeling(L.Callback):
                 f"{self._most_transitions(1)}; raise it"
             )
         if self.write_to is not None and not self._trial:
+            for other in getattr(trainer, "callbacks", []):
+                if other is not self and getattr(other, "write_to", None) == self.write_to:
+                    raise ValueError(f"two callbacks write the dataset {self.write_to}; name another one in a write_to")
             data.buffer.keep_all = True
             require_writable(self.write_to, self._write_root(data), self.overwrite)
 
@@ -212,17 +227,20 @@ class OnlineWorldModeling(L.Callback):
         if self._trial:
             count = min(count, len(split_round(self._tasks_per_round, self._sets, self.open_loop_fraction)))
         if count == 0:
-            rank_zero_info(f"online: {self.transitions} transitions collected, max_transitions allows no more tasks")
+            rank_zero_info(
+                f"{self.name}: {self.transitions} transitions collected, max_transitions allows no more tasks"
+            )
             return
         data, model = self._data(trainer), require_world_model(self, pl_module)
         seconds_training = time.perf_counter() - self._training_since
         with eval_mode(model):
             executed = self._hold(trainer, model, count)
         episodes = Trajectories.concatenate([part.trajectories for part in executed])
+        if self.write_to is not None:
+            self._additions.append(data.buffer.written)
+            self._seeds += [seed for part in executed for seed in part.tasks.seeds.tolist()]
         data.extend(episodes)
         self.transitions += episodes.num_transitions
-        if self.write_to is not None:
-            self._seeds += [seed for part in executed for seed in part.tasks.seeds.tolist()]
         self.rounds += 1
         self._seeds_used = self._next_seed
         logged = {
@@ -234,7 +252,7 @@ class OnlineWorldModeling(L.Callback):
         }
         for name, value in logged.items():
             # Lightning lends its log to callbacks. All processes have the same numbers, but for the seconds.
-            self.log(f"online/{name}", float(value), sync_dist=True)  # type: ignore[attr-defined]
+            self.log(f"{self.name}/{name}", float(value), sync_dist=True)  # type: ignore[attr-defined]
         self._draw(trainer, executed)
         self._training_since = time.perf_counter()
 
@@ -260,7 +278,7 @@ class OnlineWorldModeling(L.Callback):
                     rank=trainer.global_rank,
                     world_size=trainer.world_size,
                     keys=tuple(self._data(trainer).observation_shapes),
-                    progress=f"round {self.rounds + 1}" if shows else None,
+                    progress=f"{self.name} round {self.rounds + 1}" if shows else None,
                 )
             )
         return executed
@@ -304,7 +322,7 @@ class OnlineWorldModeling(L.Callback):
             executed[0].radius,
         )
         for logger in loggers if figure is not None else ():
-            logger.experiment.add_figure("online/paths", figure, trainer.global_step)
+            logger.experiment.add_figure(f"{self.name}/paths", figure, trainer.global_step)
 
     # ------------------------------------------------------------------------------------------------------- after
 
@@ -313,8 +331,10 @@ class OnlineWorldModeling(L.Callback):
         if self.write_to is None or self._trial or not self._seeds or not trainer.is_global_zero:
             return
         env_id = str(self._sets[0].env_id)
+        kept = list(self._data(trainer).buffer.episodes(everything=True))
+        before = self._data(trainer).buffer.written - len(kept)
         write_dataset(
-            list(self._data(trainer).buffer.episodes(everything=True)),
+            [kept[addition - before] for addition in self._additions],
             self.write_to,
             env_spec(env_id, self._sets[0].env_kwargs or {}),
             seeds=self._seeds,
@@ -336,6 +356,7 @@ class OnlineWorldModeling(L.Callback):
             "seeds_used": self._seeds_used,
             "configuration": self._configuration,
             "seeds": list(self._seeds),
+            "additions": list(self._additions),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -345,6 +366,8 @@ class OnlineWorldModeling(L.Callback):
         self._seeds_used = state_dict["seeds_used"]
         self._restored = state_dict["configuration"]
         self._seeds = list(state_dict["seeds"]) if self.write_to is not None else []
+        # Older checkpoints do not say; then there was no other callback.
+        self._additions = list(state_dict.get("additions", range(self.rounds)))
 
     # ----------------------------------------------------------------------------------------------------- helpers
 

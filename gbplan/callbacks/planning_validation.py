@@ -28,7 +28,8 @@ class PlanningValidation(L.Callback):
     ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance``,
     ``val/model_error_planned``, ``val/latent_error_planned`` and, where the environment has an expert,
     ``val/model_error_expert``, ``val/latent_error_expert`` and ``val/gap``; and ``val/seconds_planning``. What cannot
-    be told is left out, see ``OnlineWorldModeling``.
+    be told is left out, see ``OnlineWorldModeling``. Several of them, in different environments say, each need a
+    ``name`` of their own.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class PlanningValidation(L.Callback):
         tasks: TaskSet = TaskSet(count=128, split="validation"),  # noqa: B008  # frozen
         every_n_epochs: int = 10,
         error_horizon: int = 25,
+        name: str = "val",
     ) -> None:
         """Choose the tasks and the agent.
 
@@ -48,6 +50,7 @@ class PlanningValidation(L.Callback):
             every_n_epochs: epochs from one validation to the next; that of the checkpoint should be a multiple of it,
                 or it would choose by an old number.
             error_horizon: longest rollout for the model's open-loop error, model steps.
+            name: what the logs begin with.
 
         Raises:
             ValueError: a number is out of its range, or the tasks are not of the validation split.
@@ -59,7 +62,13 @@ class PlanningValidation(L.Callback):
         self.every_n_epochs = every_n_epochs
         self.error_horizon = error_horizon
         self._configuration = describe(self)
+        self.name = name
         self._restored: dict[str, Any] | None = None
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in a checkpoint."""
+        return type(self).__qualname__ + ("" if self.name == "val" else f" {self.name}")
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Draw the tasks, and refuse, before anything is computed, what could not work.
@@ -70,6 +79,7 @@ class PlanningValidation(L.Callback):
         """
         if stage != "fit":
             return
+        self._restored = None  # it may have been part of another training
         model = require_world_model(self, pl_module)
         placed = placed_in(trainer, self.tasks)
         try_tasks(placed)
@@ -113,8 +123,8 @@ class PlanningValidation(L.Callback):
                 gather=gather_of(trainer),
                 rank=trainer.global_rank,
                 world_size=trainer.world_size,
-                progress="validation" if shows else None,
+                progress=f"{self.name} validation" if shows else None,
             )
         for name, value in summarise([executed]).items():
             if "/" not in name:
-                self.log(f"val/{name}", value, sync_dist=True)  # type: ignore[attr-defined]
+                self.log(f"{self.name}/{name}", value, sync_dist=True)  # type: ignore[attr-defined]

@@ -32,6 +32,7 @@ class ReplayBuffer:
     Attributes:
         capacity: most transitions it holds.
         added: transitions ever added, those that have left included.
+        written: how often episodes were added.
         keep_all: keep the files of episodes that have left, for ``episodes(everything=True)``.
     """
 
@@ -49,7 +50,7 @@ class ReplayBuffer:
         self._once: Once = alone
         self._segments: list[Segment] = []
         self._left = 0  # episodes of these segments that have left
-        self._written = 0  # segments ever written
+        self.written = 0  # segments ever written
         self._needless: list[Path] = []  # files that the next checkpoint does not need
         self._removable: list[Path] = []  # files that the last checkpoint does not need
         self._frames: list[Frames] | None = None
@@ -89,12 +90,12 @@ class ReplayBuffer:
             for path in self._removable:
                 for each in _belonging(path):
                     each.unlink(missing_ok=True)
-            return write_segment(folder, self._written, trajectories)
+            return write_segment(folder, self.written, trajectories)
 
         name, digest = self._once(write)
         self._removable = []
         self._segments.append(Segment(folder / name, digest))
-        self._written += 1
+        self.written += 1
         self.added += trajectories.num_transitions
         self._frames = None
         self._encode(self._segments[-1])
@@ -209,7 +210,7 @@ class ReplayBuffer:
             }
             for segment in self._segments
         ]
-        return {"segments": segments, "left": self._left, "written": self._written, "added": self.added}
+        return {"segments": segments, "left": self._left, "written": self.written, "added": self.added}
 
     def load_state_dict(self, state: dict[str, Any], look_in: Sequence[Path] = ()) -> None:
         """Replace the contents by saved ones.
@@ -229,7 +230,7 @@ class ReplayBuffer:
             )
         folders = list(dict.fromkeys([self._place(), *look_in]))
         self._take_over([(_find(entry, folders), str(entry["sha256"])) for entry in state["segments"]])
-        self._left, self._written = int(state["left"]), int(state["written"])
+        self._left, self.written = int(state["left"]), int(state["written"])
         self.added = int(state["added"])
         self._needless, self._removable = [], []
 

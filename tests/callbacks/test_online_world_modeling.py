@@ -145,6 +145,17 @@ def test_callback_of_another_training_begins_from_nothing(two_states_callback, t
         assert (callback.rounds, callback.transitions) == (2, 12)
 
 
+def test_a_second_fit_of_the_same_trainer_goes_on_with_the_rounds(two_states_callback, two_states_fit):
+    callback = two_states_callback()
+    loop, module, data = two_states_fit(callback, epochs=2)
+    loop.fit_loop.max_epochs = 3
+    loop.fit(module, datamodule=data)
+    whole = two_states_callback()
+    two_states_fit(whole, epochs=3)
+    assert (callback.rounds, callback.transitions) == (whole.rounds, whole.transitions) == (3, 18)
+    assert callback.state_dict() == whole.state_dict()
+
+
 # --------------------------------------------------------------------------------------------------- what is left alone
 
 

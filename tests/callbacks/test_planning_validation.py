@@ -65,11 +65,15 @@ def test_training_is_the_same_without_it(door_wall_fit, tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_resuming_with_other_tasks_is_refused(validation, two_states_fit):
-    callback = validation(tasks={"count": 5})
-    callback.load_state_dict(validation().state_dict())
+def test_resuming_with_other_tasks_is_refused(validation, door_wall_fit, tmp_path):
+    def fit(count, epochs, **more):
+        world = {"env_id": "DoorWall-v0", "env_kwargs": {"max_episode_steps": 5}, "count": count}
+        agent = Agent(GradientPlanner(horizon=4, iterations=1, num_samples=2, restarts=1))
+        return door_wall_fit(tmp_path, epochs, more=[validation(tasks=world, agent=agent)], **more)
+
+    fit(4, 1)
     with pytest.raises(ValueError, match=r"another PlanningValidation \(tasks.count: 4, now 5\)"):
-        two_states_fit(callback, epochs=1)
+        fit(5, 2, ckpt_path=tmp_path / "last.ckpt")
 
 
 def test_tasks_are_of_the_validation_seeds(validation, two_states_fit):
