@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 # Ground files, which all rooms may import.
-GROUND = {"checks", "describe", "files", "seeds"}
+GROUND = {"checks", "describe", "files", "seeds", "untrusted"}
 # Every room may import itself, the ground and the rooms named here.
 BELOW = {
     "envs": set(),

@@ -15,6 +15,7 @@ from minari.dataset.minari_storage import is_image_space
 from numpy.typing import NDArray
 
 from gbplan.data.dataset_folder import dataset_folder, list_datasets
+from gbplan.data.dataset_guard import require_harmless, require_harmless_array, require_harmless_arrays
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
 
@@ -121,11 +122,12 @@ def open_dataset(dataset_id: str, root: str | Path | None = None) -> StoredDatas
             "make it with `gbplan collect`, or download it with `minari download`"
         )
     try:
+        require_harmless(folder / "data")
         dataset = minari.MinariDataset(folder / "data")
         metadata = dataset.storage.metadata
         total = int(dataset.total_episodes)
         spaces = dataset.observation_space, dataset.action_space
-    except (OSError, KeyError, TypeError, AssertionError, ValueError) as error:
+    except (OSError, KeyError, TypeError, AssertionError, AttributeError, ValueError) as error:
         raise _unreadable(dataset_id, folder, error) from None
     observation_space, action_space = require_goal_conditioned(*spaces, f"the dataset {dataset_id}")
     if total == 0:
@@ -203,17 +205,21 @@ def _read_arrays(dataset: minari.MinariDataset, keys: list[str], infos: bool) ->
             episode: Episode = {}
             for path, dtype in wanted.items():
                 stored = h5py.h5d.open(group, path.encode())
+                require_harmless_array(stored, path)
                 episode[path] = np.empty(stored.shape, dtype or stored.dtype)
                 stored.read(h5py.h5s.ALL, h5py.h5s.ALL, episode[path])
             if infos and "infos" in file[f"episode_{e}"]:
                 for name, item in file[f"episode_{e}/infos"].items():
                     if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
+                        require_harmless_array(item.id, f"infos/{name}")
                         episode[f"infos/{name}"] = item[()]
             yield episode
 
 
 def _read_through_minari(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[Episode]:
     """Read what only Minari can decode: compressed images and other file formats."""
+    for path in Path(dataset.storage.data_path).glob("*.hdf5"):
+        require_harmless_arrays(path)
     for stored in dataset.storage.get_episodes(dataset.episode_indices):
         episode: Episode = {f"observations/{key}": np.asarray(stored["observations"][key]) for key in keys}
         episode["actions"] = np.asarray(stored["actions"], np.float32)
