@@ -1,11 +1,26 @@
-"""Writing files: folders checked before the work, and files that appear only when they are complete."""
+"""Writing files: folders checked before the work, files that appear only when complete, one command a folder."""
 
+import errno
+import io
 import os
+import re
+import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
+
+from filelock import FileLock, Timeout
+
+_HOST = socket.gethostname().replace(".", "-")
+_WEEK = 7 * 24 * 3600
+
+
+class WriteError(OSError):
+    """A file could not be written; what was there before is as it was."""
 
 
 def require_writable_folder(folder: Path) -> None:
@@ -23,13 +38,209 @@ def require_writable_folder(folder: Path) -> None:
         ) from None
 
 
+# --------------------------------------------------------------------------------------------------- complete or not
+
+
+class _Steady(io.FileIO):
+    """A file that keeps its first error instead of raising it.
+
+    Libraries do worse than to fail when a write fails: they fail once more in closing their file, which hides the
+    reason, and HDF5 crashes. So they are told that all is well, and the error is raised when they are done.
+    """
+
+    def __init__(self, draft: Path, target: Path) -> None:
+        super().__init__(draft, "w+")
+        self.target = target
+        self.error: OSError | None = None
+
+    def _attempt(self, operation: Callable[[Any], int], argument: Any, otherwise: int) -> int:
+        if self.error is None:
+            try:
+                return operation(argument)
+            except OSError as error:
+                self.error = error
+        return otherwise
+
+    def write(self, data: Any) -> int:
+        return self._attempt(super().write, data, memoryview(data).nbytes)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._attempt(super().truncate, size, size or 0)
+
+
 @contextmanager
 def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
-    """Open a file that appears under ``path`` only when it is complete."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    """Open a file that appears under ``path`` only when it is complete and on the disk.
+
+    It is written beside its target, so on the same file system, and takes its place in one step.
+
+    Args:
+        path: the file.
+        mode: ``w`` for text, ``wb`` for bytes; these may be read back, too.
+
+    Raises:
+        WriteError: it cannot be written; what was there is unchanged.
+    """
+    with _reporting(path):
+        raw = _Steady(draft := _draft(path), path)
     try:
-        with draft.open(mode, newline="" if mode == "w" else None) as file:
+        binary = io.BufferedRandom(raw)
+        with binary if mode == "wb" else io.TextIOWrapper(binary, encoding="utf-8", newline="") as file:
             yield file
-        draft.replace(path)
+            with _reporting(path):
+                file.flush()
+                if raw.error is not None:
+                    raise raw.error
+                os.fsync(raw.fileno())
+        with _reporting(path):
+            draft.replace(path)
+            _sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def require_written(file: IO[Any]) -> None:
+    """Raise the error that a binary file of ``replacing`` keeps for its end, to save the work until then.
+
+    Raises:
+        WriteError: something could not be written.
+    """
+    raw = file.raw if isinstance(file, io.BufferedRandom) else None
+    if isinstance(raw, _Steady) and raw.error is not None:
+        with _reporting(raw.target):
+            raise raw.error
+
+
+@contextmanager
+def replacing_folder(path: Path, overwrite: bool = True) -> Iterator[Path]:
+    """Make a folder that appears under ``path`` only when its files are complete and on the disk.
+
+    Args:
+        path: the folder.
+        overwrite: take the place of what may be there.
+
+    Raises:
+        WriteError: it cannot be written; what was there is unchanged.
+    """
+    with _reporting(path):
+        draft = _draft(path)
+        shutil.rmtree(draft, ignore_errors=True)  # of another process of this number
+        draft.mkdir()
+    old = draft.with_suffix(".old")
+    try:
+        yield draft
+        with _reporting(path):
+            for each in [*draft.rglob("*"), draft]:
+                _sync(each)
+            try:
+                if overwrite and path.exists():
+                    path.rename(old)
+                draft.rename(path)
+            except BaseException:  # an interrupt too
+                if old.exists() and not path.exists():
+                    old.rename(path)
+                raise
+            _sync(path.parent)
+    except OSError as error:
+        if str(draft) not in str(error):
+            raise
+        raise WriteError(str(error).replace(str(draft), str(path))) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    """Say which file cannot be written, and what has become of it."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path} ({error.strerror}); what was there before is unchanged, so make room, or correct the "
+            "folder, and run the command again"
+        ) from None
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no such thing for folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def _draft(path: Path) -> Path:
+    """Name what is not complete yet: hidden, beside its target, and by who writes it."""
+    sweep(path.parent)
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.draft")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder, and put back what one of them was about to replace."""
+    for path in folder.glob(".*"):
+        found = re.fullmatch(r"\.(.+)\.([^.]+)\.(\d+)\.(draft|old)", path.name)
+        if found is None or _is_at_work(path, found[2], int(found[3])):
+            continue
+        with suppress(OSError):  # another process sweeps, too, or nothing may be changed here
+            if found[4] == "old" and not path.with_name(found[1]).exists():
+                path.rename(path.with_name(found[1]))
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _is_at_work(path: Path, host: str, pid: int) -> bool:
+    """Whether the process that writes a draft may be there; one of another machine is given a week."""
+    try:
+        if host == _HOST:
+            os.kill(pid, 0)
+        return time.time() - path.stat().st_mtime < _WEEK
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except OSError:  # of another user
+        return True
+
+
+# ------------------------------------------------------------------------------------------------------ one a folder
+
+
+@contextmanager
+def holding(folder: Path, lock: Path) -> Iterator[None]:
+    """Be the only command that writes into a folder.
+
+    The lock is the operating system's on a file: it goes with the process, however that ends, and network file systems
+    know it, too. What the file says is only for the others to read. Within one process it may be held again.
+
+    Args:
+        folder: what is written into.
+        lock: the file, in a folder that is there.
+
+    Raises:
+        BlockingIOError: another command writes there; says which.
+    """
+    held = FileLock(lock, timeout=0, is_singleton=True)
+    try:
+        held.acquire()
+    except Timeout:
+        found = lock.read_text().split() if lock.exists() else []
+        other = "process {} on {}".format(*found) if len(found) == 2 else "another command"
+        raise BlockingIOError(
+            f"{other} is writing into {folder}; wait until it has ended, or choose another folder or name"
+        ) from None
+    owner = f"{os.getpid()}\n{socket.gethostname()}\n"
+    with suppress(OSError):  # a full disk
+        if lock.read_text() != owner:
+            lock.write_text(owner)
+    try:
+        yield
+    finally:
+        if held.lock_counter == 1:
+            lock.unlink(missing_ok=True)
+        held.release()

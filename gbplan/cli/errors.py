@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 
+from gbplan.files import WriteError
+
 
 def is_full(error: Exception) -> bool:
-    """Tell a machine at the end of its memory or disk from bad input."""
+    """Tell a machine at the end of its memory or disk, or with a folder that has gone, from bad input."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return isinstance(error, WriteError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     # On the CPU torch raises a plain RuntimeError.
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 

@@ -11,6 +11,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from gbplan.cli.resuming import training_arguments
+from gbplan.files import replacing
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -50,7 +51,11 @@ class SaveStartedConfig(SaveConfigCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the config, and show it in TensorBoard: data and checkpoint have been read, and fit each other."""
-        super().setup(trainer, pl_module, stage="fit")
+        folder = trainer.log_dir  # of all processes, as Lightning wants
+        if trainer.is_global_zero and folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with replacing(Path(folder, self.config_filename)) as file:
+                file.write(self.parser.dump(self.config, skip_none=False))
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
                 text = textwrap.indent(self.parser.dump(self.config, skip_none=False), "    ")  # markdown's code

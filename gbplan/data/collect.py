@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from gbplan.data.dataset_folder import require_writable
+from gbplan.data.dataset_folder import require_writable, writing
 from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.trajectories import Trajectories
@@ -57,6 +57,8 @@ def collect(
     Raises:
         FileExistsError: the dataset is there already, and ``overwrite`` is False.
         PermissionError: its folder cannot be written into.
+        BlockingIOError: another command is writing it.
+        WriteError: it could not be written; what was there is unchanged.
         ValueError: numbers out of range, or an environment that is not goal-conditioned with continuous actions.
     """
     if episodes < 1:
@@ -81,23 +83,24 @@ def collect(
         "seed": seed,
     }
 
-    rounds: list[Trajectories] = []
-    with tqdm(total=episodes, desc=f"collecting {dataset_id}", unit="episode", disable=not progress) as bar:
-        for start in range(0, episodes, num_envs):
-            chunk = seeds[start : start + num_envs]
+    with writing(dataset_id, root, overwrite):
+        rounds: list[Trajectories] = []
+        with tqdm(total=episodes, desc=f"collecting {dataset_id}", unit="episode", disable=not progress) as bar:
+            for start in range(0, episodes, num_envs):
+                chunk = seeds[start : start + num_envs]
 
-            def show(step: int, active: NDArray[np.bool_], done: int = start) -> None:
-                bar.update(done + len(active) - int(active.sum()) - bar.n)
+                def show(step: int, active: NDArray[np.bool_], done: int = start) -> None:
+                    bar.update(done + len(active) - int(active.sum()) - bar.n)
 
-            with closing(make_vector_env(env_id, len(chunk), env_kwargs)) as envs:
-                rounds.append(run_episodes(envs, policy, seeds=chunk, on_step=show))
-    return write_dataset(
-        rounds,
-        dataset_id,
-        spec,
-        seeds=seeds,
-        metadata=metadata,
-        root=root,
-        overwrite=overwrite,
-        progress=progress,
-    )
+                with closing(make_vector_env(env_id, len(chunk), env_kwargs)) as envs:
+                    rounds.append(run_episodes(envs, policy, seeds=chunk, on_step=show))
+        return write_dataset(
+            rounds,
+            dataset_id,
+            spec,
+            seeds=seeds,
+            metadata=metadata,
+            root=root,
+            overwrite=overwrite,
+            progress=progress,
+        )

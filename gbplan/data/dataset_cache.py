@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -14,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan.data.dataset_reader import StoredDataset
 from gbplan.data.processes import Once, alone
-from gbplan.files import require_writable_folder
+from gbplan.files import WriteError, replacing_folder, require_writable_folder
 
 FORMAT = 1
 """Version of the files' layout; another one is made again."""
@@ -111,17 +110,14 @@ class DatasetCache:
                     rank_zero_info(f"the cache {other} is of an earlier state of {self._id}; it is removed")
                     shutil.rmtree(other, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{target.name}-", ignore_cleanup_errors=True) as new:
-            draft = Path(new, "draft")
-            draft.mkdir()
-            make(draft)
-            sizes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
-            (draft / _MANIFEST).write_text(json.dumps({**manifest, "files": sizes}))
-            try:
-                os.rename(draft, target)
-            except OSError:
-                if not _holds(target, manifest):  # else another training was faster
-                    raise
+        try:
+            with replacing_folder(target, overwrite=False) as draft:
+                make(draft)
+                sizes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
+                (draft / _MANIFEST).write_text(json.dumps({**manifest, "files": sizes}))
+        except WriteError:
+            if not _holds(target, manifest):  # else another training was faster
+                raise
 
 
 def _holds(folder: Path, manifest: dict[str, Any]) -> bool:

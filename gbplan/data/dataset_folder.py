@@ -1,12 +1,14 @@
 """Where Minari datasets lie on this machine."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.storage.datasets_root_dir import get_dataset_path
 
-from gbplan.files import require_writable_folder
+from gbplan.files import holding, require_writable_folder, sweep
 
 
 def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
@@ -49,3 +51,19 @@ def require_writable(dataset_id: str, root: str | Path | None = None, overwrite:
             f"the dataset {dataset_id} is already there ({folder}); choose another id, or replace it with --overwrite"
         )
     require_writable_folder(folder.parent)
+
+
+@contextmanager
+def writing(dataset_id: str, root: str | Path | None = None, overwrite: bool = False) -> Iterator[None]:
+    """Be the only one who writes a dataset of this id.
+
+    Raises:
+        BlockingIOError: another command is at it.
+        FileExistsError, PermissionError: see ``require_writable``.
+    """
+    require_writable(dataset_id, root, overwrite)
+    folder = dataset_folder(dataset_id, root)
+    with holding(folder, folder.with_name(f".{folder.name}.lock")):
+        sweep(folder.parent)
+        require_writable(dataset_id, root, overwrite)  # another command may have been faster
+        yield

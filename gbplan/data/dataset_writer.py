@@ -1,10 +1,9 @@
 """Trajectories to Minari datasets."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import gymnasium as gym
 import minari
@@ -14,9 +13,10 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from tqdm import tqdm
 
-from gbplan.data.dataset_folder import dataset_folder, require_writable
+from gbplan.data.dataset_folder import dataset_folder, writing
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
+from gbplan.files import replacing, replacing_folder, require_written
 
 
 def write_dataset(
@@ -52,6 +52,8 @@ def write_dataset(
     Raises:
         FileExistsError: it is there already, and ``overwrite`` is False.
         PermissionError: its folder cannot be written into.
+        BlockingIOError: another command is writing it.
+        WriteError: it could not be written; what was there is unchanged.
         ValueError: no episodes, a NaN in them, wrong number of seeds, or spaces that gbplan cannot plan in.
     """
     parts = [trajectories] if isinstance(trajectories, Trajectories) else trajectories
@@ -62,37 +64,29 @@ def write_dataset(
         raise ValueError(f"seeds must have one entry per episode ({episodes}), got {len(seeds)}")
     for part in parts:
         part.require_finite(f"the dataset {dataset_id}")
-    require_writable(dataset_id, root, overwrite)
     with closing(gym.make(env_spec)) as env:
         spaces = require_goal_conditioned(env.observation_space, env.action_space, env_spec.id)
 
     folder = dataset_folder(dataset_id, root)
-    with tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
-    ) as drafts:
-        new, old = Path(drafts, "new"), Path(drafts, "old")
-        new.mkdir()
+    with writing(dataset_id, root, overwrite), replacing_folder(folder) as new:
         storage = MinariStorage.new(
             new / "data", *spaces, env_spec=env_spec, data_format="hdf5", jpeg_encoding=False
         )  # a model must see in training the pictures that it will plan from, not their JPEGs
         storage.update_metadata({"dataset_id": dataset_id, "minari_version": minari.__version__} | (metadata or {}))
-        buffers = _buffers(parts, seeds)
-        storage.update_episodes(tqdm(buffers, f"writing {dataset_id}", episodes, unit="episode", disable=not progress))
-        try:
-            if folder.exists():
-                folder.rename(old)
-            new.rename(folder)
-        except BaseException:  # an interrupt too: the old dataset must not go with the temporary folder
-            if old.exists() and not folder.exists():
-                old.rename(folder)
-            raise
+        with replacing(storage._file_path, "wb") as file:
+            storage._file_path = file  # h5py takes a file for a path, and of this one it never hears that it is full
+            bar = tqdm(
+                _buffers(parts, seeds, file), f"writing {dataset_id}", episodes, unit="episode", disable=not progress
+            )
+            storage.update_episodes(bar)
     return folder
 
 
-def _buffers(parts: Sequence[Trajectories], seeds: Sequence[int] | None) -> Iterator[EpisodeBuffer]:
+def _buffers(parts: Sequence[Trajectories], seeds: Sequence[int] | None, file: IO[Any]) -> Iterator[EpisodeBuffer]:
     infos = set.intersection(*(set(part.infos) for part in parts))
     numbered = enumerate((part, e, frames) for part in parts for e, frames in enumerate(part.episodes()))
     for number, (part, e, frames) in numbered:
+        require_written(file)
         steps = slice(frames.start, frames.stop - 1)
         last = np.arange(part.lengths[e]) == part.lengths[e] - 1
         yield EpisodeBuffer(

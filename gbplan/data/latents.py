@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,12 +112,7 @@ class LatentColumn:
         except (OSError, ValueError):  # not there, or damaged
             complete = False
         if not complete:
-            draft = target.with_name(f".{target.name}.{os.getpid()}")
-            try:
-                self.write(frames, draft)
-                draft.replace(target)
-            finally:
-                draft.unlink(missing_ok=True)
+            self.write(frames, target)
         elif not self.agrees(self.read_beside(frames, path)):
             raise ValueError(
                 f"the latents in {target} are not what this encoder makes, though its key is the same: its code must "

@@ -11,17 +11,20 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gbplan.files import replacing, require_written
+
 
 class NpyWriter:
     """Writes an array row by row, when the number of rows is known only at the end."""
 
     def __init__(self, path: Path) -> None:
-        """Begin a file.
+        """Begin a file, which appears when it is complete.
 
         Args:
             path: the file, ``*.npy``.
         """
-        self._file: IO[Any] = path.open("wb")
+        self._replacing = replacing(path, "wb")
+        self._file: IO[Any] = self._replacing.__enter__()
         self._header: dict[str, Any] = {}
         self.rows = 0
 
@@ -32,6 +35,7 @@ class NpyWriter:
             npy.write_array_header_1_0(self._file, self._header)  # leaves room for any number of rows
         self._file.write(np.ascontiguousarray(rows).data)
         self.rows += len(rows)
+        require_written(self._file)
 
     def __enter__(self) -> "NpyWriter":
         return self
@@ -40,7 +44,7 @@ class NpyWriter:
         if kind is None and self._header:
             self._file.seek(0)
             npy.write_array_header_1_0(self._file, self._header | {"shape": (self.rows, *self._header["shape"][1:])})
-        self._file.close()
+        self._replacing.__exit__(kind, error, at)
 
 
 def map_npy(path: Path) -> Tensor:

@@ -1,6 +1,5 @@
 """The most recent episodes, within a bound, in files."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from gbplan.data.latents import LatentColumn
 from gbplan.data.processes import Once, alone
 from gbplan.data.segment import Segment, file_digest, write_segment
 from gbplan.data.trajectories import Trajectories
-from gbplan.files import require_writable_folder
+from gbplan.files import replacing, require_writable_folder
 
 
 class ReplayBuffer:
@@ -256,13 +255,10 @@ def _belonging(path: Path) -> list[Path]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where that is not possible; the name appears with the complete file."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    """Give a file a second name, or copy it where that is not possible."""
+    target.unlink(missing_ok=True)  # a damaged one
     try:
-        try:
-            draft.hardlink_to(source)
-        except OSError:
-            shutil.copyfile(source, draft)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+        target.hardlink_to(source)
+    except OSError:
+        with source.open("rb") as old, replacing(target, "wb") as new:
+            shutil.copyfileobj(old, new)

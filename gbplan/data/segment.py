@@ -1,7 +1,7 @@
 """Episodes in a file of their own."""
 
 import hashlib
-import os
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gbplan.data.frames import Frames, Runs, as_tensor, is_goal, runs_of, to_column_dtype
 from gbplan.data.trajectories import Trajectories
+from gbplan.files import replacing
 
 
 def write_segment(folder: Path, number: int, trajectories: Trajectories) -> tuple[str, str]:
@@ -38,15 +39,25 @@ def write_segment(folder: Path, number: int, trajectories: Trajectories) -> tupl
         "lengths": as_tensor(trajectories.lengths),
         "terminated": as_tensor(trajectories.terminated),
     }
-    draft = folder / f".{number:06d}.{os.getpid()}"
-    try:
-        torch.save(contents, draft)
-        digest = file_digest(draft)
-        name = f"{number:06d}-{digest[:8]}.pt"
-        draft.replace(folder / name)
-    finally:
-        draft.unlink(missing_ok=True)
+    hashed = _Hash()
+    torch.save(contents, hashed)
+    digest = hashed.value.hexdigest()
+    name = f"{number:06d}-{digest[:8]}.pt"
+    with replacing(folder / name, "wb") as file:
+        torch.save(contents, file)  # the same bytes
     return name, digest
+
+
+class _Hash(io.BytesIO):
+    """A file that is only hashed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.value.update(data)
+        return memoryview(data).nbytes
 
 
 def file_digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from gbplan.modules.adversarial_module import AdversarialWorldModelModule
 from gbplan.modules.checkpoints import (
+    SafeCheckpointIO,
     load_encoder_weights,
     load_world_model_weights,
     read_checkpoint,
@@ -15,6 +16,7 @@ __all__ = [
     "AdversarialWorldModelModule",
     "InitNetworkModule",
     "Regularizer",
+    "SafeCheckpointIO",
     "VICReg",
     "WorldModelModule",
     "load_encoder_weights",

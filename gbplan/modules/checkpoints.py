@@ -1,12 +1,36 @@
-"""Reading trained weights, with errors that say what is wrong with the file."""
+"""Checkpoints: written whole or not at all, and read with errors that say what is wrong with the file."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import Tensor, nn
 
+from gbplan.files import replacing
 from gbplan.networks import Encoder, ProprioceptiveEncoder, WorldModel
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints beside their targets, onto the disk, and renames them: the old one is whole until then.
+
+    Lightning's own writer writes into the system's folder for temporary files; where that is another file system, it
+    then copies over the old checkpoint, and a full disk or a killed process leaves neither. ``gbplan fit`` uses this
+    one; in Python, give it to the trainer: ``Trainer(plugins=[SafeCheckpointIO()])``.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint; one on a remote file system as Lightning does.
+
+        Raises:
+            WriteError: it cannot be written; an older one under this name is unchanged.
+        """
+        if storage_options is not None or "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path), "wb") as file:
+            torch.save(checkpoint, file)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import matplotlib
 from cycler import cycler
 from matplotlib.figure import Figure
 
+from gbplan.files import replacing
+
 Theme = Literal["light", "dark"]
 
 # Okabe and Ito's, without their yellow, which vanishes on white, and their black, which vanishes on dark.
@@ -43,10 +45,6 @@ def theme(name: Theme) -> Iterator[None]:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure to ``path``, PNG or SVG by its ending, complete or not at all; the same figure, the same file."""
-    draft = path.with_name(f".{path.name}")
-    try:
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(draft, format=path.suffix[1:], dpi=160, metadata=metadata)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with replacing(path, "wb") as file:
+        figure.savefig(file, format=path.suffix[1:], dpi=160, metadata=metadata)

@@ -195,7 +195,7 @@ def test_an_interrupted_overwrite_keeps_the_old_dataset(tmp_path, ladder, stored
     rename = Path.rename
 
     def interrupted(self, target):
-        if self.name == "new" or (self.name == "toy-v0" and moment == "before the old one moves"):
+        if self.suffix == ".draft" or (self.name == "toy-v0" and moment == "before the old one moves"):
             raise KeyboardInterrupt
         return rename(self, target)
 
