@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan import checks
+from gbplan.callbacks.averaged_weights import averaged_weights
 from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
@@ -40,6 +41,8 @@ class OnlineWorldModeling(L.Callback):
     CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer.
 
     Several of them, in environments of the same spaces, fill one buffer, each with a ``name`` of its own.
+
+    Where a callback of Lightning averages weights, the plans are made with the average, see ``averaged_weights``.
 
     Logged each round, about plans nobody has trained on yet:
 
@@ -233,7 +236,7 @@ class OnlineWorldModeling(L.Callback):
             return
         data, model = self._data(trainer), require_world_model(self, pl_module)
         seconds_training = time.perf_counter() - self._training_since
-        with eval_mode(model):
+        with averaged_weights(trainer, pl_module), eval_mode(model):
             executed = self._hold(trainer, model, count)
         episodes = Trajectories.concatenate([part.trajectories for part in executed])
         if self.write_to is not None:

@@ -5,6 +5,7 @@ from typing import Any
 import lightning as L
 
 from gbplan import checks
+from gbplan.callbacks.averaged_weights import averaged_weights
 from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.describe import describe, differences
@@ -22,7 +23,9 @@ class PlanningValidation(L.Callback):
 
     The tasks are always the same ones of the validation seeds, with the same planner noise; neither training nor the
     held-out tasks share one with them. The training itself is not touched: with and without this callback the weights
-    of an epoch are the same. Of several processes each plans its share of the tasks.
+    of an epoch are the same. Of several processes each plans its share of the tasks. Where a callback of Lightning
+    averages weights, the average is judged: a ``WeightAveraging`` keeps it in the checkpoints, but a
+    ``StochasticWeightAveraging`` does not before the training ends, so choose no checkpoint by its success.
 
     Logged at the end of every ``every_n_epochs``-th epoch: ``val/success`` with its 95 % Wilson interval
     ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance``,
@@ -114,7 +117,7 @@ class PlanningValidation(L.Callback):
             return
         model = require_world_model(self, pl_module)
         shows = trainer.progress_bar_callback is not None and trainer.is_global_zero
-        with eval_mode(model):
+        with averaged_weights(trainer, pl_module), eval_mode(model):
             executed = execute(
                 self.agent.policy(model),
                 Group(self.tasks, self.agent.open_loop),

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.nn import functional as F
@@ -127,6 +128,11 @@ class WorldModelModule(L.LightningModule):
                     "world_model.normalizer.set(...) first, or start from a checkpoint with init_from"
                 )
             self._fit_normalizer(datamodule)
+        for callback in () if resumed else self.trainer.callbacks:  # type: ignore[attr-defined]
+            average = getattr(callback, "_average_model", None)
+            if isinstance(callback, WeightAveraging) and average is not None:
+                # Lightning copied the module before it had a normaliser, and saves the copy until it averages.
+                average.module.load_state_dict(self.state_dict())
 
     def _cache_latents(self, datamodule: TrajectoryDataModule) -> None:
         """Let a frozen encoder with weights see each frame once, instead of once an epoch."""

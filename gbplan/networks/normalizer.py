@@ -49,7 +49,7 @@ class Normalizer(nn.Module):
         latent_std: likewise, > 0.
         action_mean: of a model action, ``(A',)``: that of an environment action, once for each of its block.
         action_std: likewise, > 0.
-        fitted: whether the moments have been set, a bool tensor.
+        fitted: whether the moments have been set, 0 or 1.
     """
 
     latent_mean: Tensor
@@ -82,7 +82,8 @@ class Normalizer(nn.Module):
         self.register_buffer("latent_std", torch.ones(shape))
         self.register_buffer("action_mean", torch.zeros(action_dim))
         self.register_buffer("action_std", torch.ones(action_dim))
-        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+        # Not a bool: Lightning's WeightAveraging takes the mean of buffers.
+        self.register_buffer("fitted", torch.zeros((), dtype=torch.uint8))
 
     def standardize(self, latent: Tensor) -> Tensor:
         """From the encoder's units to standardised ones, ``(..., *D)``."""
