@@ -10,14 +10,17 @@ from jsonargparse.typing import PositiveInt
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.cli.resuming import require_same_run
-from gbplan.cli.run_files import LastCheckpoint, RemoveOldRun
-from gbplan.files import require_writable_folder
-from gbplan.modules import world_model_weights
+from gbplan.cli.run_files import LastCheckpoint, RemoveOldRun, keep_some_best, no_debris
+from gbplan.modules import SafeCheckpointIO, world_model_weights
 from gbplan.policies import Agent
+
+KEYWORDS = ("best", "last", "hpc", "registry")
+"""What Lightning takes for a checkpoint that it is to find."""
 
 # Callbacks that are groups of arguments, like Lightning's checkpoint: their agents may be files, which in a list of
 # callbacks they may not. Each is part of a training once it has an agent.
@@ -61,7 +64,7 @@ class GBPlanCLI(LightningCLI):
         path = config.get("ckpt_path")
         if self.config.get("subcommand") == "validate" and not path:
             raise ValueError("validate needs the model to validate; add --ckpt_path, e.g. runs/base/best.ckpt")
-        if not path or path in ("best", "last", "hpc", "registry"):
+        if not path or path in KEYWORDS:
             return
         require_same_run(path, config, fitting=self.config.get("subcommand") == "fit")
 
@@ -78,44 +81,63 @@ class GBPlanCLI(LightningCLI):
         if config["logger"] is None and not config["fast_dev_run"]:
             kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
         callbacks = [*(config["callbacks"] or [])]
-        if self._get(self.config_init, "overwrite") and not self._get(self.config_init, "ckpt_path", default=None):
+        if self._get(self.config_init, "overwrite") and not self._goes_on():
             callbacks.append(RemoveOldRun(root))
         for name, callback in GROUPS.items():
             if self._get(self.config_init, f"{name}.agent", default=None) is not None:
                 callbacks.append(callback(**self._get(self.config_init, name)))
         kwargs["callbacks"] = callbacks
+        plugins = config["plugins"] if isinstance(config["plugins"], list) else [config["plugins"]]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*(plugin for plugin in plugins if plugin is not None), SafeCheckpointIO()]
         trainer: Any = super().instantiate_trainer(**kwargs)
         if config["enable_checkpointing"] is not False:
             # Behind the checkpoint of the best epoch, whose state it saves: a resumed run must know the best so far.
             trainer.callbacks.append(LastCheckpoint(root))
         return trainer
 
-    def before_fit(self) -> None:
-        """Refuse to write over a run, or into a folder that cannot be written, before anything is computed."""
+    def fit(self, **arguments: Any) -> None:
+        """Train, as the only command in the run's folder; if stopped, say how to go on.
+
+        Raises:
+            BlockingIOError: another command writes into the folder.
+            FileExistsError: it holds another run, and ``--overwrite`` is not given.
+            PermissionError: it cannot be written.
+        """
         config = self.config["fit"]
-        if config["trainer"]["fast_dev_run"]:
-            return
-        root = Path(config["trainer"]["default_root_dir"])
         begun_from = config["model"].get("init_args", {})
         begun_from = begun_from.get("init_from") or begun_from.get("encoder_from")
         if begun_from and not config["ckpt_path"]:
             world_model_weights(begun_from)
-        last = root / "last.ckpt"
-        if last.exists() and not config["ckpt_path"] and not config["overwrite"]:
-            raise FileExistsError(
-                f"{root} already holds a run; resume it with --ckpt_path {last}, choose another folder with "
-                "--trainer.default_root_dir, or replace it with --overwrite"
-            )
-        require_writable_folder(root)
+        if config["trainer"]["fast_dev_run"]:
+            self._train(arguments)
+            return
+        root = Path(config["trainer"]["default_root_dir"])
+        with no_debris(root, self.trainer.is_global_zero):
+            last = root / "last.ckpt"
+            if last.exists() and not self._goes_on() and not config["overwrite"]:
+                raise FileExistsError(
+                    f"{root} already holds a run; resume it with --ckpt_path {last}, choose another folder with "
+                    "--trainer.default_root_dir, or replace it with --overwrite"
+                )
+            self._train(arguments)
+            if config["checkpoint"]["filename"] == "best" and self.trainer.is_global_zero:
+                keep_some_best(root)
 
-    def fit(self, **arguments: Any) -> None:
-        """Train; if stopped, say how to go on."""
+    def _train(self, arguments: dict[str, Any]) -> None:
         try:
             interruptible(self.trainer.fit, arguments)
         except SIGTERMException:
             raise SIGTERMException(self._how_to_go_on()) from None
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._how_to_go_on()) from None
+
+    def _goes_on(self) -> bool:
+        """Whether the run to resume is the one in the run's own folder."""
+        config = self._get(self.config, "trainer")
+        path = self._get(self.config, "ckpt_path", default=None)
+        here = Path(config["default_root_dir"])
+        return bool(path) and (path in KEYWORDS or Path(path).resolve().parent == here.resolve())
 
     def validate(self, **arguments: Any) -> None:
         """Validate a model."""
@@ -142,10 +164,10 @@ class GBPlanCLI(LightningCLI):
             if score is not None and models[0] == "best.ckpt":
                 models[0] += f" with {monitor} {score:.4g}"
             print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
-            if monitor and not (root / "best.ckpt").exists():
+            if monitor and score is None and models[0] == "best.ckpt":
                 print(
-                    f"no best.ckpt was kept: checkpoint.monitor = {monitor} was not logged at the end of an epoch "
-                    f"that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
+                    f"best.ckpt is the last epoch: checkpoint.monitor = {monitor} was not logged at the end of an "
+                    f"epoch that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
                     f"{', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
                 )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.pytorch import Trainer
 
 from gbplan.describe import describe, differences
 from gbplan.modules import read_checkpoint, world_model_weights
@@ -26,6 +27,8 @@ def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
             f"{path} was trained by {trained}, not by {asked}; go on with the config.yaml of its own run, or start "
             f"a new one from its weights with --model.init_from {path}"
         )
+    if fitting:
+        _require_state(path, checkpoint)
     if trained and fitting:
         changed = [
             *differences(_deciding(checkpoint["hyper_parameters"]), _deciding(config["model"]["init_args"]), "model"),
@@ -38,6 +41,45 @@ def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
                 f"the run of {path} was begun with another configuration ({'; '.join(changed)}), so it cannot be "
                 f"resumed exactly; restore the old values, or begin a new run with --model.init_from {path}"
             )
+
+
+def _require_state(path: str, checkpoint: dict[str, Any]) -> None:
+    """Raise a ValueError if a checkpoint lacks what a training goes on with."""
+    advice = f"begin a new run from its weights with --model.init_from {path}"
+    if not {"loops", "optimizer_states"} <= checkpoint.keys():
+        raise ValueError(f"{path} holds weights only, which a training cannot be resumed from; {advice}")
+    if "TrajectoryDataModule" not in checkpoint:
+        raise ValueError(f"{path} does not name the replay buffer that its run had; {advice}")
+    epoch, loops = checkpoint.get("epoch"), checkpoint["loops"]
+    counted = loops.get("fit_loop", {}).get("epoch_progress", {}).get("current", {}).get("completed")
+    if epoch is None or epoch != counted:
+        raise ValueError(f"{path} says that it is of epoch {epoch}, but its training counted {counted}; {advice}")
+
+
+def surroundings(trainer: Trainer) -> dict[str, Any]:
+    """Return what else a training's result depends on: how many processes on what, and the data's environment."""
+    spec = getattr(getattr(trainer, "datamodule", None), "env_spec", None)
+    return {
+        "processes": trainer.world_size,
+        "strategy": type(trainer.strategy).__name__,
+        "device": trainer.strategy.root_device.type,
+        "environment": None if spec is None else {"id": spec.id, "kwargs": describe(spec.kwargs)},
+    }
+
+
+def require_same_surroundings(checkpoint: dict[str, Any], trainer: Trainer) -> None:
+    """Refuse to go on with other devices, or with data of another environment.
+
+    Raises:
+        ValueError: the message says what differs.
+    """
+    here = surroundings(trainer)
+    changed = differences(checkpoint.get("surroundings", here), here)
+    if changed:
+        raise ValueError(
+            f"the run was begun elsewhere ({'; '.join(changed)}), so it cannot be resumed exactly; go on as it was "
+            "begun, or begin a new run with --model.init_from"
+        )
 
 
 def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:

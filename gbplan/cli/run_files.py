@@ -1,6 +1,9 @@
 """What a training keeps in its folder, as callbacks."""
 
+import shutil
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,54 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
 
-from gbplan.cli.resuming import training_arguments
-from gbplan.files import replacing
+from gbplan.cli.resuming import require_same_surroundings, surroundings, training_arguments
+from gbplan.files import holding, replacing, require_writable_folder, sweep
+
+RUN_FILES = ("events.out.tfevents*", "hparams.yaml", "config.yaml", "best.ckpt", "last.ckpt", "buffer/*", "buffer")
+
+
+def _files_of_run(folder: Path) -> list[Path]:
+    return [path for pattern in RUN_FILES for path in folder.glob(pattern)]
+
+
+@contextmanager
+def no_debris(folder: Path, first: bool) -> Iterator[None]:
+    """Be the only command in a run's folder, and leave no folder that looks like a run if there is no checkpoint in it.
+
+    Args:
+        folder: made if it is not there.
+        first: whether this is the first of a training's processes; the others leave all to it.
+    """
+    if not first:
+        yield
+        return
+    is_new = not folder.exists()
+    require_writable_folder(folder)
+    try:
+        with holding(folder, folder / ".lock"):
+            sweep(folder)
+            before = {*_files_of_run(folder)}
+            try:
+                yield
+            except BaseException:
+                if not (folder / "last.ckpt").exists():
+                    for path in [path for path in _files_of_run(folder) if path not in before]:
+                        path.rmdir() if path.is_dir() else path.unlink()
+                raise
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
+
+
+def keep_some_best(folder: Path) -> None:
+    """Let the last epoch be the best where none was compared: the training was shorter than the interval of that."""
+    best, last = folder / "best.ckpt", folder / "last.ckpt"
+    if last.exists() and not best.exists():
+        with last.open("rb") as source, replacing(best, "wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -24,6 +72,24 @@ class LastCheckpoint(ModelCheckpoint):
     def __init__(self, folder: str) -> None:
         super().__init__(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let a run that has moved keep its best score, which Lightning forgets where paths differ."""
+        for callback in trainer.checkpoint_callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if not isinstance(callback, ModelCheckpoint) or state is None or callback.dirpath is None:
+                continue
+            moved = {path: str(Path(callback.dirpath, Path(path).name)) for path in _paths(state) if path}
+            if Path(moved.get(state["best_model_path"], "")).is_file():
+                state |= {key: moved.get(value, value) for key, value in state.items() if isinstance(value, str)}
+                state["best_k_models"] = {moved[path]: score for path, score in state["best_k_models"].items()}
+                state["dirpath"] = callback.dirpath
+
+
+def _paths(state: dict[str, Any]) -> list[str]:
+    """What a ModelCheckpoint's state names files by."""
+    keys = ("best_model_path", "kth_best_model_path", "last_model_path")
+    return [*(state[key] for key in keys), *state["best_k_models"]]
+
 
 class RemoveOldRun(Callback):
     """Removes the files of the run that is overwritten.
@@ -33,8 +99,7 @@ class RemoveOldRun(Callback):
 
     def __init__(self, folder: str) -> None:
         """Note the files that are there before the new run's logger adds its own."""
-        names = ("events.out.tfevents*", "hparams.yaml", "best.ckpt", "last.ckpt", "buffer/*")
-        self._old = [path for name in names for path in Path(folder).glob(name)]
+        self._old = [path for path in _files_of_run(Path(folder)) if not path.is_dir()]
 
     @rank_zero_only
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -64,3 +129,9 @@ class SaveStartedConfig(SaveConfigCallback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep what a resumed run must have in common with this one, beside what Lightning keeps."""
         checkpoint["trainer_arguments"] = training_arguments(self.config)
+        checkpoint["surroundings"] = surroundings(trainer)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume where the result would be another."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            require_same_surroundings(checkpoint, trainer)

@@ -97,6 +97,13 @@ def world_model_weights(path: str | Path) -> dict[str, Tensor]:
             f"{path} has weights that are NaN or infinite ({', '.join(broken)}); the training diverged, "
             "take an earlier checkpoint or train with a lower learning rate"
         )
+    for name in ("latent_std", "action_std"):
+        std = weights.get(f"normalizer.{name}")
+        if std is None or not (std > 0).all():
+            raise ValueError(
+                f"{path} has {'no' if std is None else 'a zero in'} normalizer.{name}, so its model has no scale to "
+                "divide by; it is damaged, or of another version: use another checkpoint"
+            )
     return weights
 
 
