@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from filelock import FileLock, Timeout
 
@@ -87,11 +87,7 @@ def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
         binary = io.BufferedRandom(raw)
         with binary if mode == "wb" else io.TextIOWrapper(binary, encoding="utf-8", newline="") as file:
             yield file
-            with _reporting(path):
-                file.flush()
-                if raw.error is not None:
-                    raise raw.error
-                os.fsync(raw.fileno())
+            finish(file)
         with _reporting(path):
             draft.replace(path)
             _sync(path.parent)
@@ -99,16 +95,33 @@ def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
         draft.unlink(missing_ok=True)
 
 
-def require_written(file: IO[Any]) -> None:
-    """Raise the error that a binary file of ``replacing`` keeps for its end, to save the work until then.
+def finish(file: IO[Any]) -> None:
+    """Bring all of a file of ``replacing`` onto the disk, where several are to appear together.
 
     Raises:
         WriteError: something could not be written.
     """
-    raw = file.raw if isinstance(file, io.BufferedRandom) else None
-    if isinstance(raw, _Steady) and raw.error is not None:
-        with _reporting(raw.target):
+    file.flush()
+    require_written(file)
+    with _reporting(_raw(file).target):
+        os.fsync(file.fileno())
+
+
+def require_written(file: IO[Any]) -> None:
+    """Raise the error that a file of ``replacing`` keeps for its end, to save the work until then.
+
+    Raises:
+        WriteError: something could not be written.
+    """
+    raw = _raw(file)
+    with _reporting(raw.target):
+        if raw.error is not None:
             raise raw.error
+
+
+def _raw(file: IO[Any]) -> _Steady:
+    binary: Any = getattr(file, "buffer", file)
+    return cast(_Steady, binary.raw)
 
 
 @contextmanager
@@ -244,3 +257,23 @@ def holding(folder: Path, lock: Path) -> Iterator[None]:
         if held.lock_counter == 1:
             lock.unlink(missing_ok=True)
         held.release()
+
+
+@contextmanager
+def occupying(folder: Path) -> Iterator[None]:
+    """Be the only command that writes into a folder, made if it is not there, and removed again if it stays empty.
+
+    Raises:
+        BlockingIOError: another command writes there.
+        PermissionError: files cannot be made there.
+    """
+    is_new = not folder.exists()
+    require_writable_folder(folder)
+    try:
+        with holding(folder, folder / ".lock"):
+            sweep(folder)
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty
+                folder.rmdir()

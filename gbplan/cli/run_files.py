@@ -3,7 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gbplan.cli.resuming import require_same_surroundings, surroundings, training_arguments
-from gbplan.files import holding, replacing, require_writable_folder, sweep
+from gbplan.files import occupying, replacing
 
 RUN_FILES = ("events.out.tfevents*", "hparams.yaml", "config.yaml", "best.ckpt", "last.ckpt", "buffer/*", "buffer")
 
@@ -35,23 +35,15 @@ def no_debris(folder: Path, first: bool) -> Iterator[None]:
     if not first:
         yield
         return
-    is_new = not folder.exists()
-    require_writable_folder(folder)
-    try:
-        with holding(folder, folder / ".lock"):
-            sweep(folder)
-            before = {*_files_of_run(folder)}
-            try:
-                yield
-            except BaseException:
-                if not (folder / "last.ckpt").exists():
-                    for path in [path for path in _files_of_run(folder) if path not in before]:
-                        path.rmdir() if path.is_dir() else path.unlink()
-                raise
-    finally:
-        if is_new:
-            with suppress(OSError):  # not empty
-                folder.rmdir()
+    with occupying(folder):
+        before = {*_files_of_run(folder)}
+        try:
+            yield
+        except BaseException:
+            if not (folder / "last.ckpt").exists():
+                for path in [path for path in _files_of_run(folder) if path not in before]:
+                    path.rmdir() if path.is_dir() else path.unlink()
+            raise
 
 
 def keep_some_best(folder: Path) -> None:

@@ -21,7 +21,7 @@ from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import TaskSet
-from gbplan.files import require_writable_folder
+from gbplan.files import occupying
 from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.networks import WorldModel
 from gbplan.plots import plot_filmstrip, plot_landscape
@@ -29,6 +29,8 @@ from gbplan.policies import Agent, PlannerPolicy
 from gbplan.policies.fitting import require_fitting
 from gbplan.report.result_files import RESULT_FILE, write_result
 from gbplan.report.table import results_table
+
+EVENTS = "events.out.tfevents*"
 
 
 def run_evaluation(
@@ -79,6 +81,8 @@ def run_evaluation(
         FileExistsError: the output folder holds a result, and ``overwrite`` is false.
         FileNotFoundError: there is no such checkpoint.
         PermissionError: the output folder cannot be written to.
+        BlockingIOError: another command writes into it.
+        WriteError: the results could not be written; older ones are unchanged.
     """
     if num_threads is not None:
         if num_threads < 1:
@@ -96,8 +100,7 @@ def run_evaluation(
     if not output:
         raise ValueError("output must name a folder for the results, got an empty name")
     folder = Path(output)
-    if (folder / RESULT_FILE).exists() and not overwrite:
-        raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite")
+    _require_free(folder, overwrite)
     given = {"ckpt_path": ckpt_path, "simulator": simulator or None, "policy": policy}
     chosen = [key for key, value in given.items() if value is not None]
     if len(chosen) != 1:
@@ -116,64 +119,86 @@ def run_evaluation(
             require_fitting(policy.world_model, policy.agent, envs, limit)
     # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
     drawn = {each.name: each.draw() for each in sets}
-    require_writable_folder(folder)
-
-    label = name or folder.name
-    # Now, while the checkpoint is the one that was loaded.
-    method, training = _method(policy, ckpt_path), None if ckpt_path is None else _training(ckpt_path)
-    # No whole results, whose episodes may hold many pictures.
-    metrics: dict[str, dict[str, Any]] = {}
-    records: dict[str, dict[str, NDArray]] = {}
-    arrays: dict[str, dict[str, NDArray]] = {}
-    overwritten = list(folder.glob("events.out.tfevents*"))
-    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-    model = policy.world_model if isinstance(policy, PlannerPolicy) else None
-    for kind, of_kind in drawn.items():
-        envs = make_vector_env(of_kind.env_id, tasks_at_once(of_kind, model), of_kind.env_kwargs)
+    with occupying(folder):
+        _require_free(folder, overwrite)  # another command may have been faster
+        label = name or folder.name
+        # Now, while the checkpoint is the one that was loaded.
+        method, training = _method(policy, ckpt_path), None if ckpt_path is None else _training(ckpt_path)
+        # No whole results, whose episodes may hold many pictures.
+        metrics: dict[str, dict[str, Any]] = {}
+        records: dict[str, dict[str, NDArray]] = {}
+        arrays: dict[str, dict[str, NDArray]] = {}
+        figures: dict[str, Any] = {}
+        model = policy.world_model if isinstance(policy, PlannerPolicy) else None
+        for kind, of_kind in drawn.items():
+            envs = make_vector_env(of_kind.env_id, tasks_at_once(of_kind, model), of_kind.env_kwargs)
+            try:
+                result = evaluate(
+                    policy,
+                    envs,
+                    of_kind,
+                    thresholds=thresholds,
+                    error_horizon=error_horizon,
+                    diagnostic_tasks=diagnostic_tasks,
+                    progress=label,
+                )
+                offered = offer(envs, "background")
+                background = None if offered is None else offered()
+            finally:
+                envs.close()
+            metrics[kind], records[kind] = result.metrics, result.records
+            arrays[kind] = drawable(result, of_kind.goals, background)
+            print(f"{label}, {kind}: {result.summary()}", flush=True)
+            block = policy.world_model.action_block if isinstance(policy, PlannerPolicy) else 1
+            for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
+                figures[f"{kind}/{figure_name}"] = figure
+            del result
+        summary = {
+            "name": label,
+            "method": method,
+            "training": training,
+            "environment": {
+                "env_id": tasks.env_id,
+                "env_kwargs": tasks.env_kwargs or {},
+                "split": tasks.split,
+                "task_seed": tasks.seed,
+                "min_distance": tasks.min_distance,
+            },
+            "tasks": metrics,
+            "provenance": provenance(),
+        }
+        events = {*folder.glob(EVENTS)}  # to be removed: the old, or if it fails the new
         try:
-            result = evaluate(
-                policy,
-                envs,
-                of_kind,
-                thresholds=thresholds,
-                error_horizon=error_horizon,
-                diagnostic_tasks=diagnostic_tasks,
-                progress=label,
-            )
-            offered = offer(envs, "background")
-            background = None if offered is None else offered()
+            _write_events(folder, method, metrics, figures)
+            write_result(folder, summary, records, arrays)
+        except BaseException:
+            events = {*folder.glob(EVENTS)} - events
+            raise
         finally:
-            envs.close()
-        metrics[kind], records[kind] = result.metrics, result.records
-        arrays[kind] = drawable(result, of_kind.goals, background)
-        print(f"{label}, {kind}: {result.summary()}", flush=True)
-        logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(result.metrics).items()}, step=0)
-        block = policy.world_model.action_block if isinstance(policy, PlannerPolicy) else 1
-        for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
-            logger.experiment.add_figure(f"{kind}/{figure_name}", figure)
-        del result
-    rates = {kind: found["success"]["rate"] for kind, found in metrics.items()}
-    logger.log_hyperparams(method, {f"success/{kind}": rate for kind, rate in rates.items()})
+            for path in events:
+                path.unlink()
+        print(results_table([summary], notes=False))
+        print(
+            f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table"
+        )
+
+
+def _require_free(folder: Path, overwrite: bool) -> None:
+    if (folder / RESULT_FILE).exists() and not overwrite:
+        raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite")
+
+
+def _write_events(
+    folder: Path, method: dict[str, Any], metrics: dict[str, dict[str, Any]], figures: dict[str, Any]
+) -> None:
+    """Write what TensorBoard shows."""
+    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+    for kind, found in metrics.items():
+        logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(found).items()}, step=0)
+    for name, figure in figures.items():
+        logger.experiment.add_figure(name, figure)
+    logger.log_hyperparams(method, {f"success/{kind}": found["success"]["rate"] for kind, found in metrics.items()})
     logger.finalize("success")
-    summary = {
-        "name": label,
-        "method": method,
-        "training": training,
-        "environment": {
-            "env_id": tasks.env_id,
-            "env_kwargs": tasks.env_kwargs or {},
-            "split": tasks.split,
-            "task_seed": tasks.seed,
-            "min_distance": tasks.min_distance,
-        },
-        "tasks": metrics,
-        "provenance": provenance(),
-    }
-    for path in overwritten:
-        path.unlink()
-    write_result(folder, summary, records, arrays)
-    print(results_table([summary], notes=False))
-    print(f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table")
 
 
 def _figures(result: EvaluationResult, goals: NDArray, background: NDArray | None, action_block: int) -> dict[str, Any]:
@@ -210,7 +235,13 @@ def load_world_model(path: str) -> WorldModel:
             f"{path} does not say how its world model is built, because it was trained from Python; load it there with "
             "WorldModelModule.load_from_checkpoint(path, world_model=...) and call gbplan.evaluation.evaluate"
         )
-    return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
+    try:
+        return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} has not the weights of the model that it describes ({str(error).splitlines()[-1].strip()}); it is "
+            "damaged, use another checkpoint"
+        ) from None
 
 
 def _simulator(tasks: TaskSet) -> WorldModel:

@@ -7,13 +7,14 @@ import csv
 import itertools
 import json
 import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.files import replacing
+from gbplan.files import finish, replacing
 
 RESULT_FILE = "result.json"
 
@@ -34,17 +35,21 @@ def write_result(
         records: per task kind, the columns of its tasks, ``(N,)`` each.
         arrays: per task kind, what is to be drawn.
     """
-    for kind, drawn in arrays.items():
-        with replacing(folder / f"{kind}.npz", "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **drawn)
-    for kind, columns in records.items():
-        with replacing(folder / f"{kind}.csv") as file:
-            writer = csv.writer(file)
+    with ExitStack() as files:  # which appear in the reverse of this order
+        summary = files.enter_context(replacing(folder / RESULT_FILE))
+        json.dump(_without_nan(result), summary, indent=1, allow_nan=False)
+        summary.write("\n")
+        complete = [summary]
+        for kind, columns in records.items():
+            complete.append(table := files.enter_context(replacing(folder / f"{kind}.csv")))
+            writer = csv.writer(table)
             writer.writerow(["task", *columns])
             writer.writerows(zip(itertools.count(), *map(np.ndarray.tolist, columns.values()), strict=False))
-    with replacing(folder / RESULT_FILE) as file:
-        json.dump(_without_nan(result), file, indent=1, allow_nan=False)
-        file.write("\n")
+        for kind, drawn in arrays.items():
+            complete.append(archive := files.enter_context(replacing(folder / f"{kind}.npz", "wb")))
+            np.savez_compressed(archive, allow_pickle=False, **drawn)
+        for file in complete:
+            finish(file)  # before the first appears, so that a full disk does not mix old and new ones
 
 
 def _without_nan(value: Any) -> Any:
