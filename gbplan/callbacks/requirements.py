@@ -10,6 +10,7 @@ from gbplan.data import make_vector_env
 from gbplan.envs.offers import env_spec, time_limit
 from gbplan.evaluation.task_set import Split, TaskSet
 from gbplan.networks import WorldModel
+from gbplan.networks.compiled import require_own_names
 from gbplan.policies import Agent
 from gbplan.policies.fitting import require_fitting
 
@@ -18,8 +19,9 @@ def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> W
     """Return the module's world model.
 
     Raises:
-        TypeError: it has none.
+        TypeError: it has none, or ``torch.compile`` has wrapped it.
     """
+    require_own_names(pl_module)
     model = getattr(pl_module, "world_model", None)
     if not isinstance(model, WorldModel):
         raise TypeError(

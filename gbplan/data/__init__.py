@@ -8,6 +8,7 @@ from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.statistics import Statistics
 from gbplan.data.trajectories import Trajectories
+from gbplan.data.windows import collate_windows
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Statistics",
     "Trajectories",
     "TrajectoryDataModule",
+    "collate_windows",
     "collect",
     "episode_seeds",
     "list_datasets",

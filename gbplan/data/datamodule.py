@@ -31,7 +31,7 @@ from gbplan.data.replay_buffer import ReplayBuffer
 from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
-from gbplan.data.windows import Batch, WindowDataset, Windows, deliver, merge_small
+from gbplan.data.windows import Batch, WindowDataset, Windows, collate_windows, merge_small
 
 BUFFER = "buffer"
 """Folder of the replay buffer's files within a run's folder."""
@@ -39,6 +39,8 @@ BUFFER = "buffer"
 
 class TrajectoryDataModule(LightningDataModule):
     """Windows of goal-conditioned episodes: Minari datasets on disk, and episodes added while training.
+
+    Of several trainings one after the other, each begins without the episodes that another one added.
 
     A batch is ``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}`` in environment units, float32 but for
     pictures, which stay uint8. T = ``history - 1 + steps`` model steps, of ``action_block`` = n environment steps each:
@@ -162,6 +164,7 @@ class TrajectoryDataModule(LightningDataModule):
         # What is asked of the windows, and the buffer's frames, that the sources were made for; and these.
         self._column: LatentColumn | None = None
         self._encoding_module: weakref.ref[Any] | None = None
+        self._filling_trainer: weakref.ref[Any] | None = None
         self._sources: tuple[tuple[int, int], list[Frames], tuple[list[Windows], list[int], int]] | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
@@ -178,6 +181,8 @@ class TrajectoryDataModule(LightningDataModule):
             # Lightning recommends workers; for data in memory they only add copies.
             warnings.filterwarnings("ignore", ".*does not have many workers")
             self._read()
+        elif stage == "fit" and self._filling_trainer is not None and self._filling_trainer() is not self.trainer:
+            self.buffer, self._filling_trainer = ReplayBuffer(self.buffer_capacity), None  # another training's data
         needs = self._needs(validating=True)
         self._keys(needs)
         training_windows(self._parts, self.steps, needs)
@@ -389,6 +394,8 @@ class TrajectoryDataModule(LightningDataModule):
         self.require_fitting(trajectories)
         trajectories.require_finite("the data to add")
         self._place_buffer()
+        if training:
+            self._filling_trainer = weakref.ref(self.trainer)
         self.buffer.extend(trajectories)
 
     def require_fitting(self, trajectories: Trajectories) -> None:
@@ -442,6 +449,7 @@ class TrajectoryDataModule(LightningDataModule):
         if self.trainer is not None and self.trainer.state.fn != TrainerFn.FITTING:
             return
         self._place_buffer()
+        self._filling_trainer = None if self.trainer is None else weakref.ref(self.trainer)
         checkpoint = getattr(self.trainer, "ckpt_path", None)
         # The run's folder is the checkpoint's, or one of those that Lightning makes its checkpoints' folder in.
         look_in = [folder / BUFFER for folder in Path(checkpoint).absolute().parents[:4]] if checkpoint else []
@@ -497,7 +505,7 @@ class TrajectoryDataModule(LightningDataModule):
         generator = torch.Generator().manual_seed(self.seed)
         return {
             "dataset": dataset,
-            "collate_fn": deliver,
+            "collate_fn": collate_windows,
             "num_workers": self.num_workers,
             "generator": generator,
         }

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from gbplan.data.frames import IN_MEMORY, Frames, Runs
 from gbplan.data.latents import LATENTS
@@ -201,6 +201,10 @@ def _stretches(column: Tensor, count: int, stride: int) -> Tensor:
     )
 
 
-def deliver(batch: Any) -> Any:
-    """Collate nothing: ``__getitems__`` has made the batch. A function, since workers must be able to pickle it."""
-    return batch
+def collate_windows(batch: Any) -> Any:
+    """Hand on a batch that a ``WindowDataset`` has made at once; the ``collate_fn`` of its loaders.
+
+    Args:
+        batch: a batch; or a list of windows, from a dataset that hands out one at a time.
+    """
+    return default_collate(batch) if isinstance(batch, list) else batch

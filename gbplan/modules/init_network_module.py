@@ -1,12 +1,11 @@
 """Training of a network that guesses plans."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
@@ -25,7 +24,8 @@ class InitNetworkModule(WorldModelModule):
     something. Standing still is what ``PlannerPolicy`` does there, too.
 
     Windows must not be longer than the network's horizon; as long is best. Episodes are shorter than that, so let the
-    datamodule continue them (``data.hold_steps`` = ``data.steps``): then every frame is a start.
+    datamodule continue them by a whole window, ``data.hold_steps = action_block * (history - 1 + data.steps)``: then
+    every frame is a start.
 
     The encoder of ``world_model`` turns observations into latents. Nothing of the world model is trained.
 
@@ -63,12 +63,12 @@ class InitNetworkModule(WorldModelModule):
         self.network = network
         self.goal_seed = goal_seed
 
-    def configure_optimizers(self) -> Any:
-        """Make the optimiser of the network and, if asked for, the scheduler."""
-        optimizer = self.optimizer(self.network.parameters())
-        if self.scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}}
+    @property
+    def _trains_probe(self) -> bool:
+        return False
+
+    def _trained(self) -> list[nn.Parameter]:
+        return list(self.network.parameters())
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         super()._check_data(datamodule)
@@ -82,11 +82,13 @@ class InitNetworkModule(WorldModelModule):
         for name, (data, own) in sizes.items():
             if data != own:
                 raise ValueError(f"the init network's {name} must be the data's {data}, got {own}")
-        if datamodule.steps > network.horizon:
-            raise ValueError(
-                f"windows must not be longer than the init network's horizon {network.horizon}, got steps = "
-                f"{datamodule.steps}; lower data.steps or raise model.network.horizon"
-            )
+        for name in ("steps", "validation_steps"):
+            steps = getattr(datamodule, name)
+            if steps > network.horizon:
+                raise ValueError(
+                    f"windows must not be longer than the init network's horizon {network.horizon}, got {name} = "
+                    f"{steps}; lower data.{name} or raise model.network.horizon"
+                )
 
     @torch.no_grad()
     def _goal_shape(self) -> tuple[int, ...]:

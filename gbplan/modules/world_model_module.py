@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
@@ -16,6 +16,7 @@ from gbplan.data.latents import LATENTS
 from gbplan.modules.checkpoints import load_encoder_weights, load_world_model_weights
 from gbplan.modules.regularizer import Regularizer, require_stable_latents
 from gbplan.networks import WorldModel
+from gbplan.networks.compiled import require_own_names
 from gbplan.networks.encoder import encoder_hash
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.normalizer import Moments
@@ -35,6 +36,13 @@ class WorldModelModule(L.LightningModule):
     ``val/rollout_distance/h``, the same two for step h of an open-loop rollout.
 
     An encoder in training needs a regulariser: the next latent is easiest to predict when all latents are alike.
+
+    Batches come from a ``TrajectoryDataModule``, or from loaders of your own; of a dataset of windows (that of the data
+    module's loader, say) with ``collate_fn=gbplan.data.collate_windows``. The model's normalizer must then be fitted
+    before, and there is no replay buffer for ``OnlineWorldModeling`` to add to.
+
+    Attributes:
+        lr: learning rate in place of the optimiser's own; None leaves that. ``Tuner(trainer).lr_find(module)`` sets it.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class WorldModelModule(L.LightningModule):
         self.regularizer = regularizer
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.lr: float | None = None
         self.rollout_steps = rollout_steps
         self.validation_horizons = sorted(set(validation_horizons))
         self.init_from = init_from
@@ -100,15 +109,21 @@ class WorldModelModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser and, if asked for, the scheduler."""
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = self.optimizer(trained)
+        optimizer = self.optimizer(self._trained())
+        for group in optimizer.param_groups if self.lr is not None else ():
+            group["lr"] = self.lr
         if self.scheduler is None:
             return optimizer
         scheduler = {"scheduler": self.scheduler(optimizer), "monitor": "val/loss"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def _trained(self) -> list[nn.Parameter]:
+        """What the optimiser changes."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
     def on_fit_start(self) -> None:
         """Check that data and model fit each other, and give the model its starting point."""
+        require_own_names(self)
         # A frozen encoder is in eval mode on purpose.
         warnings.filterwarnings("ignore", "Found .* module.s. in eval mode at the start of training")
         datamodule = getattr(self.trainer, "datamodule", None)
@@ -407,9 +422,13 @@ class WorldModelModule(L.LightningModule):
         # Kept, not logged: self.log at every step costs a small model a tenth of its training speed.
         self._losses.append(loss.detach() * len(batch["actions"]))
         self._samples += len(batch["actions"])
-        if self.world_model.probe is not None:
+        if self._trains_probe:
             loss = loss + self.probe_loss(batch)
         return loss
+
+    @property
+    def _trains_probe(self) -> bool:
+        return self.world_model.probe is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the loss, and one-step and open-loop errors in standardised and in environment units."""

@@ -1,5 +1,6 @@
 import random
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -143,6 +144,20 @@ def test_callback_of_another_training_begins_from_nothing(two_states_callback, t
     for _ in range(2):
         two_states_fit(callback, epochs=2)
         assert (callback.rounds, callback.transitions) == (2, 12)
+
+
+def test_data_module_of_another_training_begins_without_its_episodes(two_states_callback, two_states_fit, tmp_path):
+    _, _, data = two_states_fit(two_states_callback(), epochs=2)
+    before = sorted(path.name for path in (tmp_path / "buffer").iterdir())
+    callback = two_states_callback()
+    loop, module, _ = two_states_fit(callback, epochs=0)
+    loop = L.Trainer(
+        max_epochs=1, callbacks=[callback], default_root_dir=tmp_path / "second", accelerator="cpu", logger=False,
+        reload_dataloaders_every_n_epochs=1, enable_progress_bar=False,
+    )  # fmt: skip
+    loop.fit(module, datamodule=data)
+    assert data.buffer.added == callback.transitions == 6
+    assert sorted(path.name for path in (tmp_path / "buffer").iterdir()) == before
 
 
 def test_a_second_fit_of_the_same_trainer_goes_on_with_the_rounds(two_states_callback, two_states_fit):

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from gbplan.cli import run
+from gbplan.data.windows import window_starts
 from gbplan.evaluation import load_world_model
 from gbplan.modules import InitNetworkModule
-from gbplan.networks import IdentityEncoder, InitNetwork, MLPPredictor, WorldModel
+from gbplan.networks import IdentityEncoder, InitNetwork, MLPPredictor, Probe, WorldModel
 from gbplan.planners import GradientPlanner, InitializedPlanner
 
 TINY = "door-wall/tiny-v0"
@@ -138,6 +139,10 @@ def test_trained_network_initialises_a_planner_named_in_yaml(trained, tmp_path):
             ("--model.network.horizon=20",),
             "windows must not be longer than the init network's horizon 20, got steps = 50",
         ),
+        (
+            ("--data.validation_steps=60",),
+            "init network's horizon 50, got validation_steps = 60; lower data.validation_steps",
+        ),
     ],
 )
 def test_a_network_that_does_not_fit_the_data_is_refused(fit, tmp_path, arguments, message):
@@ -153,3 +158,19 @@ def test_its_checkpoint_is_not_taken_for_a_world_model(trained):
 def test_a_negative_seed_is_refused():
     with pytest.raises(ValueError, match="goal_seed must not be negative, got -1"):
         make_module(goal_seed=-1)
+
+
+def test_probe_of_the_world_model_takes_no_part(monkeypatch):
+    world_model = WorldModel(IdentityEncoder(1, [0]), MLPPredictor(1, 1, ()), probe=Probe(1, 1))
+    module = InitNetworkModule(Zero(1, 1, 1, horizon=4, hidden_sizes=(2,)), world_model)
+    monkeypatch.setattr(module, "probe_loss", None)
+    monkeypatch.setattr(module, "training_loss", lambda batch, index: torch.tensor(2.0))
+    assert module.training_step(BATCH, 0) == 2
+
+
+@pytest.mark.parametrize(("history", "block", "steps"), [(1, 1, 5), (3, 1, 5), (2, 2, 4)])
+def test_held_by_a_whole_window_every_frame_is_a_start(history, block, steps):
+    lengths = torch.tensor([7, 9])
+    window = block * (history - 1 + steps)
+    starts = window_starts(lengths + block * (history - 1 + steps), window)
+    assert len(starts) == int((lengths + 1).sum())
