@@ -174,6 +174,51 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
             for trail, goal in zip(self._trails, self._goal.tolist(), strict=True)
         )
 
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return what an attribute of each row's environment is, or what it returns if it is a method.
+
+        Raises:
+            AttributeError: there is none of that name.
+            ValueError: ``reset``, ``step`` and ``close`` are for all rows together.
+        """
+        if name in ("reset", "step", "close"):
+            raise ValueError(f"{name} cannot be called row by row; call {name} of the vector environment itself")
+        if name in ("np_random", "np_random_seed"):
+            return tuple(getattr(self, name))
+        if name == "render":
+            return self.render() or (None,) * self.num_envs
+        value = getattr(self, f"single_{name}" if name in ("observation_space", "action_space") else name)
+        # Once for every row: what a method returns may be an object that remembers.
+        return tuple(value(*args, **kwargs) if callable(value) else value for _ in range(self.num_envs))
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of each row's environment; see ``call``."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of all rows' environments, or with ``np_random`` that of each.
+
+        Args:
+            name: of the attribute.
+            values: one for all rows, or a list or tuple of one for each.
+
+        Raises:
+            ValueError: not one for each row, or not the same for all: one world serves them.
+        """
+        rows = [*values] if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(rows) != self.num_envs:
+            raise ValueError(f"{name} must have one value for each of {self.num_envs} rows, got {len(rows)}")
+        if name == "np_random":
+            self._seed(None, [])
+            self._generators = rows
+            return
+        if any(value is not rows[0] and value != rows[0] for value in rows):
+            raise ValueError(
+                f"{name} must be the same in all rows, since one world serves them, got {rows[:5]}; make the "
+                "environment with vectorization_mode='sync'"
+            )
+        setattr(self, name, rows[0])
+
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The rows' random generators, as Gymnasium's SyncVectorEnv has them."""

@@ -243,3 +243,48 @@ def test_pickling_keeps_the_middle_of_an_episode():
     envs.step(action)
     restored = pickle.loads(pickle.dumps(envs))
     np.testing.assert_array_equal(envs.step(action)[0]["observation"], restored.step(action)[0]["observation"])
+
+
+def test_attributes_are_read_and_called_as_those_of_rows_made_apart():
+    envs, apart = make(), make(vectorization_mode="sync")
+    for each in (envs, apart):
+        each.reset(seed=3)
+    for name in ("render_mode", "world", "observation_space", "action_space", "np_random_seed"):
+        assert envs.get_attr(name)[0] == apart.get_attr(name)[0], name
+        assert len(envs.get_attr(name)) == ROWS
+    assert [rng.random() for rng in envs.get_attr("np_random")] == [rng.random() for rng in apart.get_attr("np_random")]
+    goals = np.float32([[1.0, 0.0], [1.0, 1.0]])
+    for method in ("goal_distance", "shortest_path", "compute_success"):
+        for one, other in zip(envs.call(method, -goals, goals), apart.call(method, -goals, goals), strict=True):
+            np.testing.assert_array_equal(one, other)
+    experts = envs.call("expert", action_noise=0.5)
+    assert len({id(expert) for expert in experts}) == ROWS
+    assert {expert.action_noise for expert in experts} == {0.5}
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        envs.call("no_such_thing")
+    with pytest.raises(ValueError, match="call step of the vector environment itself"):
+        envs.call("step", np.zeros(2))
+
+
+def test_pictures_are_called_for_row_by_row():
+    envs = make(render_mode="rgb_array")
+    envs.reset(seed=0)
+    for picture, other in zip(envs.call("render"), envs.render(), strict=True):
+        np.testing.assert_array_equal(picture, other)
+
+
+def test_attributes_are_set_for_all_rows_and_generators_for_each():
+    envs, apart = make(process_noise=0.05), make(process_noise=0.05, vectorization_mode="sync")
+    for each in (envs, apart):
+        each.reset(seed=0)
+        each.set_attr("np_random", [np.random.default_rng(row) for row in range(ROWS)])
+    actions = envs.action_space.sample()
+    np.testing.assert_array_equal(envs.step(actions)[0]["observation"], apart.step(actions)[0]["observation"])
+    envs.set_attr("label", "mine")
+    assert envs.get_attr("label") == ("mine",) * ROWS
+    envs.set_attr("label", ["other"] * ROWS)
+    assert envs.get_attr("label") == ("other",) * ROWS
+    with pytest.raises(ValueError, match="label must have one value for each of 4 rows, got 2"):
+        envs.set_attr("label", ["a", "b"])
+    with pytest.raises(ValueError, match=r"label must be the same in all rows.*vectorization_mode='sync'"):
+        envs.set_attr("label", ["a", "b", "c", "d"])
