@@ -23,6 +23,7 @@ from gbplan.plots import (
 )
 from gbplan.report.curves import training_curves
 from gbplan.report.radius_curves import radius_curves
+from gbplan.report.result_files import read_arrays
 from gbplan.report.training_seeds import over_training_seeds
 
 Drawing = Callable[[], Any]
@@ -116,8 +117,7 @@ def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str, needed: str) 
         path = folder / f"{kind}.npz"
         if kind not in result["tasks"] or result["name"] in found or not path.is_file():
             continue
-        with np.load(path) as file:
-            arrays = dict(file)
+        arrays = read_arrays(path)
         if needed not in arrays:
             continue
         shown = next(iter(found.values()), arrays)

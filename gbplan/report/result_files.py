@@ -8,17 +8,43 @@ import itertools
 import json
 import math
 from contextlib import ExitStack
+import zipfile
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.files import finish, replacing
+from gbplan.untrusted import read_json
 
 RESULT_FILE = "result.json"
 
-_METRICS = {"count", "success", "within", "believed_success", "final_distance", "model_error", "planning", "missing"}
+# What result files must hold to be shown, and of which types; they may come from anybody.
+_NUMBER, _NUMBER_OR_NONE, _DICT_OR_NONE = (int, float), (int, float, NoneType), (dict, NoneType)
+_RESULT = {
+    "name": str,
+    "method": dict,
+    "environment": dict,
+    "tasks": dict,
+    "provenance": {"commit": (str, NoneType), "machine": str},
+}
+_METRICS = {
+    "count": int,
+    "success": {"rate": _NUMBER, "low": _NUMBER, "high": _NUMBER},
+    "within": _DICT_OR_NONE,
+    "believed_success": _DICT_OR_NONE,
+    "final_distance": _DICT_OR_NONE,
+    "steps_to_success": _NUMBER_OR_NONE,
+    "spl": _NUMBER_OR_NONE,
+    "contacts": _NUMBER_OR_NONE,
+    "model_error": _DICT_OR_NONE,
+    "planning": _DICT_OR_NONE,
+    "missing": dict,
+}
+_LARGEST = 2**28
+"""Bytes of the arrays of one file that are read; ours, of 16 episodes, have less than a megabyte."""
 
 
 def write_result(
@@ -73,16 +99,52 @@ def read_result(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no result at {path}; make it with `gbplan evaluate --output {path.parent}`")
     try:
-        result = json.loads(path.read_text())
+        result = read_json(path)
+        _require(result, _RESULT, "it")
+        for kind, metrics in result["tasks"].items():
+            if not kind.isprintable() or "/" in kind:  # which becomes a part of a file's name
+                raise ValueError(f"tasks cannot be called {kind!r:.80}")
+            lacking = _METRICS.keys() - (metrics if isinstance(metrics, dict) else {}).keys()
+            if lacking and isinstance(metrics, dict):
+                made = result["provenance"]["commit"] or "an unknown commit"
+                raise ValueError(
+                    f"its {kind} tasks, of another version of gbplan ({made}), lack {', '.join(sorted(lacking))}"
+                )
+            _require(metrics, _METRICS, kind)
     except ValueError as error:
         raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite") from None
-    if not isinstance(result, dict) or not {"name", "tasks", "provenance"} <= result.keys():
-        raise ValueError(f"{path} is not a complete result of `gbplan evaluate`; evaluate again with --overwrite")
-    for kind, metrics in result["tasks"].items():
-        if lacking := _METRICS - metrics.keys():
-            made = result["provenance"].get("commit") or "an unknown commit"
-            raise ValueError(
-                f"{path} was made by another version of gbplan ({made}): its {kind} tasks lack "
-                f"{', '.join(sorted(lacking))}; evaluate again with --overwrite"
-            )
-    return result
+    found: dict[str, Any] = result
+    return found
+
+
+def _require(value: Any, expected: Any, name: str) -> None:
+    """Check that plain data have the types that are expected, entry by entry."""
+    if not isinstance(expected, dict):
+        if not isinstance(value, expected):
+            kinds = expected if isinstance(expected, tuple) else (expected,)
+            wanted = " or ".join(kind.__name__.removesuffix("Type").lower() for kind in kinds)
+            raise ValueError(f"{name} must be {wanted}, got {value!r:.80}")
+        return
+    _require(value, (dict,), name)
+    for key, kind in expected.items():
+        if key not in value:
+            raise ValueError(f"{name} lacks {key}")
+        _require(value[key], kind, f"{name}: {key}")
+
+
+def read_arrays(path: Path) -> dict[str, NDArray]:
+    """Read what ``write_result`` wrote to be drawn.
+
+    Raises:
+        ValueError: it is not such a file, is too large, or holds anything but numbers.
+    """
+    try:
+        with zipfile.ZipFile(path) as contents:
+            size = sum(entry.file_size for entry in contents.infolist())
+        if size > _LARGEST:
+            raise ValueError(f"{size:,} bytes of arrays, more than {_LARGEST:,} are not read")
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} does not hold arrays to be drawn ({reason}); evaluate again") from None

@@ -1,6 +1,7 @@
 """The results table, from result files alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ def report(
     if figures is not None:
         require_writable_folder(Path(figures))
     found = [read_result(path) for path in paths]
+    for path, result in zip(paths, found, strict=True):
+        with _as_results(path):
+            table_of([result])
     folders, chosen = [], []
     for path, result in zip(paths, found, strict=True):
         if any(fnmatchcase(result["name"], pattern) for pattern in names):
@@ -78,13 +82,25 @@ def report(
         return
     events = [path for root in trainings or [folder] for path in Path(root).rglob("events.out.tfevents*")]
     runs = sorted({path.parent for path in events} - {path.parent for path in paths})
-    drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
-    if figures is not None:
-        write_figures(drawn, Path(figures))
-        print(f"figures are in {figures}: {', '.join(drawn)}")
-    if html is not None:
-        write_page(Path(html), folder, table_of(chosen, columns), _notes(chosen), drawn, chosen)
-        print(f"the page is {html}; open it in a browser")
+    with _as_results(Path(folder)):
+        drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
+        if figures is not None:
+            write_figures(drawn, Path(figures))
+            print(f"figures are in {figures}: {', '.join(drawn)}")
+        if html is not None:
+            write_page(Path(html), folder, table_of(chosen, columns), _notes(chosen), drawn, chosen)
+            print(f"the page is {html}; open it in a browser")
+
+
+@contextmanager
+def _as_results(path: Path) -> Iterator[None]:
+    """Name the file of what has the form of a result, but other entries than ours, which may come from anybody."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} holds something else than results ({type(error).__name__}: {error}); evaluate again"
+        ) from error
 
 
 def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
