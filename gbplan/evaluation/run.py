@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import TaskSet
 from gbplan.files import occupying
 from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
+from gbplan.modules.checkpoints import require_imported_classes
 from gbplan.networks import WorldModel
 from gbplan.plots import plot_filmstrip, plot_landscape
 from gbplan.policies import Agent, PlannerPolicy
@@ -47,6 +49,7 @@ def run_evaluation(
     name: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
+    modules: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
@@ -72,6 +75,7 @@ def run_evaluation(
         device: where the model runs: cpu, cuda, ...
         num_threads: CPU threads of torch; null leaves it to torch. On a busy machine one thread is many times faster
             than two that wait for each other.
+        modules: your own modules, whose classes the checkpoint may name; they are imported first.
         overwrite: replace results that are in the output folder.
 
     Raises:
@@ -92,6 +96,8 @@ def run_evaluation(
         raise ValueError(f"error_horizon must be at least 1, got {error_horizon}")
     if diagnostic_tasks < 0:
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
+    for module in modules:
+        import_module(module)
     sets = tasks.of_kinds(kinds)
     try:
         torch.empty(0, device=device)
@@ -221,7 +227,8 @@ def load_world_model(path: str) -> WorldModel:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is broken, its weights are not finite, or it was not made by a WorldModelModule.
+        ValueError: the file is broken, its weights are not finite, it was not made by a WorldModelModule, or it names
+            a class of a module that is not imported.
     """
     hparams = read_checkpoint(path).get("hyper_parameters", {})
     world_model_weights(path)
@@ -235,8 +242,9 @@ def load_world_model(path: str) -> WorldModel:
             f"{path} does not say how its world model is built, because it was trained from Python; load it there with "
             "WorldModelModule.load_from_checkpoint(path, world_model=...) and call gbplan.evaluation.evaluate"
         )
+    require_imported_classes(hparams, path)
     try:
-        return WorldModelModule.load_from_checkpoint(path, map_location="cpu").world_model.eval()
+        return WorldModelModule.load_from_checkpoint(path, map_location="cpu", weights_only=True).world_model.eval()
     except RuntimeError as error:
         raise ValueError(
             f"{path} has not the weights of the model that it describes ({str(error).splitlines()[-1].strip()}); it is "

@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, and read with errors that say what is wrong with the file."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is not a Lightning checkpoint (it has no 'state_dict'); pass a file that `gbplan fit` wrote"
         )
     return checkpoint
+
+
+def require_imported_classes(arguments: Any, path: str | Path) -> None:
+    """Check that what a checkpoint was trained with can be made again without importing anything it names.
+
+    To import a module is to run it, and who writes a checkpoint chooses what it names.
+
+    Args:
+        arguments: plain data with the ``class_path`` of objects.
+        path: the checkpoint, for the message.
+
+    Raises:
+        ValueError: a class is of a module that is neither gbplan's nor imported already.
+    """
+    if isinstance(arguments, dict):
+        for key, value in arguments.items():
+            if key in ("class_path", "_class_path") and isinstance(value, str):
+                module = value.rpartition(".")[0]
+                if module and not module.startswith("gbplan.") and module not in sys.modules:
+                    raise ValueError(
+                        f"{path} names the class {value}, whose module is not imported, and a checkpoint must not "
+                        f"choose what is run; if you trust {module}, import it first: --modules [{module}]"
+                    )
+            else:
+                require_imported_classes(value, path)
+    elif isinstance(arguments, list | tuple):
+        for value in arguments:
+            require_imported_classes(value, path)
 
 
 def world_model_weights(path: str | Path) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ import csv
 import itertools
 import json
 import math
-from contextlib import ExitStack
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import NoneType
 from typing import Any

@@ -1,0 +1,52 @@
+"""Yaml that cannot take more memory, time or stack than its length suggests."""
+
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_loader
+
+MOST_NODES, DEEPEST = 100_000, 50  # our largest configuration has 200, 10 deep
+
+_load = get_loader("yaml")
+
+
+def load_yaml(text: str) -> Any:
+    """Read yaml as jsonargparse does, safely: no object is made but plain data.
+
+    Raises:
+        yaml.YAMLError: it is not yaml, or see ``require_bounded``.
+    """
+    require_bounded(text)
+    return _load(text)
+
+
+def require_bounded(text: str) -> None:
+    """Check how much yaml unfolds to, without unfolding it: aliases of aliases grow exponentially.
+
+    Raises:
+        yaml.YAMLError: it is not yaml; it is nested too deeply, holds itself, or unfolds to too many values.
+    """
+    sizes: dict[str | None, int] = {}  # of what has a name, unfolded
+    opened: list[tuple[str | None, int]] = [(None, 0)]  # mappings and lists around this place: name and size so far
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, 1))
+            if len(opened) > DEEPEST:
+                raise yaml.YAMLError(f"more than {DEEPEST} lists or mappings lie within each other; write it flatter")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = opened.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, size = None, sizes.get(event.anchor, MOST_NODES + 1)  # one that is not closed yet holds itself
+        else:
+            continue
+        if anchor is not None:
+            sizes[anchor] = size
+        opened[-1] = opened[-1][0], opened[-1][1] + size
+        if opened[-1][1] > MOST_NODES:
+            raise yaml.YAMLError(f"its aliases unfold to more than {MOST_NODES:,} values; write it without them")
+
+
+set_loader("yaml", load_yaml, exceptions=(yaml.YAMLError,))
