@@ -40,6 +40,9 @@ What stands after `--config` overrides it; a second `--config` only says what ch
 | `--checkpoint.*` | ModelCheckpoint: what `best.ckpt` is chosen by |
 | `--num_threads` | CPU threads of torch |
 
+A configuration is code: a class path in it imports its module. Checkpoints and datasets are not ([what to
+trust](reliability.md)); the argument `--modules` of `evaluate` names modules whose classes a checkpoint may name.
+
 An agent (`--agent` of `evaluate`, `--validation.agent`, `--online.agent`) is a planner, an objective and when to plan
 again: a file, `--agent configs/agents/gradient_mpc.yaml`; its parts, `--agent.planner CEMPlanner --agent.replan_every
 null`; or both, where what stands later overrides; `null` is none. A file is named relative to the yaml that names it
