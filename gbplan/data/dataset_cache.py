@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from gbplan.data.dataset_reader import StoredDataset
 from gbplan.data.processes import Once, alone
 from gbplan.files import WriteError, replacing_folder, require_writable_folder
+from gbplan.untrusted import read_json
 
 FORMAT = 1
 """Version of the files' layout; another one is made again."""
@@ -123,7 +124,7 @@ class DatasetCache:
 def _holds(folder: Path, manifest: dict[str, Any]) -> bool:
     """Whether a folder's files are complete, and of what the manifest says."""
     try:
-        found = json.loads((folder / _MANIFEST).read_text())
+        found = read_json(folder / _MANIFEST)
         sizes = found.pop("files")
         same = found == manifest
         return same and all((folder / name).stat().st_size == size for name, size in sizes.items())

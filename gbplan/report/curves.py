@@ -63,7 +63,11 @@ def _read(run: Path) -> Logged:
     logged: Logged = {}
     for path in sorted(run.glob("events.out.tfevents*")):
         events = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
-        events.Reload()
+        try:
+            events.Reload()
+        except Exception as error:  # what TensorBoard raises depends on where a file is broken
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"{path} does not hold TensorBoard's events ({reason}); remove it") from None
         for name in events.Tags()["scalars"]:
             logged.setdefault(name, {}).update({event.step: event.value for event in events.Scalars(name)})
     return logged

@@ -122,7 +122,11 @@ def scribble(cache):
     (cache / "manifest.json").write_text("[1]")
 
 
-@pytest.mark.parametrize("damage", [cut_a_column, lose_a_column, name_another, scribble])
+def nest_endlessly(cache):
+    (cache / "manifest.json").write_text("[" * 100_000)
+
+
+@pytest.mark.parametrize("damage", [cut_a_column, lose_a_column, name_another, scribble, nest_endlessly])
 def test_a_cache_that_is_not_whole_or_of_another_dataset_is_made_again_with_one_line(pictures, caplog, damage):
     trajectories, folder = pictures()
     module(folder)

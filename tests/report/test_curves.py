@@ -1,5 +1,8 @@
+import struct
+
 import numpy as np
 import pytest
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from torch.utils.tensorboard import SummaryWriter
 
 from gbplan.report.curves import training_curves
@@ -24,6 +27,23 @@ def write_training(folder, values=(), rounds=()):
             writer.add_scalar("online/success_high", success + 0.1, step)
             writer.add_scalar("online/round", i + 1, step)
             writer.add_scalar("online/transitions", transitions, step)
+
+
+def record(length, body):
+    """An entry of an event file that claims to be so long."""
+    header = struct.pack("<Q", length)
+    return header + struct.pack("<I", masked_crc32c(header)) + body + struct.pack("<I", masked_crc32c(body))
+
+
+@pytest.mark.parametrize("entry", [record(5, b"\xff" * 5), record(2**60, b"x"), record(2**64 - 1, b"x")], ids=len)
+def test_event_file_that_claims_what_it_does_not_hold_is_named(tmp_path, entry):
+    path = tmp_path / "events.out.tfevents.1"
+    path.write_bytes(entry)
+    with pytest.raises(
+        ValueError, match=r"events.out.tfevents.1 does not hold TensorBoard's events .*; remove it$"
+    ) as caught:
+        training_curves([tmp_path])
+    assert "\n" not in str(caught.value)
 
 
 def points(curve):
