@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # Importing these rooms also lets a yaml name their classes by their short names.
 import gbplan.callbacks
 from gbplan.cli.errors import is_full, known_classes, missing_file, one_line
+from gbplan.cli.keeping import AlreadyDoneError, add_keep, recipe_of
 from gbplan.cli.lightning_cli import GBPlanCLI, add_overwrite
 from gbplan.cli.run_files import SaveStartedConfig
 from gbplan.data import TrajectoryDataModule, collect
@@ -59,6 +60,7 @@ def build_parser() -> ArgumentParser:
         )
         if function is not report:
             add_overwrite(command)
+        add_keep(command)
         for key, (base, meaning) in parts.items():
             command.add_subclass_arguments(base, key, required=False, help=meaning)
         subcommands.add_subcommand(name, command, help=(function.__doc__ or "").splitlines()[0])
@@ -85,9 +87,17 @@ def run(args: Sequence[str]) -> None:
         return
     parser = build_parser()
     config = parser.parse_args(list(args))
+    given = config[config.subcommand]
+    keep, recipe = given.pop("keep"), None
+    if keep or config.subcommand != "report":
+        recipe = recipe_of(config.subcommand, given.as_dict())
+        if keep and recipe.begun(overwrite=given.get("overwrite", True)) and "overwrite" in given:
+            given["overwrite"] = True
     arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
     made = COMMANDS[config.subcommand](**arguments)
+    if recipe is not None:
+        recipe.write(complete=True)
     if config.subcommand == "collect":
         root = f" --data.root {arguments['root']}" if arguments["root"] else ""
         named = f"--data.datasets [{arguments['dataset_id']}]{root}"
@@ -113,6 +123,8 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         try:
             run(given)
+        except AlreadyDoneError as done:
+            print(done)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

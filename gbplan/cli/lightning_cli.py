@@ -14,8 +14,16 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
+from gbplan.cli.keeping import add_keep
 from gbplan.cli.resuming import require_same_run
-from gbplan.cli.run_files import LastCheckpoint, RemoveOldRun, keep_some_best, no_debris
+from gbplan.cli.run_files import (
+    KeepRecipe,
+    LastCheckpoint,
+    RemoveOldRun,
+    keep_some_best,
+    no_debris,
+    training_recipe,
+)
 from gbplan.modules import SafeCheckpointIO, world_model_weights
 from gbplan.policies import Agent
 
@@ -53,14 +61,27 @@ class GBPlanCLI(LightningCLI):
         )
         parser.link_arguments("trainer.default_root_dir", "checkpoint.dirpath")
         add_overwrite(parser)
+        add_keep(parser)
         parser.add_argument(
             "--num_threads", type=PositiveInt | None, help="CPU threads of torch; null: torch's choice."
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, and look at the checkpoint to resume from before Lightning takes the model's arguments from it."""
+        """Parse, and look at the checkpoint to resume from before Lightning takes the model's arguments from it.
+
+        Raises:
+            AlreadyDoneError: see ``Recipe.begun``.
+        """
         super().parse_arguments(parser, args)
         config = self.config.get(str(self.config.get("subcommand")), self.config)
+        if self.config.get("subcommand") == "fit":
+            self.recipe = training_recipe(config)
+            last = Path(config["trainer"]["default_root_dir"], "last.ckpt")
+            if config["keep"] and not config["ckpt_path"] and self.recipe.begun(config["overwrite"]):
+                if last.exists():
+                    config["ckpt_path"] = str(last)
+                config["overwrite"] = True
+            config["keep"] = False  # not a setting of the run
         path = config.get("ckpt_path")
         if self.config.get("subcommand") == "validate" and not path:
             raise ValueError("validate needs the model to validate; add --ckpt_path, e.g. runs/base/best.ckpt")
@@ -86,6 +107,8 @@ class GBPlanCLI(LightningCLI):
         for name, callback in GROUPS.items():
             if self._get(self.config_init, f"{name}.agent", default=None) is not None:
                 callbacks.append(callback(**self._get(self.config_init, name)))
+        if self.subcommand == "fit" and not config["fast_dev_run"]:
+            callbacks.append(KeepRecipe(self.recipe))
         kwargs["callbacks"] = callbacks
         plugins = config["plugins"] if isinstance(config["plugins"], list) else [config["plugins"]]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
@@ -123,6 +146,8 @@ class GBPlanCLI(LightningCLI):
             self._train(arguments)
             if config["checkpoint"]["filename"] == "best" and self.trainer.is_global_zero:
                 keep_some_best(root)
+            if self.trainer.is_global_zero:
+                self.recipe.write(complete=True)
 
     def _train(self, arguments: dict[str, Any]) -> None:
         try:

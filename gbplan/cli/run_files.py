@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -14,10 +15,21 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
+from gbplan.cli.keeping import RECIPE, Recipe
 from gbplan.cli.resuming import require_same_surroundings, surroundings, training_arguments
+from gbplan.data.dataset_folder import dataset_folder
 from gbplan.files import occupying, replacing
 
-RUN_FILES = ("events.out.tfevents*", "hparams.yaml", "config.yaml", "best.ckpt", "last.ckpt", "buffer/*", "buffer")
+RUN_FILES = (
+    RECIPE,
+    "events.out.tfevents*",
+    "hparams.yaml",
+    "config.yaml",
+    "best.ckpt",
+    "last.ckpt",
+    "buffer/*",
+    "buffer",
+)
 
 
 def _files_of_run(folder: Path) -> list[Path]:
@@ -98,6 +110,27 @@ class RemoveOldRun(Callback):
         """Remove them: data and checkpoint have been read, and fit each other."""
         for path in self._old:
             path.unlink(missing_ok=True)
+
+
+class KeepRecipe(Callback):
+    """Keeps in a run's folder what the run is made from, once data and checkpoint have been read and fit each other."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @rank_zero_only
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the recipe."""
+        self.recipe.write(complete=False)
+
+
+def training_recipe(config: Namespace) -> Recipe:
+    """The recipe of a training, from its resolved arguments."""
+    data = config["data"]
+    folders = [dataset_folder(each, data.get("root")) for each in data.get("datasets") or ()]
+    inputs = [path for folder in folders for path in folder.glob("data/*")]
+    root = Path(config["trainer"]["default_root_dir"])
+    return Recipe.of(root / RECIPE, root / "last.ckpt", "fit", {**config.as_dict(), "ckpt_path": None}, inputs)
 
 
 class SaveStartedConfig(SaveConfigCallback):

@@ -1,0 +1,153 @@
+"""``--keep``: commands that finish what is unfinished."""
+
+import json
+
+import pytest
+
+from gbplan.cli import main
+
+TASKS = ["--tasks.env_id=DoorWall-v0", "--tasks.count=2", "--num_threads=1"]
+
+
+def run(*args):
+    main([str(each) for each in args])
+
+
+def collect(root, *more):
+    run("collect", "--env_id=DoorWall-v0", "--dataset_id=door/a-v0", "--episodes=3", f"--root={root}", *more)
+
+
+def evaluate(folder, *more):
+    run("evaluate", f"--output={folder}", "--policy=StraightLinePolicy", *TASKS, *more)
+
+
+def fit(root, folder, *more):
+    model = {
+        "class_path": "WorldModelModule",
+        "init_args": {
+            "world_model": {
+                "class_path": "WorldModel",
+                "init_args": {
+                    "encoder": {"class_path": "IdentityEncoder", "init_args": {"dim": 2}},
+                    "predictor": {
+                        "class_path": "MLPPredictor",
+                        "init_args": {"latent_dim": 2, "action_dim": 2, "hidden_sizes": [8]},
+                    },
+                },
+            },
+            "validation_horizons": [1],
+        },
+    }
+    quiet = [f"--trainer.{each}=false" for each in ("enable_progress_bar", "enable_model_summary")]
+    data = [
+        "--data.datasets=[door/a-v0]",
+        f"--data.root={root}",
+        "--data.validation_steps=1",
+        "--data.validation_fraction=0.4",
+    ]
+    run(
+        "fit", f"--model={json.dumps(model)}", *data, "--trainer.accelerator=cpu", "--trainer.max_epochs=4",
+        f"--trainer.default_root_dir={folder}", *quiet, *more,
+    )  # fmt: skip
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(capsys, command, *args):
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        command(*args)
+    printed = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert printed.count("\n") == 1
+    return printed
+
+
+def test_an_evaluation_that_is_done_is_not_repeated(tmp_path, capsys):
+    folder = tmp_path / "result"
+    evaluate(folder, "--keep")
+    before = contents(folder)
+    evaluate(folder, "--keep")
+    assert "done already" in capsys.readouterr().out
+    assert contents(folder) == before
+
+
+def test_an_evaluation_made_otherwise_is_refused_by_what_differs_and_replaced_if_asked(tmp_path, capsys):
+    folder = tmp_path / "result"
+    evaluate(folder)
+    assert "tasks.seed: 0, now 1" in refused(capsys, evaluate, folder, "--keep", "--tasks.seed=1")
+    evaluate(folder, "--keep", "--overwrite", "--tasks.seed=1")
+    assert json.loads((folder / "result.json").read_text())["environment"]["task_seed"] == 1
+
+
+def test_a_result_newer_than_its_recipe_is_made_again(tmp_path, capsys):
+    folder = tmp_path / "result"
+    evaluate(folder)
+    (folder / "result.json").write_text("{}")  # as when the command ends between the two
+    evaluate(folder, "--keep")
+    assert json.loads((folder / "result.json").read_text())["name"] == "result"
+
+
+def test_other_code_counts_as_another_result(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "result"
+    evaluate(folder)
+    monkeypatch.setattr("gbplan.cli.keeping.code_version", lambda: "other")
+    assert "code: " in refused(capsys, evaluate, folder, "--keep")
+
+
+def test_a_training_of_other_data_is_refused_and_the_same_one_done(tmp_path, capsys):
+    collect(tmp_path, "--policy=RandomPolicy", "--keep")
+    collect(tmp_path, "--policy=RandomPolicy", "--keep")
+    assert "done already" in capsys.readouterr().out
+    fit(tmp_path, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    fit(tmp_path, tmp_path / "run", "--keep")
+    assert "done already" in capsys.readouterr().out
+    assert contents(tmp_path / "run") == before
+    collect(tmp_path, "--policy=RandomPolicy", "--seed=1", "--keep", "--overwrite")
+    assert "main_data.hdf5 is another file" in refused(capsys, fit, tmp_path, tmp_path / "run", "--keep")
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    import torch
+    from lightning.pytorch import Trainer
+
+    collect(tmp_path, "--policy=RandomPolicy")
+    fit(tmp_path, tmp_path / "whole")
+    advance = Trainer.save_checkpoint
+
+    def stop_after_second_epoch(self, *args, **kwargs):
+        advance(self, *args, **kwargs)
+        if self.current_epoch == 1 and str(args[0]).endswith("last.ckpt"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save_checkpoint", stop_after_second_epoch)
+        with pytest.raises(SystemExit) as stop:
+            fit(tmp_path, tmp_path / "part", "--keep")
+    assert stop.value.code == 130
+    begun = torch.load(tmp_path / "part" / "last.ckpt", weights_only=True)["epoch"]
+    assert begun == 1
+    fit(tmp_path, tmp_path / "part", "--keep")
+    whole, part = (torch.load(tmp_path / each / "last.ckpt", weights_only=True) for each in ("whole", "part"))
+    assert part["epoch"] == whole["epoch"] == 3
+    assert all(part["state_dict"][key].equal(value) for key, value in whole["state_dict"].items())
+
+
+def test_a_report_is_made_again_only_for_other_results(tmp_path, capsys):
+    evaluate(tmp_path / "results" / "a")
+    table = tmp_path / "table.md"
+    run("report", tmp_path / "results", f"--output={table}", "--keep")
+    made = table.stat().st_mtime_ns
+    run("report", tmp_path / "results", f"--output={table}", "--keep")
+    assert table.stat().st_mtime_ns == made
+    evaluate(tmp_path / "results" / "b")
+    run("report", tmp_path / "results", f"--output={table}", "--keep")
+    assert "| b " in table.read_text()
+
+
+def test_a_report_that_is_only_printed_cannot_be_kept(tmp_path, capsys):
+    evaluate(tmp_path / "results" / "a")
+    assert "add --output" in refused(capsys, run, "report", tmp_path / "results", "--keep")
