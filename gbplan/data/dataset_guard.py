@@ -53,6 +53,10 @@ def _require_metadata(path: Path, stored: int) -> None:
                 "names, and so run what it says; write both spaces into it if you trust it"
             )
         _require_space(metadata[name], f"the {name} in {path.name}")
+    if (described := metadata.get("env_spec")) is not None:
+        spec = _parsed(described, f"the env_spec in {path.name}")
+        if not isinstance(spec.get("id"), str) or not isinstance(spec.get("kwargs", {}), dict):
+            raise ValueError(f"the env_spec in {path.name} must have an id and keyword arguments, got {described:.80}")
     for name in ("total_episodes", "total_steps"):
         count = metadata.get(name)
         if type(count) is not int or not 0 <= count <= stored:
@@ -61,10 +65,7 @@ def _require_metadata(path: Path, stored: int) -> None:
 
 def _require_space(text: str, name: str) -> None:
     """Check what Gymnasium would not: that it is a mapping, of numbers that have a type."""
-    try:
-        spaces = [json.loads(text)]
-    except (ValueError, RecursionError):
-        raise ValueError(f"{name} is not JSON") from None
+    spaces = [_parsed(text, name)]
     while spaces:
         space = spaces.pop()
         if not isinstance(space, dict):
@@ -73,6 +74,16 @@ def _require_space(text: str, name: str) -> None:
         spaces += within.values() if isinstance(within, dict) else within
         if "dtype" in space and (not isinstance(space["dtype"], str) or _kind(space["dtype"]) not in "biuf"):
             raise ValueError(f"{name} must be of numbers, got dtype {space['dtype']!r:.80}")
+
+
+def _parsed(text: Any, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"{name} is not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} must be a mapping, got {text:.80}")
+    return found
 
 
 def _kind(dtype: str) -> str:

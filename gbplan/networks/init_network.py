@@ -90,7 +90,8 @@ class InitNetwork(nn.Module):
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is broken, holds no init network, or its weights are not finite.
+            ValueError: the file is broken, holds no init network, or its weights are not finite or not of the sizes it
+                gives.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(
@@ -108,6 +109,13 @@ class InitNetwork(nn.Module):
             raise ValueError(f"{path} holds no init network; pass a checkpoint of an InitNetworkModule")
         if not all(torch.isfinite(value).all() for value in weights.values() if isinstance(value, Tensor)):
             raise ValueError(f"{path} has weights that are NaN or infinite; the training diverged, take an earlier one")
-        network = cls(**sizes)
-        network.load_state_dict(weights)
+        try:
+            with torch.device("meta"):  # no memory for sizes that the weights do not have
+                network = cls(**sizes)
+            network.load_state_dict(weights, assign=True)
+        except (TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{path} has not the weights of the sizes it gives ({reason:.200}); it is damaged"
+            ) from None
         return network.eval()

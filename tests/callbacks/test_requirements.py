@@ -45,6 +45,16 @@ def test_environment_is_the_datasets_unless_named():
     assert environment_of(trainer(spec_of()), None, None) == ("DoorWall-v0", {})
 
 
+def test_environment_of_the_datasets_is_made_as_it_is_registered_not_as_they_say(tmp_path):
+    marker = tmp_path / "it-ran"
+    runs = {"entry_point": "os:system", "kwargs": {"command": f"touch {marker}"}}
+    with pytest.raises(TypeError, match="DoorWall-v0 has no argument 'command'"):
+        environment_of(trainer(EnvSpec("DoorWall-v0", **runs)), None, None)
+    with pytest.raises(ValueError, match="which is not registered here"):
+        environment_of(trainer(EnvSpec("Elsewhere-v0", **runs)), None, None)
+    assert not marker.exists()
+
+
 def test_missing_time_limit_stays_missing_and_rendering_is_not_for_planning():
     endless = environment_of(trainer(spec_of(max_episode_steps=-1, render_mode="rgb_array")), None, None)
     assert endless == ("DoorWall-v0", {"max_episode_steps": -1})

@@ -59,6 +59,23 @@ def test_broken_checkpoints_are_named(tmp_path):
         InitNetwork.from_checkpoint(save(network, tmp_path / "nan.ckpt"))
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [{"hidden_sizes": [2**30, 2**30]}, {"horizon": 6}, {"horizon": "many"}, {"hidden": 1}, {"hidden_sizes": None}],
+    ids=str,
+)
+def test_sizes_that_are_not_those_of_the_weights_are_named_and_take_no_memory(tmp_path, sizes):
+    path = save(make(), tmp_path / "a.ckpt")
+    contents = torch.load(path)
+    contents["state_dict"]["network._extra_state"] |= sizes
+    torch.save(contents, path)
+    with pytest.raises(
+        ValueError, match=r"a.ckpt has not the weights of the sizes it gives .*; it is damaged"
+    ) as caught:
+        InitNetwork.from_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"'horizon': 5.* this one has .*'horizon': 6"):
         make(horizon=6).load_state_dict(make().state_dict())
