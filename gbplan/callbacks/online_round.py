@@ -1,12 +1,9 @@
 """One round of online data: which tasks, what came of their plans, and what to say about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import lightning as L
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
@@ -14,24 +11,9 @@ from gbplan.envs import offer
 from gbplan.evaluation import ModelError, Tasks, TaskSet
 from gbplan.evaluation.evaluate import conclude
 from gbplan.evaluation.metrics import wilson_interval
+from gbplan.evaluation.planning_evaluation import Gather
 from gbplan.evaluation.played import Played, play, tasks_at_once
 from gbplan.policies import PlannerPolicy
-
-Gather = Callable[[Any], list[Any]]
-"""Hands over this process's object and returns those of all processes, in the order of their ranks."""
-
-
-def gather_of(trainer: L.Trainer) -> Gather:
-    """Make the ``Gather`` among a trainer's processes."""
-
-    def gather(item: Any) -> list[Any]:
-        if trainer.world_size == 1:
-            return [item]
-        items = [None] * trainer.world_size
-        torch.distributed.all_gather_object(items, item)
-        return items
-
-    return gather
 
 
 @dataclass(frozen=True)

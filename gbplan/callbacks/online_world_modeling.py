@@ -13,13 +13,14 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan import checks
 from gbplan.callbacks.averaged_weights import averaged_weights
-from gbplan.callbacks.online_round import Executed, execute, gather_of, split_round, summarise
+from gbplan.callbacks.online_round import Executed, execute, split_round, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import describe, differences
 from gbplan.envs.offers import env_spec
 from gbplan.evaluation import Tasks, TaskSet, paths_figure, try_tasks
+from gbplan.evaluation.planning_evaluation import gather_of
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.policies import Agent

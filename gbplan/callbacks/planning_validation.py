@@ -6,10 +6,11 @@ import lightning as L
 
 from gbplan import checks
 from gbplan.callbacks.averaged_weights import averaged_weights
-from gbplan.callbacks.online_round import Group, execute, gather_of, summarise
+from gbplan.callbacks.online_round import Group, execute, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.describe import describe, differences
 from gbplan.evaluation import TaskSet, try_tasks
+from gbplan.evaluation.planning_evaluation import gather_of
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.policies import Agent
 

@@ -7,6 +7,7 @@ from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.metrics import SPL, SuccessRate, wilson_interval
 from gbplan.evaluation.paths_figure import paths_figure
+from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
 from gbplan.evaluation.run import load_world_model, run_evaluation
 from gbplan.evaluation.task_set import Tasks, TaskSet, try_tasks
 
@@ -17,9 +18,11 @@ __all__ = [
     "InputSmoothness",
     "Landscape",
     "ModelError",
+    "PlanningEvaluation",
     "SuccessRate",
     "TaskSet",
     "Tasks",
+    "TrainerOptions",
     "evaluate",
     "gradient_alignment",
     "input_smoothness",

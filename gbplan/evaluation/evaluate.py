@@ -121,15 +121,7 @@ def evaluate(
         ValueError: thresholds are not ascending and positive, or the environment's goals have no distance; a task
             begins solved; or ``diagnostic_tasks`` is negative.
     """
-    if list(thresholds) != sorted(set(thresholds)) or not all(threshold > 0 for threshold in thresholds):
-        raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
-    if thresholds and offer(envs, "goal_distance") is None:
-        raise ValueError(
-            f"thresholds need distances between goals, which {name_of(envs)} does not offer; leave them out, or give "
-            "the environment a method goal_distance"
-        )
-    if diagnostic_tasks < 0:
-        raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
+    require_measurable(envs, thresholds, diagnostic_tasks)
     if world_model is None and isinstance(policy, PlannerPolicy):
         world_model = policy.world_model
     played = play(
@@ -145,6 +137,23 @@ def evaluate(
     return conclude(
         played, policy, envs, tasks, thresholds=thresholds, world_model=world_model, diagnostic_tasks=diagnostic_tasks
     )
+
+
+def require_measurable(envs: gym.vector.VectorEnv, thresholds: Sequence[float], diagnostic_tasks: int) -> None:
+    """Check what is asked of an evaluation.
+
+    Raises:
+        ValueError: see ``evaluate``.
+    """
+    if list(thresholds) != sorted(set(thresholds)) or not all(threshold > 0 for threshold in thresholds):
+        raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
+    if thresholds and offer(envs, "goal_distance") is None:
+        raise ValueError(
+            f"thresholds need distances between goals, which {name_of(envs)} does not offer; leave them out, or give "
+            "the environment a method goal_distance"
+        )
+    if diagnostic_tasks < 0:
+        raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
 
 
 def conclude(

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
@@ -19,9 +20,10 @@ from gbplan.envs.offers import require_contract
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
+from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
 from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
-from gbplan.evaluation.task_set import TaskSet
+from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.files import occupying
 from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
 from gbplan.modules.checkpoints import require_imported_classes
@@ -51,6 +53,7 @@ def run_evaluation(
     num_threads: int | None = None,
     modules: Sequence[str] = (),
     overwrite: bool = False,
+    trainer: TrainerOptions | None = None,
 ) -> None:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
@@ -77,6 +80,8 @@ def run_evaluation(
             than two that wait for each other.
         modules: your own modules, whose classes the checkpoint may name; they are imported first.
         overwrite: replace results that are in the output folder.
+        trainer: let Lightning's Trainer evaluate, on several devices say (``--trainer.devices 2 --trainer.strategy
+            ddp``), in place of ``device``.
 
     Raises:
         ValueError: not exactly one of checkpoint, simulator and policy; a model without an agent, or a policy with
@@ -103,6 +108,8 @@ def run_evaluation(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from None
+    if trainer is not None and device != "cpu":
+        raise ValueError(f"the trainer chooses the devices, got --device {device}; leave out that or the trainer")
     if not output:
         raise ValueError("output must name a folder for the results, got an empty name")
     folder = Path(output)
@@ -125,7 +132,9 @@ def run_evaluation(
             require_fitting(policy.world_model, policy.agent, envs, limit)
     # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
     drawn = {each.name: each.draw() for each in sets}
-    with occupying(folder):
+    loop = None if trainer is None else trainer.make()
+    writes = loop is None or loop.is_global_zero  # one process of several
+    with occupying(folder) if writes else nullcontext():
         _require_free(folder, overwrite)  # another command may have been faster
         label = name or folder.name
         # Now, while the checkpoint is the one that was loaded.
@@ -135,23 +144,18 @@ def run_evaluation(
         records: dict[str, dict[str, NDArray]] = {}
         arrays: dict[str, dict[str, NDArray]] = {}
         figures: dict[str, Any] = {}
-        model = policy.world_model if isinstance(policy, PlannerPolicy) else None
         for kind, of_kind in drawn.items():
-            envs = make_vector_env(of_kind.env_id, tasks_at_once(of_kind, model), of_kind.env_kwargs)
-            try:
-                result = evaluate(
-                    policy,
-                    envs,
-                    of_kind,
-                    thresholds=thresholds,
-                    error_horizon=error_horizon,
-                    diagnostic_tasks=diagnostic_tasks,
-                    progress=label,
-                )
-                offered = offer(envs, "background")
-                background = None if offered is None else offered()
-            finally:
-                envs.close()
+            result, background = _evaluated(
+                policy,
+                of_kind,
+                loop,
+                thresholds=thresholds,
+                error_horizon=error_horizon,
+                diagnostic_tasks=diagnostic_tasks,
+                progress=label,
+            )
+            if not writes:
+                continue
             metrics[kind], records[kind] = result.metrics, result.records
             arrays[kind] = drawable(result, of_kind.goals, background)
             print(f"{label}, {kind}: {result.summary()}", flush=True)
@@ -159,6 +163,8 @@ def run_evaluation(
             for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
                 figures[f"{kind}/{figure_name}"] = figure
             del result
+        if not writes:
+            return
         summary = {
             "name": label,
             "method": method,
@@ -187,6 +193,21 @@ def run_evaluation(
         print(
             f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table"
         )
+
+
+def _evaluated(
+    policy: Policy, tasks: Tasks, loop: Trainer | None, **how: Any
+) -> tuple[EvaluationResult, NDArray | None]:
+    """Evaluate on some tasks, and ask the environment what figures draw behind paths."""
+    if loop is not None:
+        test = PlanningEvaluation(policy, tasks, **how)
+        loop.test(test, verbose=False)
+        return test.result, test.background
+    model = policy.world_model if isinstance(policy, PlannerPolicy) else None
+    with closing(make_vector_env(tasks.env_id, tasks_at_once(tasks, model), tasks.env_kwargs)) as envs:
+        result = evaluate(policy, envs, tasks, **how)
+        offered = offer(envs, "background")
+        return result, None if offered is None else offered()
 
 
 def _require_free(folder: Path, overwrite: bool) -> None:
