@@ -96,7 +96,7 @@ def run(args: Sequence[str]) -> None:
     arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
     made = COMMANDS[config.subcommand](**arguments)
-    if recipe is not None:
+    if recipe is not None and made is not False:  # of several processes that evaluate one writes
         recipe.write(complete=True)
     if config.subcommand == "collect":
         root = f" --data.root {arguments['root']}" if arguments["root"] else ""

@@ -54,7 +54,7 @@ def run_evaluation(
     modules: Sequence[str] = (),
     overwrite: bool = False,
     trainer: TrainerOptions | None = None,
-) -> None:
+) -> bool:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
     Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, per kind of tasks one CSV of
@@ -82,6 +82,9 @@ def run_evaluation(
         overwrite: replace results that are in the output folder.
         trainer: let Lightning's Trainer evaluate, on several devices say (``--trainer.devices 2 --trainer.strategy
             ddp``), in place of ``device``.
+
+    Returns:
+        Whether this process has written the results: of several one does.
 
     Raises:
         ValueError: not exactly one of checkpoint, simulator and policy; a model without an agent, or a policy with
@@ -164,7 +167,7 @@ def run_evaluation(
                 figures[f"{kind}/{figure_name}"] = figure
             del result
         if not writes:
-            return
+            return False
         summary = {
             "name": label,
             "method": method,
@@ -193,6 +196,7 @@ def run_evaluation(
         print(
             f"results are in {folder}; `gbplan report {folder.parent}` prints all results in {folder.parent} as a table"
         )
+    return True
 
 
 def _evaluated(

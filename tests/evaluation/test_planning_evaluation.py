@@ -140,6 +140,7 @@ def test_two_processes_evaluate_as_one_does(base_run, tmp_path, count):
             ]
         )
         assert said.count("results are in") == 1  # one process of the two speaks
+        assert (output / "recipe.json").stat().st_mtime_ns >= (output / "result.json").stat().st_mtime_ns
         return json.loads((output / "result.json").read_text()), output
 
     one, folder = evaluated("one")
