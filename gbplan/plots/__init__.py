@@ -1,6 +1,6 @@
 """Figures from arrays and result files. Needs numpy and matplotlib only."""
 
-from gbplan.plots.curves import Curve, plot_curves, plot_panels, plot_success
+from gbplan.plots.curves import Curve, plot_panels, plot_success
 from gbplan.plots.filmstrip import plot_filmstrip
 from gbplan.plots.landscape import plot_landscape
 from gbplan.plots.theme import COLORS, Theme, save, theme
@@ -10,7 +10,6 @@ __all__ = [
     "COLORS",
     "Curve",
     "Theme",
-    "plot_curves",
     "plot_filmstrip",
     "plot_landscape",
     "plot_panels",

@@ -43,20 +43,6 @@ class Curve:
     dashed: bool = False
 
 
-def plot_curves(
-    curves: Mapping[str, Curve],
-    x: str,
-    y: str,
-    *,
-    log_x: bool = False,
-    ticks: Collection[float] | None = None,
-    percent: bool = False,
-    markers: bool = False,
-) -> Figure:
-    """Draw curves into one panel: ``plot_panels`` of one that has no title."""
-    return plot_panels({"": curves}, x, y, log_x=log_x, ticks=ticks, percent=percent, markers=markers)
-
-
 def plot_panels(
     panels: Mapping[str, Mapping[str, Curve]],
     x: str,
@@ -71,7 +57,7 @@ def plot_panels(
     """Draw curves into panels side by side; what has the same name in several looks the same in all.
 
     Args:
-        panels: by their titles, curves by their names in the legend.
+        panels: by their titles (one alone needs none, ``""``), curves by their names in the legend.
         x: label of the horizontal axes.
         y: label of the vertical axes.
         log_x: whether the horizontal axis is logarithmic.

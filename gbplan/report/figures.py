@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 from gbplan.plots import (
     Curve,
     Theme,
-    plot_curves,
     plot_landscape,
     plot_panels,
     plot_paths,
@@ -33,11 +32,24 @@ Found = tuple[str, dict[str, Any], dict[str, Any]]
 """A result's name, all of it, and its metrics of one task kind."""
 
 BUDGET = ("num_samples", "num_elites", "keep_elites", "iterations", "restarts")
-TRAINING_LABELS = {
-    "training": ("epoch", "success on validation tasks"),
-    "rounds": ("online round", "success on new training tasks"),
-    "transitions": ("online transitions to train on", "success on validation tasks"),
+_OF_SUCCESS = {"percent": True, "markers": True}
+LOOKS: dict[str, dict[str, Any]] = {
+    "error": {"x": "steps of the open-loop rollout", "y": "model error, units of the world"},
+    "alignment": {
+        "x": "steps",
+        "y": "cosine of the model's gradient and the true one",
+        "log_x": True,
+        "markers": True,
+    },
+    "calls": {"x": "model calls per plan", "y": "success", "log_x": True, **_OF_SUCCESS},
+    "time": {"x": "ms per plan, all tasks together", "y": "success", "log_x": True, **_OF_SUCCESS},
+    "radius": {"x": "radius, standard deviations", "y": "success", "log_x": True, **_OF_SUCCESS},
+    "training": {"x": "epoch", "y": "success on validation tasks", **_OF_SUCCESS},
+    "rounds": {"x": "online round", "y": "success on new training tasks", **_OF_SUCCESS},
+    "transitions": {"x": "online transitions to train on", "y": "success on validation tasks", **_OF_SUCCESS},
 }
+"""Axes of the figures of curves."""
+
 TASKS_SHOWN = 3
 RESULTS_SHOWN = 5
 
@@ -69,19 +81,18 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
             found[f"paths-{kind}"] = partial(_paths, arrays)
         if planes := _arrays(results, kind, "alpha"):
             found[f"landscape-{kind}"] = partial(_landscapes, planes)
-        for figure, curves, draw in (
-            ("error", _errors(of_kind), _draw_errors),
-            ("alignment", _alignments(of_kind), _draw_alignment),
-            ("calls", _efforts(of_kind, "model_calls_per_plan", 1.0), _draw_calls),
-            ("time", _efforts(of_kind, "seconds_per_plan", 1000.0), _draw_time),
-        ):
-            if curves:
-                found[f"{figure}-{kind}"] = partial(draw, curves)
-        panels = radius_curves(of_kind)
-        if panels:
-            found[f"radius-{kind}"] = partial(_draw_radii, panels)
+        for figure, panels in {
+            "error": {"": _errors(of_kind)},
+            "alignment": {"": _alignments(of_kind)},
+            "calls": {"": _efforts(of_kind, "model_calls_per_plan", 1.0)},
+            "time": {"": _efforts(of_kind, "seconds_per_plan", 1000.0)},
+            "radius": radius_curves(of_kind),
+        }.items():
+            if any(panels.values()):
+                ticks = _places(panels) if figure in ("alignment", "radius") else None
+                found[f"{figure}-{kind}"] = partial(plot_panels, panels, **LOOKS[figure], ticks=ticks)
     for name, curves in training_curves(runs).items():
-        found[name] = partial(plot_curves, curves, *TRAINING_LABELS[name], percent=True, markers=True)
+        found[name] = partial(plot_panels, {"": curves}, **LOOKS[name])
     return found
 
 
@@ -167,10 +178,6 @@ def _errors(of_kind: list[Found]) -> dict[str, Curve]:
     return curves
 
 
-def _draw_errors(curves: dict[str, Curve]) -> Any:
-    return plot_curves(curves, "steps of the open-loop rollout", "model error, units of the world")
-
-
 def _alignments(of_kind: list[Found]) -> dict[str, Curve]:
     curves = {}
     for name, _, metrics in of_kind:
@@ -180,11 +187,6 @@ def _alignments(of_kind: list[Found]) -> dict[str, Curve]:
             y = [np.nan if value["cosine"] is None else value["cosine"] for value in found.values()]
             curves[name] = Curve(x, y)
     return curves
-
-
-def _draw_alignment(curves: dict[str, Curve]) -> Any:
-    label = "cosine of the model's gradient and the true one"
-    return plot_curves(curves, "steps", label, log_x=True, ticks=_places(curves), markers=True)
 
 
 def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]:
@@ -213,21 +215,7 @@ def _parts(method: dict[str, Any]) -> tuple[str, str, str]:
     return method["planner"]["class"].removesuffix("Planner"), model, method["mode"]
 
 
-def _draw_calls(curves: dict[str, Curve]) -> Any:
-    return plot_curves(curves, "model calls per plan", "success", log_x=True, percent=True, markers=True)
-
-
-def _draw_time(curves: dict[str, Curve]) -> Any:
-    return plot_curves(curves, "ms per plan, all tasks together", "success", log_x=True, percent=True, markers=True)
-
-
-def _draw_radii(panels: dict[str, dict[str, Curve]]) -> Any:
-    ticks = set().union(*map(_places, panels.values()))
-    return plot_panels(
-        panels, "radius, standard deviations", "success", log_x=True, ticks=ticks, percent=True, markers=True
-    )
-
-
-def _places(curves: dict[str, Curve]) -> set[float]:
+def _places(panels: dict[str, dict[str, Curve]]) -> set[float]:
     """Where the curves have points."""
-    return {x for curve in curves.values() if curve.x is not None for x in np.asarray(curve.x, float).tolist()}
+    curves = [curve for each in panels.values() for curve in each.values()]
+    return {x for curve in curves if curve.x is not None for x in np.asarray(curve.x, float).tolist()}

@@ -1,7 +1,7 @@
 import matplotlib
 import numpy as np
 
-from gbplan.plots import Curve, plot_curves, plot_panels, theme
+from gbplan.plots import Curve, plot_panels, theme
 
 
 def test_a_name_has_one_look_and_one_place_in_the_legend_whatever_the_panel():
@@ -17,7 +17,9 @@ def test_a_name_has_one_look_and_one_place_in_the_legend_whatever_the_panel():
 
 def test_a_level_goes_from_side_to_side_in_the_ink_of_the_theme():
     with theme("dark"):
-        axis = plot_curves({"level": Curve(None, [0.5], [0.4], [0.6]), "line": Curve([1, 2], [3, 4])}, "x", "y").axes[0]
+        axis = plot_panels(
+            {"": {"level": Curve(None, [0.5], [0.4], [0.6]), "line": Curve([1, 2], [3, 4])}}, "x", "y"
+        ).axes[0]
         level, line = axis.lines
         assert level.get_color() == matplotlib.rcParams["text.color"]
         assert line.get_color() == matplotlib.rcParams["axes.prop_cycle"].by_key()["color"][0]
@@ -32,7 +34,7 @@ def test_panels_with_nothing_below_them_say_what_their_axis_is():
 
 
 def test_logarithmic_axis_of_less_than_a_decade_has_ticks_that_can_be_read():
-    figure = plot_curves({"a": Curve([3000, 40000], [0.1, 0.2])}, "calls", "success", log_x=True)
+    figure = plot_panels({"": {"a": Curve([3000, 40000], [0.1, 0.2])}}, "calls", "success", log_x=True)
     figure.canvas.draw()
     low, high = figure.axes[0].get_xlim()
     ticks = figure.axes[0].get_xticks()
@@ -41,7 +43,7 @@ def test_logarithmic_axis_of_less_than_a_decade_has_ticks_that_can_be_read():
 
 
 def test_ticks_of_a_single_point_are_whole_steps():
-    figure = plot_curves({"a": Curve([1], [0.5])}, "epoch", "success")
+    figure = plot_panels({"": {"a": Curve([1], [0.5])}}, "epoch", "success")
     figure.canvas.draw()
     low, high = figure.axes[0].get_xlim()
     assert [x for x in figure.axes[0].get_xticks() if low <= x <= high] == [1.0]
