@@ -32,8 +32,8 @@ def read_observations(
     if not 1 <= seen <= model.history:
         raise ValueError(f"the model looks at 1 to {model.history} frames, got {seen}; give it the last ones")
     with torch.no_grad():
-        context = model.encode({key: _cast(given[key], like) for key in encoder.observation_keys})
-        goal = model.encode_goal({key: _cast(given[key][:, -1], like) for key in encoder.goal_keys})
+        context = model.encode({key: cast_observation(given[key], like) for key in encoder.observation_keys})
+        goal = model.encode_goal({key: cast_observation(given[key][:, -1], like) for key in encoder.goal_keys})
     missing = model.history - seen
     context = torch.cat([context[:, :1].expand(-1, missing, *context.shape[2:]), context], dim=1)
     still = low.new_zeros(low.shape).clamp(low, high)
@@ -58,7 +58,7 @@ def _entry(observations: Mapping[str, NDArray | Tensor], key: str, model: WorldM
     return torch.as_tensor(observations[key])
 
 
-def _cast(values: Tensor, like: Tensor) -> Tensor:
+def cast_observation(values: Tensor, like: Tensor) -> Tensor:
     """On the model's device and of its dtype; pictures stay uint8, which the encoder scales."""
     return values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
 

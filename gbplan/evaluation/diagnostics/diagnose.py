@@ -16,6 +16,7 @@ from gbplan.evaluation.diagnostics.gradient_alignment import HORIZONS, gradient_
 from gbplan.evaluation.diagnostics.input_smoothness import input_smoothness
 from gbplan.evaluation.diagnostics.landscape import Landscape
 from gbplan.evaluation.diagnostics.landscape_agreement import landscape_agreement
+from gbplan.evaluation.diagnostics.model_error import encode_frames
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
@@ -25,7 +26,6 @@ from gbplan.policies import PlannerPolicy
 
 LANDSCAPES = 8  # tasks whose planning losses are compared with the true ones on a plane of plans
 LARGEST = 256  # latents of more dimensions would take too many backward passes for their Jacobian
-FRAMES = 512  # encoded at once
 
 
 @dataclass(frozen=True)
@@ -143,16 +143,8 @@ def _visited(model: WorldModel, trajectories: Trajectories) -> tuple[Tensor, Ten
     ends = [np.arange(frames.start + (history - 1) * block, frames.stop - block) for frames in trajectories.episodes()]
     frames = np.concatenate(ends)[:, None] - block * np.arange(history)[::-1]  # (M, K)
     like = model.normalizer.latent_mean
-    with eval_mode(model):
-        parts = [_encode(model, trajectories, part) for part in np.array_split(frames, 1 + len(frames) // FRAMES)]
     taken = torch.as_tensor(trajectories.actions[frames[:, :, None] + np.arange(block)]).to(like)
-    return torch.cat(parts), taken.flatten(2)
-
-
-def _encode(model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
-    like = model.normalizer.latent_mean
-    observations = {}
-    for key in model.encoder.observation_keys:
-        values = torch.as_tensor(trajectories.observations[key][frames])
-        observations[key] = values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
-    return model.encode(observations)
+    if not len(frames):
+        return like.new_zeros(0, history, *model.latent_shape), taken.flatten(2)
+    with eval_mode(model):
+        return encode_frames(model, trajectories, frames), taken.flatten(2)

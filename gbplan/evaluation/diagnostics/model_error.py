@@ -13,6 +13,7 @@ from torch import Tensor
 from gbplan.data import Trajectories
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.planners.observations import cast_observation
 
 MEMORY = 2**28  # bytes of latents, and of the predictor's activations, at once
 ENCODED = 256  # frames in the encoder at once, whose activations may be many times a frame
@@ -126,7 +127,7 @@ def _errors(
     before = torch.as_tensor(still).to(like).repeat(block).expand(len(episodes), history - 1, -1)
     actions = torch.cat([before, actions], dim=1)
 
-    latents = _encode(model, trajectories, frames)
+    latents = encode_frames(model, trajectories, frames)
     one_step = _one_step(model, latents[:, :-1], actions)
     past = history - 1
     rolled = model.rollout(latents[:, :history], actions[:, :past], actions[:, past : past + steps])
@@ -148,16 +149,14 @@ def _errors(
     return (*found, _mean(latent_errors[0], there), _mean(latent_errors[1], there[:, :steps]))
 
 
-def _encode(model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
+def encode_frames(model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
     """Latents of frames ``(E, T)``, ``(E, T, *D)``."""
     like = model.normalizer.latent_mean
     latents = []
     for rows in np.array_split(frames.ravel(), -(-frames.size // ENCODED)):
-        observations = {}
-        for key in model.encoder.observation_keys:
-            values = torch.as_tensor(trajectories.observations[key][rows])
-            observations[key] = values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
-        latents.append(model.encode(observations))
+        observations = {key: trajectories.observations[key][rows] for key in model.encoder.observation_keys}
+        cast = {key: cast_observation(torch.as_tensor(values), like) for key, values in observations.items()}
+        latents.append(model.encode(cast))
     return torch.cat(latents).unflatten(0, frames.shape)
 
 
