@@ -93,6 +93,16 @@ def test_two_processes_resume_bit_for_bit(tmp_path, dataset_root):
 
 
 @slow
+def test_two_processes_go_on_in_the_middle_of_an_epoch(tmp_path, dataset_root):
+    finish(start(tmp_path / "whole", dataset_root, 2, devices=2, training="every third"))
+    for step in (3, 6):  # of four steps in an epoch
+        folder, checkpoint = tmp_path / str(step), tmp_path / "whole" / f"step={step}.ckpt"
+        finish(start(folder, dataset_root, 2, devices=2, resume=checkpoint, training="every third"))
+        for rank in (0, 1):
+            assert_same(result(folder, rank), result(tmp_path / "whole", rank))
+
+
+@slow
 def test_two_processes_map_the_same_files_and_train_as_from_memory(tmp_path, dataset_root):
     finish(start(tmp_path / "held", dataset_root, 2, devices=2))
     finish(start(tmp_path / "mapped", dataset_root, 2, devices=2, training="mapped"))

@@ -1,8 +1,8 @@
 """A small online training as a program of its own, to be run by several processes or killed.
 
 Arguments: folder, folder of datasets, epochs, devices, checkpoint to resume or ``-``, seconds to sleep in the rounds
-after the first, and which training: ``plain``, ``adversarial`` with a validation by planning, or ``mapped`` with all
-data in mapped files.
+after the first, and which training: ``plain``, ``adversarial`` with a validation by planning, ``mapped`` with all
+data in mapped files, or ``every third`` with a checkpoint after every third step.
 Writes what came of it to ``done-<rank>.pt``.
 """
 
@@ -71,6 +71,7 @@ def main():
             callback,
             *([validation] if ADVERSARIAL else []),
             ModelCheckpoint(FOLDER, save_last=True, enable_version_counter=False),
+            *([ModelCheckpoint(FOLDER, "{step}", every_n_train_steps=3, save_top_k=-1)] if EVERY_THIRD else []),
         ],
     )
     module = WorldModelModule(model, validation_horizons=[5])
@@ -107,6 +108,7 @@ if __name__ == "__main__":
     RESUME = None if sys.argv[5] == "-" else sys.argv[5]
     SLEEP = float(sys.argv[6])
     ADVERSARIAL = sys.argv[7] == "adversarial"
+    EVERY_THIRD = sys.argv[7] == "every third"
     if sys.argv[7] == "mapped":
         dataset_frames.IN_MEMORY = replay_buffer.IN_MEMORY = windows.IN_MEMORY = 0
     torch.set_num_threads(1)
