@@ -15,7 +15,6 @@ error of the paired difference.
 
 import argparse
 import os
-import platform
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -89,14 +88,6 @@ def with_interval(solved: int, count: int) -> str:
     return f"{100 * solved / count:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def processor() -> str:
-    """The processor's name where the system tells it."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def main() -> None:
     """Run every setting on every model and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,7 +140,7 @@ def main() -> None:
 
 Command: `python benchmarks/planner_budgets.py --models {" ".join(arguments.models)} --settings \
 benchmarks/{arguments.settings.name} --count {arguments.count} --seed {arguments.seed}`, \
-commit {made["commit"]}, {processor()}, torch {made["torch"]}, Python {made["python"]}.
+commit {made["commit"]}, {made["processor"]}, torch {made["torch"]}, Python {made["python"]}.
 
 {settings["env_id"]}, {settings["rollouts"]} rollouts of {settings["horizon"]} model steps a plan, {how}, on
 {arguments.count} validation detour tasks of seed {arguments.seed},

@@ -17,6 +17,7 @@ import numpy as np
 
 import gbplan
 from gbplan.envs import offer
+from gbplan.evaluation.provenance import processor
 
 SIZES, ROWS = (32, 64, 128, 256), (1, 64, 1024)
 PICTURES = 4096  # a repeat, at 64 x 64; a tenth of it one by one
@@ -36,14 +37,6 @@ def pictures_per_second(render, states: np.ndarray, size: int) -> tuple[float, f
         rates.append([calls * len(states) / seconds for seconds in passed])
     clock, process = zip(*rates, strict=True)
     return statistics.median(clock), statistics.median(process)
-
-
-def processor() -> str:
-    """Return the processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main() -> None:

@@ -13,16 +13,28 @@ import gbplan
 
 
 def provenance() -> dict[str, Any]:
-    """What a figure must say of its making: versions, commit, machine."""
+    """What a figure must say of its making: versions, commit, machine.
+
+    The processor is part of it: another one rounds otherwise, and a training then ends elsewhere, as with another seed.
+    """
     return {
         "gbplan": gbplan.__version__,
         "commit": _commit(),
         "torch": torch.__version__,
         "gymnasium": gymnasium.__version__,
         "python": platform.python_version(),
+        "processor": processor(),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
     }
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.files import finish, replacing
-from gbplan.untrusted import read_json
+from gbplan.untrusted import MOST_MIB, read_json
 
 RESULT_FILE = "result.json"
 
@@ -92,6 +92,9 @@ def _without_nan(value: Any) -> Any:
 def read_result(path: Path) -> dict[str, Any]:
     """Read a ``result.json``.
 
+    Returns:
+        Its content, and as ``folder`` where it lies, beside the outcomes of its tasks.
+
     Raises:
         FileNotFoundError: there is none.
         ValueError: it is not one that ``gbplan evaluate`` wrote.
@@ -114,7 +117,43 @@ def read_result(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite") from None
     found: dict[str, Any] = result
+    found["folder"] = str(path.parent)
     return found
+
+
+def read_tasks(result: dict[str, Any], kind: str) -> dict[str, NDArray[np.float64]]:
+    """Read what became of the single tasks of a result.
+
+    Args:
+        result: what ``read_result`` returned.
+        kind: of tasks.
+
+    Returns:
+        Columns ``(N,)``: ``first_hit`` and, by threshold, ``first_hit@<threshold>``, steps, negative where the task was
+        not solved; and ``start_distance``, where goals have distances.
+
+    Raises:
+        ValueError: there is no such file beside the result, or it is not one that ``gbplan evaluate`` wrote.
+    """
+    path = Path(result["folder"]) / f"{kind}.csv"
+    try:
+        if path.stat().st_size > MOST_MIB * 2**20:
+            raise ValueError(f"it is larger than {MOST_MIB} MiB")
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        names = [
+            name for name in (rows[0] if rows else {}) if name and name.startswith(("first_hit", "start_distance"))
+        ]
+        columns = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
+        metrics = result["tasks"][kind]
+        if len(rows) != metrics["count"] or "first_hit" not in columns:
+            raise ValueError(f"it should have first_hit of {metrics['count']} tasks")
+        if not math.isclose((columns["first_hit"] >= 0).mean(), metrics["success"]["rate"]):
+            raise ValueError(f"its tasks are not those of {RESULT_FILE}")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} does not hold the tasks of a result ({reason}); evaluate again") from None
+    return columns
 
 
 def _require(value: Any, expected: Any, name: str) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gbplan.files import replacing, require_writable_folder
+from gbplan.report.comparison import comparison
 from gbplan.report.figures import drawings, write_figures
+from gbplan.report.markdown import markdown
 from gbplan.report.page import write_page
 from gbplan.report.result_files import RESULT_FILE, read_result
 from gbplan.report.training_seeds import over_training_seeds
@@ -22,6 +24,7 @@ def report(
     figures: str | None = None,
     html: str | None = None,
     trainings: Sequence[str] = (),
+    compare: tuple[str, str] | None = None,
 ) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
@@ -37,11 +40,13 @@ def report(
         figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
         html: file for one page with table, figures and settings; it needs nothing else, no network either.
         trainings: folders whose trainings are drawn, too; ``folder`` if none is given.
+        compare: names of two results; prints, instead of the table, how far the first is ahead of the second on the
+            same tasks, pairing training seeds, with 95 % interval and verdict.
 
     Raises:
         FileNotFoundError: there are no results.
         PermissionError: a file or folder cannot be written.
-        ValueError: no result is named so, none has such tasks, or no column begins so.
+        ValueError: no result is named so, none has such tasks, no column begins so, or two results cannot be compared.
     """
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
@@ -72,7 +77,7 @@ def report(
             raise ValueError(f"no result has tasks of kind {' or '.join(absent)}; there are {', '.join(sorted(there))}")
         for result in chosen:
             result["tasks"] = {kind: result["tasks"][kind] for kind in kinds if kind in result["tasks"]}
-    table = results_table(chosen, columns)
+    table = results_table(chosen, columns) if compare is None else comparison(chosen, *compare)
     print(table)
     if output is not None:
         with replacing(Path(output)) as file:
@@ -106,9 +111,7 @@ def _as_results(path: Path) -> Iterator[None]:
 def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
     """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
     rows = table_of(results, columns)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    lines = markdown(rows)
     return "\n".join([*lines, "", *_notes(results)] if notes else lines)
 
 
@@ -138,7 +141,7 @@ def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list
 def _notes(results: list[dict[str, Any]]) -> list[str]:
     """How to read the table, and what made it."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
-    machines = sorted({result["provenance"]["machine"] for result in results})
+    machines = sorted({_machine(result["provenance"]) for result in results})
     return [
         *NOTES[:-1],
         *_blocks(results),
@@ -148,10 +151,16 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _machine(provenance: dict[str, Any]) -> str:
+    """Results of older versions do not name the processor."""
+    return ", ".join(str(provenance[key]) for key in ("processor", "machine") if key in provenance)
+
+
 NOTES = (
     "- success: the environment said at some step that the goal is reached; 95 % Wilson interval over the tasks (for",
     "  one draw of the planner's noise, which all tasks share); number of tasks. Tasks that begin solved are drawn",
-    '  again. "a (b to c) / n x N": mean, lowest and highest of n models of different training seeds.',
+    '  again. "a [b, c] / n x N": mean of n models of different training seeds, 95 % bootstrap interval over seeds and',
+    "  tasks.",
     "- believed: the first plan leads to the goal according to the model it was made with.",
     "- within r: the environment was nearer to the goal than r at some step.",
     "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H model steps or as",
@@ -222,9 +231,8 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
     row = {
         "result": name,
         "tasks": kind,
-        "success %": f"{rate} ({low} to {high}) / {metrics['models']} x {metrics['count']}"
-        if "models" in metrics
-        else f"{rate} [{low}, {high}] / {metrics['count']}",
+        "success %": f"{rate} [{low}, {high}] / "
+        + (f"{metrics['models']} x {metrics['count']}" if "models" in metrics else str(metrics["count"])),
         "believed %": _percent(metrics["believed_success"]["rate"]) if metrics["believed_success"] else "",
     }
     row |= {f"within {radius} %": _percent(within["rate"]) for radius, within in (metrics["within"] or {}).items()}

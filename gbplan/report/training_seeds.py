@@ -1,20 +1,28 @@
 """Results of models that differ by their training seed only, taken together."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
+
+from gbplan.report.intervals import success_interval
+from gbplan.report.result_files import read_tasks
 
 
 def over_training_seeds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Average results of the same name, method and tasks, but of different models.
 
     Args:
-        results: contents of result files.
+        results: contents of result files, with the folders they lie in.
 
     Returns:
         One result for each such group, where its first one stood: every number is the mean over the models (null where
-        one of them has none), but an interval of success goes from the lowest rate to the highest, and each task kind
-        has ``models``, their number. Results without others of their kind are passed on as they are.
+        one of them has none), but an interval of success is one over seeds and tasks, from the outcomes of the single
+        tasks, and each task kind has ``models``, their number. Results without others of their kind are passed on as
+        they are.
+
+    Raises:
+        ValueError: the outcomes of single tasks are not there.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
@@ -33,16 +41,13 @@ def _together(members: list[dict[str, Any]]) -> dict[str, Any]:
     for kind in members[0]["tasks"]:
         each = [member["tasks"][kind] for member in members]
         tasks[kind] = _mean(each) | {"models": len(members)}
-        for success, alike in _rates(tasks[kind], each):
-            success |= {"low": min(alike), "high": max(alike)}
+        hits = [read_tasks(member, kind) for member in members]
+        rates = {"first_hit": tasks[kind]["success"]}
+        rates |= {f"first_hit@{threshold}": rate for threshold, rate in (tasks[kind]["within"] or {}).items()}
+        for column, rate in rates.items():
+            if all(column in columns for columns in hits):
+                rate["low"], rate["high"] = success_interval(np.stack([columns[column] >= 0 for columns in hits]))
     return members[0] | {"tasks": tasks}
-
-
-def _rates(together: dict[str, Any], each: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[float]]]:
-    """Yield what is averaged over the models, success and success within thresholds, and the rates of each."""
-    yield together["success"], [metrics["success"]["rate"] for metrics in each]
-    for threshold, success in (together["within"] or {}).items():
-        yield success, [metrics["within"][threshold]["rate"] for metrics in each]
 
 
 def _mean(values: list[Any]) -> Any:

@@ -93,8 +93,8 @@ def test_success_of_all_tasks_is_drawn(tmp_path):
     draw(tmp_path, certain)["success-detour"]()
 
 
-def test_training_seeds_are_drawn_as_their_mean(tmp_path):
-    found = draw(tmp_path, result(rate=0.8), result(rate=0.6, digest="b"))
+def test_training_seeds_are_drawn_as_their_mean(tmp_path, beside):
+    found = draw(tmp_path, beside(result(rate=0.8)), beside(result(rate=0.6, digest="b")))
     expert = lines(found["error-detour"]())["online-gradient-mpc, expert"]
     np.testing.assert_allclose(expert, [[1, 2], [0, 0.7]])
 

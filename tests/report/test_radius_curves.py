@@ -77,14 +77,14 @@ def test_results_that_do_not_say_how_they_were_trained_are_left_out():
     assert curves(old, policy, result("small", 0.9)) == {}
 
 
-def test_figure_has_the_mean_of_training_seeds_and_ticks_at_the_radii(tmp_path):
+def test_figure_has_the_mean_of_training_seeds_and_ticks_at_the_radii(tmp_path, beside):
     results = [result("large", 0.4, radius=0.15), result("small", 0.9), result("plain", 0.75, NONE)]
     second = json.loads(json.dumps(results[0]).replace("runs/", "runs/seed1/"))
     second["method"]["model_sha256"] = "second"
     second["tasks"]["detour"]["success"]["rate"] = 0.6
     for each in (*results, second):
         each["tasks"]["detour"] |= {"believed_success": None, "model_error": None, "planning": None}
-    drawn = drawings([(tmp_path, each) for each in (*results, second)], [])
+    drawn = drawings([(tmp_path, beside(each)) for each in (*results, second)], [])
     axis = drawn["radius-detour"]().axes[0]
     attack, level = axis.lines
     np.testing.assert_allclose(attack.get_data(), [[0.05, 0.15], [0.9, 0.5]])

@@ -1,10 +1,14 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from gbplan.report.intervals import success_interval
 from gbplan.report.table import results_table
 from gbplan.report.training_seeds import over_training_seeds
 
 
-def result(model, rate, *, name="online", planner="GradientPlanner", count=512, distance=0.5, believed=1.0):
+def result(model, rate, *, name="online", planner="GradientPlanner", count=500, distance=0.5, believed=1.0):
     """A result file's content, as far as it is averaged."""
     return {
         "name": name,
@@ -38,21 +42,44 @@ def result(model, rate, *, name="online", planner="GradientPlanner", count=512, 
     }
 
 
-def test_training_seeds_become_their_mean_with_the_lowest_and_highest_success():
+def test_training_seeds_become_their_mean_with_an_interval_over_seeds_and_tasks(beside):
     results = [result("a", 0.9), result("expert", 1.0, name="expert"), result("b", 0.8), result("c", 1.0, distance=0.2)]
+    results = [beside(each) for each in results]
     online, expert = over_training_seeds(results)
     assert expert is results[1]
     metrics = online["tasks"]["detour"]
-    assert metrics["success"] == {"rate": pytest.approx(0.9), "low": 0.8, "high": 1.0}
+    low, high = success_interval(np.arange(500) < np.array([[450], [400], [500]]))
+    assert metrics["success"] == {"rate": pytest.approx(0.9), "low": low, "high": high}
+    assert metrics["within"]["0.5"]["low"] > 0.98  # over seeds and tasks, too
     assert metrics["final_distance"]["mean"] == pytest.approx(0.4)
     assert metrics["model_error"]["planned"]["by_step"] == [pytest.approx(0.9), pytest.approx(1.8)]
-    assert (metrics["models"], metrics["count"]) == (3, 512)
+    assert (metrics["models"], metrics["count"]) == (3, 500)
     assert results[0]["tasks"]["detour"]["success"]["low"] == pytest.approx(0.89)  # is not changed
 
 
-def test_number_that_one_seed_lacks_has_no_mean():
-    (online,) = over_training_seeds([result("a", 0.5), result("b", 0.0)])
+def test_number_that_one_seed_lacks_has_no_mean(beside):
+    (online,) = over_training_seeds([beside(result("a", 0.5)), beside(result("b", 0.0))])
     assert online["tasks"]["detour"]["steps_to_success"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "No such file"),
+        ("first_hit\n1\n", "should have first_hit of 500 tasks"),
+        ("steps\n" + "1\n" * 500, "should have first_hit"),
+        ("first_hit\n" + "one\n" * 500, "could not convert"),
+        ("first_hit\n" + "1\n" * 500, "not those of result.json"),
+        ("steps,first_hit\n" + "1\n" * 500, "not those of result.json"),
+    ],
+)
+def test_outcomes_that_are_not_there_are_named_by_their_file(beside, text, reason):
+    results = [beside(result("a", 0.5)), beside(result("b", 0.6))]
+    path = Path(results[1]["folder"]) / "detour.csv"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(ValueError, match=reason) as caught:
+        over_training_seeds(results)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("other", [{"planner": "CEMPlanner"}, {"count": 64}, {"name": "base"}])
@@ -73,8 +100,10 @@ def test_table_says_which_models_count_in_blocks():
     assert "a model step of pixels is 5 environment steps" in results_table([plain, blocks])
 
 
-def test_table_shows_mean_range_and_gap():
-    results = [result("a", 0.9), result("b", 0.8) | {"provenance": {"commit": "def+", "machine": "two cores"}}]
+def test_table_shows_mean_interval_and_gap(beside):
+    other = {"commit": "def+", "processor": "EPYC", "machine": "two cores"}
+    results = [beside(result("a", 0.9)), beside(result("b", 0.8) | {"provenance": other})]
     table = results_table(results, ["success", "gap"])
-    assert "Commit abc, def+; two cores." in table
-    assert "| 85.0 (80.0 to 90.0) / 2 x 512 | 0.1700 |" in table
+    assert "Commit abc, def+; EPYC, two cores; two cores." in table
+    low, high = (100 * end for end in success_interval(np.arange(500) < np.array([[450], [400]])))
+    assert f"| 85.0 [{low:.1f}, {high:.1f}] / 2 x 500 | 0.1700 |" in table
