@@ -278,7 +278,7 @@ documents: figures
 # make benchmarks                         speed, on a machine that does nothing else; beside the packages of other makers
 #                                         that are installed: stable-worldmodel, torchrl, pytorch-mppi
 
-TIMED := vector_env rendering training_throughput rollout plan_time planners
+TIMED := vector_env rendering training_throughput rollout plan_time planners start_up
 
 benchmarks: $(RUNS)/online_adversarial/.done | $(INSTALLED)
 	for name in $(TIMED); do $(BIN)/python benchmarks/$$name.py || exit; done

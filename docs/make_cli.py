@@ -58,7 +58,7 @@ def help_of(command: str) -> str:
     """What the command says of itself."""
     memory = io.StringIO()
     with contextlib.redirect_stdout(memory), contextlib.suppress(SystemExit):
-        build_parser().parse_args([command, "--help"])
+        build_parser(command).parse_args([command, "--help"])
     return memory.getvalue()
 
 

@@ -14,6 +14,7 @@ SMALL = {
     "rollout": ["--rounds=1", "--plan-rounds=1"],
     "plan_time": ["--rounds=1"],
     "planners": ["--rounds=1"],
+    "start_up": ["--rounds=1"],
 }
 
 

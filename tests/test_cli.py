@@ -49,17 +49,19 @@ def test_method_says_in_a_few_lines_what_it_changes(config):
 
 @pytest.mark.parametrize("config", COLLECTIONS, ids=str)
 def test_collect_config_parses(config):
-    build_parser().parse_args(["collect", *behind(config, "collect")])
+    build_parser("collect").parse_args(["collect", *behind(config, "collect")])
 
 
 @pytest.mark.parametrize("config", EVALUATIONS, ids=str)
 def test_evaluate_config_parses(config):
-    build_parser().parse_args(["evaluate", *behind(config, "evaluate"), "--policy=ExpertPolicy", "--output=x"])
+    build_parser("evaluate").parse_args(
+        ["evaluate", *behind(config, "evaluate"), "--policy=ExpertPolicy", "--output=x"]
+    )
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=str)
 def test_agent_builds_from_its_file_and_planners_may_be_exchanged(agent):
-    parser = build_parser()
+    parser = build_parser("evaluate")
     given = ["evaluate", f"--agent={agent}", "--output=x"]
     built = parser.instantiate(parser.parse_args(given))["evaluate"]["agent"]
     assert built.open_loop == ("open_loop" in agent.stem)
@@ -72,7 +74,9 @@ def test_agent_builds_from_its_file_and_planners_may_be_exchanged(agent):
 @pytest.mark.parametrize("world", WORLDS, ids=str)
 def test_world_config_makes_another_world(world):
     files = ["--config=configs/door_wall/evaluate.yaml", f"--config={world}"]
-    parsed = build_parser().parse_args(["evaluate", *files, "--policy=ExpertPolicy", "--output=x"])["evaluate"]
+    parsed = build_parser("evaluate").parse_args(["evaluate", *files, "--policy=ExpertPolicy", "--output=x"])[
+        "evaluate"
+    ]
     tasks = TaskSet(**parsed["tasks"])
     env = gym.make(tasks.env_id, **tasks.env_kwargs)
     assert env.unwrapped.world != gym.make(tasks.env_id).unwrapped.world
@@ -153,7 +157,7 @@ def test_equal_calls_configs_spend_what_the_gradient_planner_spends(gradient, ce
 
 
 def test_planner_is_chosen_by_its_short_name():
-    parser = build_parser()
+    parser = build_parser("evaluate")
     named = ["--agent.planner=CEMPlanner", "--agent.planner.num_samples=77", "--agent.replan_every=null"]
     agent = parser.instantiate(parser.parse_args(["evaluate", "--output=x", *named]))["evaluate"]["agent"]
     planner = agent.planner
@@ -311,7 +315,7 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
             "Expected a <class 'int'>. Got value: many",
         ),
         (("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"), "Option 'horizn' is not accepted"),
-        (("--agent.planner=GradientPlanner", "--agent.replan=3"), "Option 'replan' is not accepted"),
+        (("--agent.planner=GradientPlanner", "--agent.replan=3"), "did you mean --agent.replan_every?"),
         (("--agent.planner=NoSuchPlanner",), "known are CEMPlanner, "),
         (("--agent.planner=GradientPlanner", "--agent.objective=NoSuch"), "known are GoalMSE, "),
         (("--agent.planner=no_such.yaml",), "there is no file no_such.yaml (looked for in "),

@@ -1,7 +1,20 @@
 """The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
 
+from typing import TYPE_CHECKING, Any
+
 from gbplan.cli import yaml_guard as yaml_guard  # before any yaml is read
 from gbplan.cli.command import build_parser, main, run
-from gbplan.cli.lightning_cli import GBPlanCLI
+
+if TYPE_CHECKING:
+    from gbplan.cli.lightning_cli import GBPlanCLI
 
 __all__ = ["GBPlanCLI", "build_parser", "main", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs Lightning when it is asked for: ``gbplan --help`` and ``gbplan report`` do without."""
+    if name != "GBPlanCLI":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from gbplan.cli.lightning_cli import GBPlanCLI
+
+    return GBPlanCLI

@@ -1,48 +1,54 @@
-"""Parsing and running a command."""
+"""Parsing and running a command.
 
+Only what every command needs is imported here. The rest, which takes seconds, is imported by the command that needs it,
+once a first look has found nothing wrong with its arguments.
+"""
+
+import gc
 import logging
 import os
 import sys
 import warnings
 from argparse import ArgumentError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
-from jsonargparse import ArgumentParser
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from jsonargparse import ActionYesNo, ArgumentParser
 
-# Importing these rooms also lets a yaml name their classes by their short names.
-import gbplan.callbacks
-from gbplan.cli.errors import is_full, known_classes, missing_file, one_line
+import gbplan
+from gbplan.cli.errors import is_full, known_classes, loaded_class, missing_file, one_line
+from gbplan.cli.first_look import require_plausible
 from gbplan.cli.keeping import AlreadyDoneError, add_keep, recipe_of
-from gbplan.cli.lightning_cli import GBPlanCLI, add_overwrite
-from gbplan.cli.run_files import SaveStartedConfig
-from gbplan.data import TrajectoryDataModule, collect
-from gbplan.envs import Policy
-from gbplan.evaluation import run_evaluation
-from gbplan.modules import WorldModelModule
-from gbplan.objectives import Objective
-from gbplan.planners import Planner
-from gbplan.report import report
 
-# What bad input raises; anything else is a bug, and shows its traceback.
-ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.Error, MisconfigurationException)
+# What bad input raises, beside Lightning's MisconfigurationException; anything else is a bug, and shows its traceback.
+ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.Error)
 
-COMMANDS: dict[str, Callable[..., Any]] = {"collect": collect, "evaluate": run_evaluation, "report": report}
-
-# Arguments of `evaluate` that are objects. Added by themselves, they may be given by short name, as a yaml file of
-# their own, or in --config; and what is wrong with one is said without the alternatives of an optional type.
-PARTS: dict[str, tuple[type, str]] = {
-    "policy": (Policy, "A policy that needs no model: StraightLinePolicy, ConstantPolicy, ExpertPolicy, ..."),
+# What each command does.
+COMMANDS = {
+    "collect": "Run a policy in an environment and write its episodes as a Minari dataset.",
+    "evaluate": "Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.",
+    "report": "Print the results in a folder as a table (markdown), one row per result and task kind.",
+    "fit": "Train a world model: Lightning's Trainer.fit.",
+    "validate": "Validate a world model: Lightning's Trainer.validate.",
 }
-# What may be named by a class, for messages about a name that is none.
-NAMED = {name: base for name, (base, _) in PARTS.items()} | {"planner": Planner, "objective": Objective}
+# Commands that call a function: the arguments are its own.
+FUNCTIONS = {
+    "collect": "gbplan.data.collect:collect",
+    "evaluate": "gbplan.evaluation.run:run_evaluation",
+    "report": "gbplan.report.table:report",
+}
 
 
-def build_parser() -> ArgumentParser:
-    """Make the parser of the commands that need no Trainer; Lightning's own are listed for ``--help``."""
+def build_parser(*commands: str) -> ArgumentParser:
+    """Make the parser of ``gbplan``.
+
+    Args:
+        commands: those of collect, evaluate and report to make completely; of the others, and of Lightning's own, there
+            is only what ``gbplan --help`` says of them.
+    """
     parser = ArgumentParser(
         prog="gbplan",
         description="World models that a gradient-based planner can trust.",
@@ -51,41 +57,65 @@ def build_parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     subcommands = parser.add_subcommands()
-    for name, function in COMMANDS.items():
+    for name, meaning in COMMANDS.items():
         command = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-        command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
-        parts = PARTS if function is run_evaluation else {}
-        command.add_function_arguments(
-            function, as_positional=function is report, skip={"overwrite", *parts}, sub_configs=True
-        )
-        if function is not report:
-            add_overwrite(command)
-        add_keep(command)
-        for key, (base, meaning) in parts.items():
-            command.add_subclass_arguments(base, key, required=False, help=meaning)
-        subcommands.add_subcommand(name, command, help=(function.__doc__ or "").splitlines()[0])
-    for name in GBPlanCLI.subcommands():
-        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's Trainer.{name}.")
+        if name in commands:
+            _add_arguments(command, name)
+        subcommands.add_subcommand(name, command, help=meaning)
     return parser
+
+
+def _add_arguments(command: ArgumentParser, name: str) -> None:
+    """Add the arguments of the function behind a command."""
+    command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
+    # Added by itself, a policy may be given by short name, as a yaml file of its own, or in --config; and what is wrong
+    # with one is said without the alternatives of an optional type.
+    skip: set[str | int] = {"overwrite", "policy"} if name == "evaluate" else {"overwrite"}
+    command.add_function_arguments(_function(name), as_positional=name == "report", skip=skip, sub_configs=True)
+    if name != "report":
+        add_overwrite(command)
+    add_keep(command)
+    if name == "evaluate":
+        from gbplan.envs import Policy
+
+        what = "A policy that needs no model: StraightLinePolicy, ConstantPolicy, ExpertPolicy, ..."
+        command.add_subclass_arguments(Policy, "policy", required=False, help=what)
+
+
+def add_overwrite(parser: ArgumentParser) -> None:
+    """Add the flag that permits to replace what is there: ``--overwrite``, or ``--overwrite=true``."""
+    parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help="Replace what is there.")
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, function = FUNCTIONS[name].partition(":")
+    with rarely_collecting():
+        if name != "report":  # which has no classes to choose
+            import_module("gbplan.policies")  # a yaml may name its classes by their short names
+        return getattr(import_module(module), function)
+
+
+@contextmanager
+def rarely_collecting() -> Iterator[None]:
+    """Import without looking for garbage, of which an import makes none: a sixth of its time otherwise."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def run(args: Sequence[str]) -> None:
     """Parse and run one command; errors are raised."""
-    stock = GBPlanCLI.subcommands()
-    if args and args[0] in stock:
-        raising = {"exit_on_error": False, "allow_abbrev": False}  # a mistyped option is not another one
-        GBPlanCLI(
-            WorldModelModule,
-            TrajectoryDataModule,
-            subclass_mode_model=True,
-            seed_everything_default=0,
-            save_config_callback=SaveStartedConfig,
-            save_config_kwargs={"overwrite": True},
-            parser_kwargs={"prog": "gbplan", **raising, **dict.fromkeys(stock, raising)},
-            args=list(args),
-        )
+    name, *rest = args or [""]
+    if name in COMMANDS:
+        require_plausible(name, rest)
+    if name in COMMANDS and name not in FUNCTIONS:
+        with rarely_collecting():
+            from gbplan.cli.lightning_cli import run_trainer
+        run_trainer(args)
         return
-    parser = build_parser()
+    parser = build_parser(name)
     config = parser.parse_args(list(args))
     given = config[config.subcommand]
     keep, recipe = given.pop("keep"), None
@@ -95,7 +125,7 @@ def run(args: Sequence[str]) -> None:
             given["overwrite"] = True
     arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
-    made = COMMANDS[config.subcommand](**arguments)
+    made = _function(config.subcommand)(**arguments)
     if recipe is not None and made is not False:  # of several processes that evaluate one writes
         recipe.write(complete=True)
     if config.subcommand == "collect":
@@ -133,18 +163,23 @@ def main(args: Sequence[str] | None = None) -> None:
         raise SystemExit(141) from None
     except Exception as error:
         full = is_full(error)
-        if os.environ.get("GBPLAN_DEBUG") or not (full or isinstance(error, ERRORS)):
+        misconfigured = loaded_class("lightning.fabric.utilities.exceptions", "MisconfigurationException")
+        bad_input = isinstance(error, (*ERRORS, misconfigured))
+        if os.environ.get("GBPLAN_DEBUG") or not (full or bad_input):
             raise
         message = str(error) or type(error).__name__  # Python's MemoryError says nothing
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
-            reason = one_line(message) + known_classes(message, NAMED)
+            reason = one_line(message) + known_classes(message)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:
         print(f"gbplan: interrupted; {interrupt}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(130) from None
-    except SIGTERMException as end:  # of itself it would leave with 0, and a makefile take the training for complete
+    except SystemExit as end:
+        if not isinstance(end, loaded_class("lightning.pytorch.utilities.exceptions", "SIGTERMException")):
+            raise
+        # Of itself it would leave with 0, and a makefile take the training for complete.
         print(f"gbplan: terminated; {end}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(143) from None
 

@@ -3,12 +3,16 @@
 import errno
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from gbplan.files import WriteError
+
+
+def loaded_class(module: str, name: str) -> type | tuple[()]:
+    """Return a class, or none if its module is not loaded, so that nothing can be an instance."""
+    return getattr(sys.modules.get(module), name, ())
 
 
 def is_full(error: Exception) -> bool:
@@ -16,7 +20,8 @@ def is_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return isinstance(error, WriteError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     # On the CPU torch raises a plain RuntimeError.
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    memory = (MemoryError, loaded_class("torch", "OutOfMemoryError"))
+    return isinstance(error, memory) or "can't allocate memory" in str(error)
 
 
 def missing_file(args: Sequence[str]) -> str | None:
@@ -28,11 +33,16 @@ def missing_file(args: Sequence[str]) -> str | None:
     return None
 
 
-def known_classes(message: str, parts: Mapping[str, type]) -> str:
+def known_classes(message: str) -> str:
     """List what could have been meant by a class name that is none, of the class that an argument's name stands for."""
     unknown = re.search(r'.*Parser key "(?:\w+\.)*(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
-    if unknown is None or unknown[1] not in parts:
+    if unknown is None or unknown[1] not in ("policy", "planner", "objective"):
         return ""
+    from gbplan.envs import Policy
+    from gbplan.objectives import Objective
+    from gbplan.planners import Planner
+
+    parts: dict[str, type] = {"policy": Policy, "planner": Planner, "objective": Objective}
     return f"; known are {', '.join(sorted(_subclasses(parts[unknown[1]])))}, or give the full path of your own"
 
 

@@ -1,11 +1,10 @@
 """LightningCLI for world models: ``gbplan fit`` and ``gbplan validate``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -14,17 +13,20 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
+from gbplan.cli.command import add_overwrite
 from gbplan.cli.keeping import add_keep
 from gbplan.cli.resuming import require_same_run
 from gbplan.cli.run_files import (
     KeepRecipe,
     LastCheckpoint,
     RemoveOldRun,
+    SaveStartedConfig,
     keep_some_best,
     no_debris,
     training_recipe,
 )
-from gbplan.modules import SafeCheckpointIO, world_model_weights
+from gbplan.data import TrajectoryDataModule
+from gbplan.modules import SafeCheckpointIO, WorldModelModule, world_model_weights
 from gbplan.policies import Agent
 
 KEYWORDS = ("best", "last", "hpc", "registry")
@@ -33,6 +35,21 @@ KEYWORDS = ("best", "last", "hpc", "registry")
 # Callbacks that are groups of arguments, like Lightning's checkpoint: their agents may be files, which in a list of
 # callbacks they may not. Each is part of a training once it has an agent.
 GROUPS: dict[str, type[Callback]] = {"validation": PlanningValidation, "online": OnlineWorldModeling}
+
+
+def run_trainer(args: Sequence[str]) -> None:
+    """Run ``fit`` or ``validate``, the first of ``args``."""
+    raising = {"exit_on_error": False, "allow_abbrev": False}  # a mistyped option is not another one
+    GBPlanCLI(
+        WorldModelModule,
+        TrajectoryDataModule,
+        subclass_mode_model=True,
+        seed_everything_default=0,
+        save_config_callback=SaveStartedConfig,
+        save_config_kwargs={"overwrite": True},
+        parser_kwargs={"prog": "gbplan", **raising, **dict.fromkeys(GBPlanCLI.subcommands(), raising)},
+        args=list(args),
+    )
 
 
 class GBPlanCLI(LightningCLI):
@@ -101,7 +118,8 @@ class GBPlanCLI(LightningCLI):
         root = config["default_root_dir"]
         if config["logger"] is None and not config["fast_dev_run"]:
             kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
-        callbacks = [*(config["callbacks"] or [])]
+        given = config["callbacks"] or []
+        callbacks = [*given] if isinstance(given, list) else [given]
         if self._get(self.config_init, "overwrite") and not self._goes_on():
             callbacks.append(RemoveOldRun(root))
         for name, callback in GROUPS.items():
@@ -213,8 +231,3 @@ def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> No
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
-
-
-def add_overwrite(parser: ArgumentParser) -> None:
-    """Add the flag that permits to replace what is there: ``--overwrite``, or ``--overwrite=true``."""
-    parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help="Replace what is there.")

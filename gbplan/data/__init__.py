@@ -1,7 +1,8 @@
 """Trajectories in memory and on disk, and the batches made of them."""
 
+from typing import TYPE_CHECKING, Any
+
 from gbplan.data.collect import collect
-from gbplan.data.datamodule import TrajectoryDataModule
 from gbplan.data.dataset_folder import list_datasets
 from gbplan.data.dataset_reader import DatasetInfo, read_dataset
 from gbplan.data.dataset_writer import write_dataset
@@ -10,6 +11,9 @@ from gbplan.data.statistics import Statistics
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import collate_windows
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, episode_seeds
+
+if TYPE_CHECKING:
+    from gbplan.data.datamodule import TrajectoryDataModule
 
 __all__ = [
     "HELD_OUT_SEEDS",
@@ -28,3 +32,12 @@ __all__ = [
     "run_episodes",
     "write_dataset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs Lightning when it is asked for: ``gbplan collect`` does without."""
+    if name != "TrajectoryDataModule":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from gbplan.data.datamodule import TrajectoryDataModule
+
+    return TrajectoryDataModule

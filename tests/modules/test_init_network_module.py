@@ -121,7 +121,7 @@ def test_trained_network_initialises_a_planner_named_in_yaml(trained, tmp_path):
         "    class_path: GradientPlanner\n"
         "    init_args: {horizon: 12}\n"
     )
-    parser = build_parser()
+    parser = build_parser("evaluate")
     parsed = parser.parse_args(["evaluate", "--tasks.env_id=DoorWall-v0", f"--agent.planner={path}", "--output=x"])
     planner = parser.instantiate(parsed)["evaluate"]["agent"].planner
     assert isinstance(planner, InitializedPlanner)

@@ -1,0 +1,46 @@
+"""What a command imports, which decides how fast it answers; the seconds are in benchmarks/start_up.md."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "lightning", "matplotlib", "minari", "numba")
+RUN = """
+import sys
+from gbplan.cli import main
+for line in sys.argv[2:]:
+    try:
+        main(line.split())
+    except SystemExit:
+        pass
+print([name for name in sys.argv[1].split(",") if name in sys.modules])
+"""
+
+
+def imported(*lines, of=HEAVY):
+    """Which libraries are loaded after some commands, run in one process."""
+    command = [sys.executable, "-c", RUN, ",".join(of), *lines]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+
+def test_help_and_wrong_arguments_need_no_heavy_library(tmp_path):
+    (tmp_path / "twice.yaml").write_text("a: 1\na: 2\n")
+    lines = ["--help", "--version", "", "nonsense", "--nonsense", "fit --config no.yaml", "fit --trainer.bogus 3"]
+    lines += [f"{name} --config {tmp_path}/twice.yaml" for name in ("collect", "evaluate", "fit", "validate")]
+    lines += [f"{name} --bogus 3" for name in ("collect", "evaluate", "report", "fit", "validate")]
+    lines += ["collect --episodes many", "evaluate --error_horizon many", "validate --data.steps many"]
+    assert imported(*lines, of=("torch", "lightning", "minari", "numba")) == "[]"
+    assert imported("--help") == "[]"
+
+
+def test_report_imports_no_torch(evaluated, tmp_path):
+    line = f"report {evaluated} --output {tmp_path}/table.md --html {tmp_path}/page.html --figures {tmp_path}/figures"
+    assert imported(line, "report --help", of=("torch", "lightning", "numba")) == "[]"
+    assert (tmp_path / "table.md").exists()
+    assert (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("line", ["collect --help", "collect --env_id=X --dataset_id=x-v0 --policy=No --episodes=1"])
+def test_collect_imports_no_lightning(line):
+    assert imported(line, of=("lightning", "matplotlib")) == "[]"
