@@ -82,6 +82,14 @@ def test_an_evaluation_made_otherwise_is_refused_by_what_differs_and_replaced_if
     assert json.loads((folder / "result.json").read_text())["environment"]["task_seed"] == 1
 
 
+@pytest.mark.parametrize("recipe", ["[" * 100_000, "[1]", '{"configuration": {}}'], ids=["depth", "list", "cut"])
+def test_a_recipe_of_another_form_is_refused(tmp_path, capsys, recipe):
+    folder = tmp_path / "result"
+    evaluate(folder)
+    (folder / "recipe.json").write_text(recipe)
+    assert "recipe.json cannot be read" in refused(capsys, evaluate, folder, "--keep")
+
+
 def test_a_result_newer_than_its_recipe_is_made_again(tmp_path, capsys):
     folder = tmp_path / "result"
     evaluate(folder)

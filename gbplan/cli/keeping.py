@@ -17,6 +17,7 @@ from jsonargparse import ActionYesNo, ArgumentParser
 import gbplan
 from gbplan.describe import describe, differences
 from gbplan.files import replacing
+from gbplan.untrusted import read_json
 
 RECIPE = "recipe.json"
 
@@ -77,7 +78,7 @@ class Recipe:
         if not self.path.exists():
             return False
         try:
-            old = json.loads(self.path.read_text())
+            old = read_json(self.path)
             changed = differences(old["configuration"], json.loads(json.dumps(self.configuration)))
             changed += differences(old["code"], code_version(), "code")
             was, now = old["inputs"], self._hashed(old["inputs"])
