@@ -104,11 +104,12 @@ def read_result(path: Path) -> dict[str, Any]:
     try:
         result = read_json(path)
         _require(result, _RESULT, "it")
+        _require_printable([result["name"], result["provenance"], result["tasks"]])
         for kind, metrics in result["tasks"].items():
-            if not kind.isprintable() or "/" in kind:  # which becomes a part of a file's name
+            if "/" in kind:  # which becomes a part of a file's name
                 raise ValueError(f"tasks cannot be called {kind!r:.80}")
-            lacking = _METRICS.keys() - (metrics if isinstance(metrics, dict) else {}).keys()
-            if lacking and isinstance(metrics, dict):
+            _require(metrics, dict, kind)
+            if lacking := _METRICS.keys() - metrics.keys():
                 made = result["provenance"]["commit"] or "an unknown commit"
                 raise ValueError(
                     f"its {kind} tasks, of another version of gbplan ({made}), lack {', '.join(sorted(lacking))}"
@@ -164,11 +165,22 @@ def _require(value: Any, expected: Any, name: str) -> None:
             wanted = " or ".join(kind.__name__.removesuffix("Type").lower() for kind in kinds)
             raise ValueError(f"{name} must be {wanted}, got {value!r:.80}")
         return
-    _require(value, (dict,), name)
+    _require(value, dict, name)
     for key, kind in expected.items():
         if key not in value:
             raise ValueError(f"{name} lacks {key}")
         _require(value[key], kind, f"{name}: {key}")
+
+
+def _require_printable(value: Any) -> None:
+    """Check that a terminal that shows plain data obeys none of it, and that a table keeps its lines."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for each in value:
+            _require_printable(each)
+    elif isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{value!r:.80} cannot be printed as it is")
 
 
 def read_arrays(path: Path) -> dict[str, NDArray]:

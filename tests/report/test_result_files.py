@@ -57,6 +57,8 @@ def test_result_of_another_form_is_refused(tmp_path, text, reason):
         (["tasks", "detour", "count"], "many", "detour: count must be int, got 'many'"),
         (["tasks", "detour", "success", "rate"], None, "success: rate must be int or float, got None"),
         (["tasks", "detour", "planning"], 3, "planning must be dict or none, got 3"),
+        (["name"], "a\x1b[2Jb", "'a\\x1b[2Jb' cannot be printed as it is"),
+        (["tasks", "detour", "missing"], {"spl": "one\ntwo"}, "'one\\ntwo' cannot be printed"),
         (["tasks", "../../elsewhere"], {}, "tasks cannot be called '../../elsewhere'"),
         (["provenance", "machine"], {}, "provenance: machine must be str"),
     ],
