@@ -8,7 +8,7 @@ planner none of whose budgets is as long, or as short, has none. Times are CPU t
 
     python benchmarks/planner_comparison.py      # writes the table beside this file
 
-``make planners`` trains what it needs first: ``base``, ``online`` and ``init_network``.
+Needs ``make reproduce``, and ``gbplan fit --config configs/door_wall/init_network.yaml``.
 """
 
 import argparse

@@ -1,0 +1,24 @@
+# Makes the tables, figures and numbers of README.md and docs/ from what is in runs/: `make documents`.
+set -e
+runs=${1:-runs}
+report="gbplan report $runs/evaluate --kinds [detour]"
+methods="base finetune noise adversarial pgd online online_noise online_adversarial"
+list() { echo "$*" | sed 's/ /,/g; s/.*/[&]/'; } # as yaml has it
+trainings=$(list $(for each in $methods; do echo $runs/$each; done; ls -d $runs/seed* 2> /dev/null || true))
+planned=$(for each in $methods; do echo $each-gradient-mpc; done)
+
+compared="base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_adversarial-gradient-mpc"
+$report --trainings "$trainings" --figures $runs/figures --names "$(list $compared online_adversarial-cem-mpc)"
+$report --trainings "$trainings" --html $runs/report.html \
+	--names "$(list expert straight-line perfect-gradient-mpc $planned)"
+if test -d $runs/planners; then
+	gbplan report $runs/planners --names '["base-*","online-*"]' --figures $runs/figures/planners
+fi
+for figure in docs/figures/*.png; do # those of the pages
+	name=$(basename $figure)
+	made=$runs/figures/$(echo $name | sed s:^planners-:planners/:)
+	if test -e $made; then cp $made $figure; fi
+done
+for name in see_the_gap see_the_landscape; do python examples/$name.py --output docs/figures/$name.png; done
+python docs/make_cli.py
+python docs/make_tables.py README.md docs/results.md $(test ! -d $runs/robustness || echo docs/robustness.md)

@@ -1,0 +1,231 @@
+"""experiments/*.yaml and the Snakefile that runs them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+SNAKEFILE = Path("experiments/Snakefile").absolute()
+EXPERIMENTS = sorted(path.stem for path in SNAKEFILE.parent.glob("*.yaml"))
+TINY = """
+runs: FOLDER/runs
+data:
+  door/tiny-v0: --env_id DoorWall-v0 --dataset_id door/tiny-v0 --root FOLDER/runs/datasets --policy ExpertPolicy
+    --episodes 12
+trainings:
+  base:
+    data: [door/tiny-v0]
+    configs: [configs/door_wall/base.yaml]
+    args: --data.datasets [door/tiny-v0] --data.root FOLDER/runs/datasets --trainer.max_epochs EPOCHS
+      --checkpoint.every_n_epochs 1 --data.batch_size 32 --data.validation_steps 2
+      --model.init_args.validation_horizons [1,2]
+  noise:
+    from: base
+    configs: [configs/door_wall/base.yaml, configs/door_wall/noise.yaml]
+    args: --data.datasets [door/tiny-v0] --data.root FOLDER/runs/datasets --trainer.max_epochs 2
+      --validation.tasks.count 4 --validation.every_n_epochs 1 --data.validation_steps 2
+      --model.init_args.validation_horizons [1,2]
+policies: {straight-line: --policy StraightLinePolicy}
+agents: {gradient-mpc: --agent configs/agents/gradient_mpc.yaml}
+tables:
+  evaluate:
+    args: --config configs/door_wall/evaluate.yaml --tasks.count 4 --kinds [detour] --diagnostic_tasks 0
+    rows:
+      - {policies: [straight-line]}
+      - {models: [base, noise], agents: [gradient-mpc]}
+"""
+
+
+def snakemake(*args, task="door_wall", settings=(), **options):
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["snakemake", "--snakefile", SNAKEFILE, "--cores", "2", "--nolock", *args]
+    command += ["--config", f"task={task}", *settings]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, **options)
+
+
+def planned(task, *settings):
+    done = snakemake("--dry-run", "--quiet", "rules", "--forceall", task=task, settings=settings)
+    assert done.returncode == 0, done.stderr
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
+
+
+def tiny(folder, epochs=3, **changes):
+    """Write a small experiment with some of its parts changed."""
+    experiment = yaml.safe_load(TINY.replace("FOLDER", str(folder)).replace("EPOCHS", str(epochs)))
+    for part, change in changes.items():
+        experiment[part] = experiment.get(part, {}) | change
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(experiment))
+    return path
+
+
+def successes(folder):
+    return {
+        path.parent.name: json.loads(path.read_text())["tasks"]["detour"]
+        for path in (folder / "runs" / "evaluate").glob("*/result.json")
+    }
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "jobs"),
+    [
+        pytest.param("door_wall", (), {"collect": 1, "fit": 8, "evaluate": 40, "report": 1}),
+        pytest.param("door_wall", ("seeds=0 1",), {"collect": 1, "fit": 16, "evaluate": 72, "report": 1}, marks=SLOW),
+        pytest.param("door_wall", ("full=1",), {"collect": 1, "fit": 8, "evaluate": 64, "report": 1}, marks=SLOW),
+        pytest.param("ablations", (), {"collect": 1, "fit": 5, "evaluate": 10, "report": 1}),
+        pytest.param("robustness", (), {"collect": 3, "fit": 12, "evaluate": 82, "report": 1}),
+    ],
+)
+def test_an_experiment_is_all_combinations_of_what_its_tables_list(task, settings, jobs):
+    found = planned(task, *settings)
+    assert {name: found[name] for name in jobs} == jobs
+
+
+def test_every_experiment_is_tested():
+    assert set(EXPERIMENTS) == {"door_wall", "ablations", "robustness"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"data": {"door/tiny-v0": "--config nowhere.yaml"}}, "nowhere.yaml", marks=SLOW),
+        pytest.param({"trainings": {"noise": {"from": "bass", "configs": []}}}, "no 'bass' among the trainings"),
+        pytest.param(
+            {"trainings": {"base": {"data": ["door/x-v0"], "configs": []}}}, "no 'door/x-v0' among the data", marks=SLOW
+        ),
+        pytest.param({"trainings": {"base": {"from": "noise", "configs": []}}}, "start from each other: "),
+        pytest.param(
+            {"tables": {"t": {"args": "", "rows": [{"models": ["base"], "agents": ["cem"]}]}}}, "'cem'", marks=SLOW
+        ),
+        pytest.param({"tables": {"t": {"args": "", "rows": [{"models": ["bass"]}]}}}, "no 'bass' among", marks=SLOW),
+        pytest.param({"training": {}}, "unknown keys ['training']", marks=SLOW),
+    ],
+)
+def test_a_mistake_in_an_experiment_is_one_line_before_anything_is_computed(tmp_path, changes, message):
+    done = snakemake("--quiet", "rules", task=tiny(tmp_path, **changes))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "message"),
+    [("nothing", (), "there is no experiment 'nothing'"), ("door_wall", ("seeds=a",), "seeds must be numbers")],
+)
+def test_a_mistake_in_what_to_run_is_one_line(task, settings, message):
+    done = snakemake("--quiet", "rules", task=task, settings=settings)
+    assert (done.returncode, done.stderr.strip().count("\n")) == (1, 0)
+    assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_what_is_done_is_kept_and_what_an_overlay_decides_is_made_again(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("data: {batch_size: 32}\n")
+    noise = yaml.safe_load(TINY.replace("FOLDER", str(tmp_path)))["trainings"]["noise"]
+    path = tiny(tmp_path, trainings={"noise": {**noise, "configs": [*noise["configs"], str(overlay)]}})
+    assert snakemake("--quiet", "rules", task=path).returncode == 0
+    results = {each: os.stat(each).st_mtime_ns for each in (tmp_path / "runs").rglob("result.json")}
+    assert len(results) == 3
+    again = snakemake(task=path)
+    assert "Nothing to be done" in again.stderr + again.stdout
+    overlay.write_text("data: {batch_size: 16}\n")
+    assert snakemake("--quiet", "rules", task=path).returncode == 0
+    changed = {each.parent.name for each, before in results.items() if os.stat(each).st_mtime_ns != before}
+    assert changed == {"02-00-noise-gradient-mpc"}
+
+
+@pytest.mark.slow
+def test_a_failed_job_says_where_its_log_is(tmp_path):
+    path = tiny(tmp_path, policies={"straight-line": "--policy Nobody"})
+    done = snakemake("--keep-going", task=path)
+    assert done.returncode == 1
+    log = tmp_path / "runs" / "logs" / "evaluate" / "00-01-straight-line.log"
+    assert str(log) in done.stderr
+    assert "Nobody" in log.read_text()
+    assert len(successes(tmp_path)) == 2  # the others are made
+
+
+SUBMIT = """#!{python}
+# A cluster of two nodes: each a working directory and a process group, given jobs in turn.
+import os, subprocess, sys
+from pathlib import Path
+cluster, script = Path({cluster!r}), sys.argv[-1]
+count = len(list(cluster.glob("job*")))
+job, node = cluster / f"job{{count}}", cluster / f"node{{count % 2}}"
+node.mkdir(exist_ok=True)
+job.mkdir()
+run = f"bash {{script}}; echo $? > {{job}}/code"
+with open(job / "out", "w") as out:
+    process = subprocess.Popen(["bash", "-c", run], cwd=node, stdout=out, stderr=out, start_new_session=True)
+(job / "pid").write_text(f"{{process.pid}} {{node.name}}")
+print(job.name)
+"""
+STATUS = """#!{python}
+import os, sys
+from pathlib import Path
+job = Path({cluster!r}, sys.argv[1])
+if (job / "code").exists():
+    print("success" if (job / "code").read_text().strip() == "0" else "failed")
+else:
+    try:
+        os.kill(int((job / "pid").read_text().split()[0]), 0)
+        print("running")
+    except ProcessLookupError:
+        print("failed")
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_node_makes_the_results_of_one_machine(tmp_path):
+    local, shared = tiny(tmp_path / "local", epochs=40), tiny(tmp_path / "shared", epochs=40)
+    assert snakemake("--quiet", "rules", task=local).returncode == 0
+    cluster = tmp_path / "cluster"
+    cluster.mkdir()
+    for name, text in (("submit", SUBMIT), ("status", STATUS)):
+        script = tmp_path / name
+        script.write_text(text.format(python=sys.executable, cluster=str(cluster)))
+        script.chmod(0o755)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["snakemake", "--snakefile", SNAKEFILE, "--nolock", "--executor", "cluster-generic", "--jobs", "2"]
+    command += [
+        "--cluster-generic-submit-cmd",
+        tmp_path / "submit",
+        "--cluster-generic-status-cmd",
+        tmp_path / "status",
+    ]
+    command += ["--retries", "2", "--seconds-between-status-checks", "1", "--latency-wait", "5"]
+    command += ["--config", f"task={shared}"]
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    last = tmp_path / "shared" / "runs" / "base" / "last.ckpt"
+    for _ in range(600):
+        time.sleep(0.2)
+        if last.exists() or running.poll() is not None:
+            break
+    killed = 0
+    for pid in cluster.glob("job*/pid"):  # the node that trains is lost, in the middle of it
+        if not (pid.parent / "code").exists():
+            os.killpg(int(pid.read_text().split()[0]), signal.SIGKILL)
+            killed += 1
+    output, _ = running.communicate(timeout=600)
+    assert running.returncode == 0, output[-3000:]
+    assert killed >= 1
+    assert {pid.read_text().split()[1] for pid in cluster.glob("job*/pid")} == {"node0", "node1"}
+    one, other = successes(tmp_path / "local"), successes(tmp_path / "shared")
+    for result in (*one.values(), *other.values()):
+        for key in [key for key in result if "seconds" in key or key == "planning"]:
+            result.pop(key)
+    assert len(one) == 3
+    assert one == other
