@@ -18,6 +18,9 @@ from filelock import FileLock, Timeout
 _HOST = socket.gethostname().replace(".", "-")
 _WEEK = 7 * 24 * 3600
 
+BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE)
+"""What a disk says that is full, or has more serious troubles."""
+
 
 class WriteError(OSError):
     """A file could not be written; what was there before is as it was."""
@@ -27,13 +30,15 @@ def require_writable_folder(folder: Path) -> None:
     """Make a folder if it is not there, and check that files can be made in it.
 
     Raises:
-        PermissionError: they cannot.
+        PermissionError: they may not.
+        WriteError: they cannot, because the disk is full or broken.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise PermissionError(
+        kind = WriteError if error.errno in BROKEN else PermissionError
+        raise kind(
             f"cannot write to {folder} ({error.strerror}); choose another folder or change its permissions"
         ) from None
 
@@ -247,6 +252,8 @@ def holding(folder: Path, lock: Path) -> Iterator[None]:
         raise BlockingIOError(
             f"{other} is writing into {folder}; wait until it has ended, or choose another folder or name"
         ) from None
+    except OSError as error:
+        raise WriteError(f"cannot write to {folder} ({error.strerror}); make room there") from None
     owner = f"{os.getpid()}\n{socket.gethostname()}\n"
     with suppress(OSError):  # a full disk
         if lock.read_text() != owner:

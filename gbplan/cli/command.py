@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,15 @@ import gymnasium as gym
 from jsonargparse import ActionYesNo, ArgumentParser
 
 import gbplan
-from gbplan.cli.errors import is_full, known_classes, loaded_class, missing_file, one_line
+from gbplan.cli.errors import (
+    disk_behind,
+    is_full,
+    known_classes,
+    loaded_class,
+    missing_file,
+    one_line,
+    quiet_in_threads,
+)
 from gbplan.cli.first_look import require_plausible
 from gbplan.cli.keeping import AlreadyDoneError, add_keep, recipe_of
 
@@ -149,6 +158,7 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_about_this_run)
+    threading.excepthook = quiet_in_threads
     given = sys.argv[1:] if args is None else args
     try:
         try:
@@ -162,6 +172,7 @@ def main(args: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except Exception as error:
+        error = disk_behind(error)
         full = is_full(error)
         misconfigured = loaded_class("lightning.fabric.utilities.exceptions", "MisconfigurationException")
         bad_input = isinstance(error, (*ERRORS, misconfigured))

@@ -1,13 +1,13 @@
 """What a failed command says: one line, to the point."""
 
-import errno
 import inspect
 import re
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from gbplan.files import WriteError
+from gbplan.files import BROKEN, WriteError
 
 
 def loaded_class(module: str, name: str) -> type | tuple[()]:
@@ -15,13 +15,29 @@ def loaded_class(module: str, name: str) -> type | tuple[()]:
     return getattr(sys.modules.get(module), name, ())
 
 
-def is_full(error: Exception) -> bool:
+def is_full(error: BaseException) -> bool:
     """Tell a machine at the end of its memory or disk, or with a folder that has gone, from bad input."""
     if isinstance(error, OSError):
-        return isinstance(error, WriteError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return isinstance(error, WriteError) or error.errno in BROKEN
     # On the CPU torch raises a plain RuntimeError.
     memory = (MemoryError, loaded_class("torch", "OutOfMemoryError"))
     return isinstance(error, memory) or "can't allocate memory" in str(error)
+
+
+def disk_behind(error: Exception) -> Exception:
+    """Find the failure of a disk that libraries have made other errors of; else return the error itself."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and is_full(seen):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
+def quiet_in_threads(failed: threading.ExceptHookArgs) -> None:
+    """Leave it to the main thread to report a disk's failure: it hears of it when it writes the next time."""
+    if failed.exc_value is None or not is_full(failed.exc_value):
+        threading.__excepthook__(failed)
 
 
 def missing_file(args: Sequence[str]) -> str | None:

@@ -1,0 +1,50 @@
+"""Runs commands of gbplan, each in a process forked from this one, with a fault at the n-th change of a file.
+
+To be started with the compiled ``fail_nth.c`` preloaded. Reads a request per line on stdin: ``args`` of the command,
+the folder ``below`` that faults are confined to, ``at`` which change and in which ``mode`` (see ``fail_nth.c``), and
+the files ``said`` for its output and ``counted`` for the number of changes. Answers with the exit status.
+"""
+
+import atexit
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg  # noqa: F401, so that not every process imports it
+import torch
+
+from gbplan.cli import main
+
+
+def run(args, below, at, mode, said, counted):
+    libc = ctypes.CDLL(None)
+    count = ctypes.c_long.in_dll(libc, "fault_count")
+    atexit.register(lambda: Path(counted).write_text(str(count.value)))
+    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    signal.alarm(120)
+    (ctypes.c_char * 4096).in_dll(libc, "fault_root").value = below.encode()
+    ctypes.c_int.in_dll(libc, "fault_mode").value = mode
+    ctypes.c_long.in_dll(libc, "fault_at").value = at
+    main(args)
+
+
+def serve():
+    torch.set_num_threads(1)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if not (child := os.fork()):
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            run(**json.loads(line))
+            return
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

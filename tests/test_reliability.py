@@ -1,0 +1,152 @@
+"""Every write of a short run fails, one at a time: old files stay whole, or new ones are, and one line says why."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+TINY = "door-wall/tiny-v0"
+ONCE, FULL, KILL = 0, 1, 2
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A process that runs commands with faults."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("faults are put in by a C file, on Linux")
+    library = tmp_path_factory.mktemp("library") / "fail_nth.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, HERE / "fail_nth.c", "-ldl"], check=True)
+    environment = os.environ | {"LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"}
+    script = [sys.executable, str(HERE / "fault_script.py")]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.stdin.close()
+
+
+class Command:
+    """A command that replaces what another one has made, in a folder of its own."""
+
+    def __init__(self, server, folder, before, args):
+        self.server, self.folder, self.args = server, folder, args
+        self.work, self.old, self.said = folder / "work", folder / "old", folder / "said"
+        self.work.mkdir()
+        for command in before:
+            assert self.run(command) == 0, self.said.read_text()
+        shutil.copytree(self.work, self.old)
+        self.before = contents(self.work)
+        assert self.run(args) == 0, self.said.read_text()
+        self.after = contents(self.work)
+        self.writes = int((folder / "count").read_text())
+
+    def run(self, args, at=0, mode=ONCE):
+        request = {"args": [arg.format(self.work) for arg in args], "below": f"{self.work}/", "at": at, "mode": mode}
+        request |= {"said": str(self.said), "counted": str(self.folder / "count")}
+        self.server.stdin.write(json.dumps(request) + "\n")
+        self.server.stdin.flush()
+        return int(self.server.stdout.readline())
+
+    def restore(self):
+        shutil.rmtree(self.work)
+        shutil.copytree(self.old, self.work)
+
+
+def contents(folder):
+    """What is in the files of a folder, without hidden ones, and without what is another in every run."""
+    return {
+        str(path.relative_to(folder)): facts(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.name.startswith("events.out")
+        and path.name not in ("hparams.yaml", "config.yaml")
+    }
+
+
+def facts(path):
+    """What a file holds, but for times; it must be whole."""
+    if path.suffix == ".ckpt":
+        found = torch.load(path, weights_only=True)
+        return repr([found["epoch"], found["state_dict"], found["optimizer_states"], found["TrajectoryDataModule"]])
+    if path.name == "result.json":
+        result = json.loads(path.read_text())
+        return repr([metrics["success"] for metrics in result["tasks"].values()])
+    return path.read_bytes()
+
+
+COLLECT = [
+    "collect", "--env_id=DoorWall-v0", "--dataset_id=toys/toy-v0", "--policy=StraightLinePolicy", "--root={}",
+    "--progress=false", "--overwrite",
+]  # fmt: skip
+FIT = [
+    "fit", "--config=configs/door_wall/base.yaml", "--trainer.default_root_dir={}/run",
+    "--trainer.reload_dataloaders_every_n_epochs=1", "--trainer.check_val_every_n_epoch=1",
+    "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false", "--checkpoint.every_n_epochs=1",
+    f"--data.datasets=[{TINY}]",
+    "--data.batch_size=256", "--data.validation_steps=10", "--data.validation_fraction=0.2",
+    "--model.validation_horizons=[5]", "--online.agent=configs/agents/gradient_mpc.yaml",
+    "--online.agent.planner.horizon=8", "--online.agent.planner.iterations=1", "--online.agent.planner.num_samples=2",
+    "--online.tasks.count=2", "--online.tasks.env_kwargs={{max_episode_steps: 16}}", "--online.write_to=toys/online-v0",
+    "--online.write_root={}/written", "--online.overwrite=true",
+]  # fmt: skip
+EVALUATE = [
+    "evaluate", "--policy=RandomPolicy", "--tasks.env_id=DoorWall-v0", "--output={}/random", "--tasks.count=2",
+    "--overwrite",
+]  # fmt: skip
+REPORT = ["report", "{}", "--output={}/table.md", "--html={}/page.html", "--figures={}/figures"]
+
+
+@pytest.fixture
+def command(server, dataset_root, tmp_path):
+    """Make what a command replaces, and what it makes of it."""
+    fit = [*FIT, f"--data.root={dataset_root}"]
+    go_on = [*fit, "--trainer.max_epochs=2", "--ckpt_path={}/run/last.ckpt"]
+    kinds = {
+        "collect": ([[*COLLECT, "--episodes=2"]], [*COLLECT, "--episodes=3", "--seed=1"]),
+        "fit": ([[*fit, "--trainer.max_epochs=1"]], go_on),
+        "evaluate": ([EVALUATE], [*EVALUATE, "--tasks.seed=1"]),
+        "report": ([EVALUATE, REPORT, [*EVALUATE, "--tasks.seed=1"]], REPORT),
+    }
+    return lambda name: Command(server, tmp_path, *kinds[name])
+
+
+def check(command, at, mode):
+    """Let one write fail, and look at what is left."""
+    command.restore()
+    code = command.run(command.args, at, mode)
+    said, found = command.said.read_text(), contents(command.work)
+    where = f"write {at}, mode {mode}, exit {code}: {said[-2000:]}"
+    if code == 0:  # one that does not matter
+        assert found == command.after, where
+        return
+    assert code == 1, where
+    assert [line for line in said.splitlines() if "rror" in line] == [said.splitlines()[-1]], where
+    assert said.splitlines()[-1].startswith("gbplan: error: "), where
+    for name in command.before.keys() | found.keys():
+        assert found[name] in (command.before.get(name), command.after.get(name)), f"{name}, {where}"
+    hidden = [path for path in command.work.rglob(".*") if path.suffix in (".draft", ".old", ".lock")]
+    assert not hidden, where
+
+
+def test_a_dataset_survives_failing_writes(command):
+    collect = command("collect")
+    for at in range(1, collect.writes, collect.writes // 4):
+        check(collect, at, FULL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", [ONCE, FULL], ids=["once", "full"])
+@pytest.mark.parametrize("name", ["collect", "fit", "evaluate", "report"])
+def test_every_write_may_fail(command, name, mode):
+    it = command(name)
+    for at in range(1, it.writes + 1):
+        check(it, at, mode)
+    print(f"{name}: {it.writes} writes")
