@@ -2,7 +2,8 @@
 
 To be started with the compiled ``fail_nth.c`` preloaded. Reads a request per line on stdin: ``args`` of the command,
 the folder ``below`` that faults are confined to, ``at`` which change and in which ``mode`` (see ``fail_nth.c``), and
-the files ``said`` for its output and ``counted`` for the number of changes. Answers with the exit status.
+the files ``said`` for its output and ``counted`` for the number of changes; and perhaps a ``stop``, a signal and the
+seconds after which the process gets it. Answers with the exit status.
 """
 
 import atexit
@@ -11,23 +12,35 @@ import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import matplotlib.backends.backend_agg
 import matplotlib.backends.backend_svg  # noqa: F401, so that not every process imports it
 import torch
 
+import gbplan.callbacks  # noqa: F401
+import gbplan.cli.lightning_cli  # noqa: F401
+import gbplan.data.collect
+import gbplan.evaluation.run
+import gbplan.report.table  # noqa: F401
 from gbplan.cli import main
 
 
-def run(args, below, at, mode, said, counted):
+def run(args, below, at, mode, said, counted, stop=None):
     libc = ctypes.CDLL(None)
     count = ctypes.c_long.in_dll(libc, "fault_count")
     atexit.register(lambda: Path(counted).write_text(str(count.value)))
     output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    signal.alarm(120)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.alarm(300)
+    if stop is not None:
+        number, seconds = stop
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
     (ctypes.c_char * 4096).in_dll(libc, "fault_root").value = below.encode()
     ctypes.c_int.in_dll(libc, "fault_mode").value = mode
     ctypes.c_long.in_dll(libc, "fault_at").value = at

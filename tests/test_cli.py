@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from dataclasses import replace
@@ -252,6 +253,88 @@ def test_resuming_with_another_configuration_is_refused(capsys, base_run, argume
     assert change in line
     assert "begin a new run with --model.init_from" in line
     assert {path.name: path.read_bytes() for path in base_run.iterdir()} == before
+
+
+def damaged(base_run, tmp_path, damage):
+    checkpoint = torch.load(base_run / "last.ckpt", weights_only=True)
+    damage(checkpoint)
+    torch.save(checkpoint, tmp_path / "damaged.ckpt")
+    return f"--ckpt_path={tmp_path / 'damaged.ckpt'}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda it: (it.pop("loops"), it.pop("optimizer_states")), "holds weights only"),
+        (lambda it: it.pop("TrajectoryDataModule"), "does not name the replay buffer that its run had"),
+        (lambda it: it.update(epoch=-5), "says that it is of epoch -5, but its training counted 1"),
+        (
+            lambda it: it["state_dict"]["world_model.normalizer.latent_std"].zero_(),
+            "has a zero in normalizer.latent_std",
+        ),
+        (lambda it: it["state_dict"].pop("world_model.normalizer.action_std"), "has no normalizer.action_std"),
+        (lambda it: it["surroundings"].update(processes=2), "begun elsewhere (processes: 2, now 1)"),
+        (
+            lambda it: it["surroundings"].update(strategy="DDPStrategy"),
+            "strategy: DDPStrategy, now Single",
+        ),
+        (
+            lambda it: it["surroundings"]["environment"].update(id="Other-v0"),
+            "id: Other-v0, now DoorWall-v0",
+        ),
+    ],
+)
+def test_a_checkpoint_that_a_training_cannot_go_on_from_is_refused_by_name(capsys, base_run, tmp_path, damage, reason):
+    path = damaged(base_run, tmp_path, damage)
+    folder = f"--trainer.default_root_dir={tmp_path / 'run'}"
+    assert reason in error_of(capsys, "fit", f"--config={base_run / 'config.yaml'}", path, folder)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_some_weights_is_not_evaluated(capsys, base_run, tmp_path):
+    path = damaged(base_run, tmp_path, lambda it: it["state_dict"].pop("world_model.predictor.net.0.weight"))
+    line = error_of(
+        capsys, "evaluate", path, f"--output={tmp_path / 'out'}", "--agent=configs/agents/gradient_mpc.yaml"
+    )
+    assert "has not the weights of the model that it describes (Missing key(s)" in line
+
+
+def test_a_run_is_not_replaced_by_one_that_goes_on_from_elsewhere(capsys, base_run, fit, tmp_path):
+    run = fit(tmp_path / "run", epochs=1)
+    go_on = (f"--ckpt_path={base_run / 'last.ckpt'}", f"--trainer.default_root_dir={run}")
+    assert "already holds a run" in error_of(capsys, "fit", f"--config={base_run / 'config.yaml'}", *go_on)
+    assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
+
+
+def test_a_run_that_has_moved_keeps_its_best_score(fit, tmp_path):
+    worse = ("--model.scheduler=null", "--model.optimizer=torch.optim.SGD", "--model.optimizer.init_args.maximize=true")
+    fit(tmp_path / "here", *worse, epochs=1)
+    (tmp_path / "here").rename(tmp_path / "there")
+    best = (tmp_path / "there" / "best.ckpt").read_bytes()
+    fit(tmp_path / "there", *worse, f"--ckpt_path={tmp_path / 'there' / 'last.ckpt'}", epochs=2)
+    assert (tmp_path / "there" / "best.ckpt").read_bytes() == best
+    assert torch.load(tmp_path / "there" / "last.ckpt", weights_only=True)["epoch"] == 1
+
+
+def test_a_fit_that_fails_leaves_no_folder_that_looks_like_a_run(fit, tmp_path, monkeypatch):
+    def fail(module, batch, index):
+        assert (tmp_path / "run" / "config.yaml").exists()
+        raise ValueError("in the first batch")
+
+    monkeypatch.setattr(WorldModelModule, "training_step", fail)
+    with pytest.raises(ValueError, match="in the first batch"):
+        fit(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").touch()
+    with pytest.raises(ValueError, match="in the first batch"):
+        fit(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_checkpoints_of_fit_are_written_beside_their_targets(fit, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "on another file system"))
+    assert {"best.ckpt", "last.ckpt"} <= {path.name for path in fit(tmp_path / "run", epochs=1).iterdir()}
 
 
 def test_validate_reports_and_leaves_the_runs_config_as_it_was(base_run, capsys):

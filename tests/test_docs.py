@@ -193,6 +193,12 @@ def test_link_leads_somewhere(page, link):
     assert link.startswith("http") or (page.parent / link).exists()
 
 
+@pytest.mark.parametrize("test", re.findall(r"`(tests/[^`]+)`", Path("docs/reliability.md").read_text()))
+def test_promise_is_tested(test):
+    file, _, name = test.partition("::")
+    assert f"def {name}(" in Path(file).read_text()
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)", " ".join(p.read_text() for p in PAGES)))))
 def test_make_has_the_target(target):
     assert re.search(rf"(?m)^{target}:", Path("Makefile").read_text())

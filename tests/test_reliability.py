@@ -2,9 +2,13 @@
 
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -42,13 +46,15 @@ class Command:
             assert self.run(command) == 0, self.said.read_text()
         shutil.copytree(self.work, self.old)
         self.before = contents(self.work)
+        begin = time.monotonic()
         assert self.run(args) == 0, self.said.read_text()
+        self.seconds = time.monotonic() - begin
         self.after = contents(self.work)
         self.writes = int((folder / "count").read_text())
 
-    def run(self, args, at=0, mode=ONCE):
+    def run(self, args, at=0, mode=ONCE, stop=None):
         request = {"args": [arg.format(self.work) for arg in args], "below": f"{self.work}/", "at": at, "mode": mode}
-        request |= {"said": str(self.said), "counted": str(self.folder / "count")}
+        request |= {"said": str(self.said), "counted": str(self.folder / "count"), "stop": stop}
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
         return int(self.server.stdout.readline())
@@ -91,11 +97,15 @@ FIT = [
     "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false", "--checkpoint.every_n_epochs=1",
     f"--data.datasets=[{TINY}]",
     "--data.batch_size=256", "--data.validation_steps=10", "--data.validation_fraction=0.2",
-    "--model.validation_horizons=[5]", "--online.agent=configs/agents/gradient_mpc.yaml",
+    "--model.validation_horizons=[5]",
+]  # fmt: skip
+ONLINE = [
+    "--online.agent=configs/agents/gradient_mpc.yaml",
     "--online.agent.planner.horizon=8", "--online.agent.planner.iterations=1", "--online.agent.planner.num_samples=2",
     "--online.tasks.count=2", "--online.tasks.env_kwargs={{max_episode_steps: 16}}", "--online.write_to=toys/online-v0",
     "--online.write_root={}/written", "--online.overwrite=true",
 ]  # fmt: skip
+ADVERSARIAL = ["--model=AdversarialWorldModelModule", "--model.attack=FGSM", "--model.validation_horizons=[5]"]
 EVALUATE = [
     "evaluate", "--policy=RandomPolicy", "--tasks.env_id=DoorWall-v0", "--output={}/random", "--tasks.count=2",
     "--overwrite",
@@ -106,15 +116,28 @@ REPORT = ["report", "{}", "--output={}/table.md", "--html={}/page.html", "--figu
 @pytest.fixture
 def command(server, dataset_root, tmp_path):
     """Make what a command replaces, and what it makes of it."""
-    fit = [*FIT, f"--data.root={dataset_root}"]
-    go_on = [*fit, "--trainer.max_epochs=2", "--ckpt_path={}/run/last.ckpt"]
+    base = [*FIT, f"--data.root={dataset_root}"]
+    fit, two = [*base, *ONLINE], "--trainer.max_epochs=2"
     kinds = {
         "collect": ([[*COLLECT, "--episodes=2"]], [*COLLECT, "--episodes=3", "--seed=1"]),
-        "fit": ([[*fit, "--trainer.max_epochs=1"]], go_on),
+        "fit": ([[*fit, "--trainer.max_epochs=1"]], [*fit, two, "--ckpt_path={}/run/last.ckpt"]),
         "evaluate": ([EVALUATE], [*EVALUATE, "--tasks.seed=1"]),
         "report": ([EVALUATE, REPORT, [*EVALUATE, "--tasks.seed=1"]], REPORT),
     }
+    kinds |= {
+        "base from nothing": ([], [*base, two]),
+        "adversarial from nothing": ([], [*base, *ADVERSARIAL, two]),
+        "online from nothing": ([], [*fit, two]),
+        "collect from nothing": ([], [*COLLECT, "--episodes=3"]),
+        "evaluate from nothing": ([], EVALUATE),
+        "report from nothing": ([EVALUATE], REPORT),
+    }
     return lambda name: Command(server, tmp_path, *kinds[name])
+
+
+def leftovers(folder):
+    """Hidden files that no command of this package leaves when it ends."""
+    return [path for path in folder.rglob(".*") if path.suffix in (".draft", ".old", ".lock")]
 
 
 def check(command, at, mode):
@@ -131,8 +154,7 @@ def check(command, at, mode):
     assert said.splitlines()[-1].startswith("gbplan: error: "), where
     for name in command.before.keys() | found.keys():
         assert found[name] in (command.before.get(name), command.after.get(name)), f"{name}, {where}"
-    hidden = [path for path in command.work.rglob(".*") if path.suffix in (".draft", ".old", ".lock")]
-    assert not hidden, where
+    assert not leftovers(command.work), where
 
 
 def test_a_dataset_survives_failing_writes(command):
@@ -150,3 +172,31 @@ def test_every_write_may_fail(command, name, mode):
     for at in range(1, it.writes + 1):
         check(it, at, mode)
     print(f"{name}: {it.writes} writes")
+
+
+KILLS = {"base": 8, "adversarial": 8, "online": 16, "collect": 6, "evaluate": 6, "report": 6}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", KILLS)
+def test_a_killed_command_that_is_run_again_ends_as_if_nothing_had_happened(command, name):
+    it, draws = command(f"{name} from nothing"), random.Random(name)
+    counts = Counter()
+    while counts.total() < KILLS[name]:
+        it.restore()
+        number = draws.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+        if draws.random() < 0.5:  # within a write, a rename, ...
+            number, at, stop = signal.SIGKILL, draws.randint(1, it.writes), None
+        else:
+            number, at, stop = number, 0, draws.uniform(0.05, 0.8) * it.seconds
+        code = it.run(it.args, at, KILL, None if stop is None else [number, stop])
+        where = f"{signal.Signals(number).name}, write {at}, second {stop}, exit {code}: {it.said.read_text()[-1500:]}"
+        if code == 0:  # it was faster
+            continue
+        counts[signal.Signals(number).name] += 1
+        resume = ["--ckpt_path={}/run/last.ckpt"] if (it.work / "run" / "last.ckpt").exists() else []
+        assert it.run([*it.args, *resume]) == 0, f"{where} then {it.said.read_text()[-1500:]}"
+        assert contents(it.work) == it.after, where
+        assert not leftovers(it.work), where
+    print(f"{name}: {dict(counts)}")

@@ -210,6 +210,11 @@ class OnlineWorldModeling(L.Callback):
                 f"this run was begun with another OnlineWorldModeling ({'; '.join(changed)}), so it cannot be resumed "
                 "exactly; restore the old values, or begin a new run from its weights with model.init_from"
             )
+        if self._data(trainer).buffer.added < self.transitions:
+            raise ValueError(
+                f"this run has collected {self.transitions} transitions, but the checkpoint does not name the replay "
+                "buffer that holds them; take another, or begin a new run from its weights with model.init_from"
+            )
         if self.write_to is not None and self.rounds and not self._seeds:
             raise ValueError(
                 f"write_to = {self.write_to} was not set when this run was begun, and its first {self.rounds} rounds "

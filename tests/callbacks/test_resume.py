@@ -147,3 +147,12 @@ def test_what_decides_no_data_may_change_on_resuming(door_wall_fit, whole, tmp_p
     door_wall_fit(tmp_path, 2)
     resumed = door_wall_fit(tmp_path, EPOCHS, tmp_path / "last.ckpt", rounds={"figure_tasks": 3, "overwrite": True})
     assert_same(resumed, whole())
+
+
+def test_a_checkpoint_without_the_buffer_of_its_rounds_is_refused(door_wall_fit, tmp_path):
+    door_wall_fit(tmp_path, 1)
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    del checkpoint["TrajectoryDataModule"]
+    torch.save(checkpoint, tmp_path / "without.ckpt")
+    with pytest.raises(ValueError, match="does not name the replay buffer that holds them"):
+        door_wall_fit(tmp_path / "run", 2, ckpt_path=tmp_path / "without.ckpt")
