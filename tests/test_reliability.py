@@ -72,7 +72,7 @@ def contents(folder):
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not path.name.startswith("events.out")
-        and path.name not in ("hparams.yaml", "config.yaml")
+        and path.name not in ("hparams.yaml", "config.yaml", "recipe.json")
     }
 
 
