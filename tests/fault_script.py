@@ -19,8 +19,8 @@ import matplotlib.backends.backend_agg
 import matplotlib.backends.backend_svg  # noqa: F401, so that not every process imports it
 import torch
 
-import gbplan.callbacks  # noqa: F401
-import gbplan.cli.lightning_cli  # noqa: F401
+import gbplan.callbacks
+import gbplan.cli.lightning_cli
 import gbplan.data.collect
 import gbplan.evaluation.run
 import gbplan.report.table  # noqa: F401
