@@ -21,4 +21,4 @@ for figure in docs/figures/*.png; do # those of the pages
 done
 for name in see_the_gap see_the_landscape; do python examples/$name.py --output docs/figures/$name.png; done
 python docs/make_cli.py
-python docs/make_tables.py README.md docs/results.md $(test ! -d $runs/robustness || echo docs/robustness.md)
+python docs/render.py --results $runs

@@ -115,16 +115,21 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), no
     return "\n".join([*lines, "", *_notes(results)] if notes else lines)
 
 
-def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list[list[str]]:
-    """The cells of the table, its header first."""
+def cells_of(results: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The rows of the table with all their cells by column, by task kind and then in the given order."""
     rows_of = over_training_seeds(results)
     kinds = list(dict.fromkeys(kind for result in rows_of for kind in result["tasks"]))
-    cells = [
+    return [
         _cells(result["name"], kind, result["tasks"][kind])
         for kind in kinds
         for result in rows_of
         if kind in result["tasks"]
     ]
+
+
+def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list[list[str]]:
+    """The cells of the table, its header first."""
+    cells = cells_of(results)
     header = list(dict.fromkeys(column for row in cells for column in row))
     for beginning in columns:
         if not any(column.startswith(beginning) for column in header):

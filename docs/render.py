@@ -1,0 +1,226 @@
+"""Puts results into README.md and docs/: tables, and numbers in sentences.
+
+What the pages say of results stands in docs/results.json, the rows that ``gbplan report`` prints with all their
+columns, so that pages can be made where nothing was run. With ``--results`` it takes over what is there first.
+
+    <!-- table: gbplan report runs/evaluate --kinds [detour] -->          the rows and columns that the command prints
+    <!-- table: grid runs/robustness gradient-mpc -->                     success by world and model, at home first
+    <!-- table: copy benchmarks/planner_comparison.md 1 -->               the first table of another page
+    <!-- n: success("online-gradient-mpc") -->96.4<!-- /n -->             a number, with the decimals that stand there
+
+A number is an expression of what results say of detour tasks: ``success``, ``low``, ``high``, ``seeds``, ``believed``,
+``gap`` and ``text`` take a result's name; ``table`` takes a benchmark's page, the first cell of a row, a column, and
+other cells that tell the row: ``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
+
+    python docs/render.py [--results runs] [PAGE ...]
+"""
+
+import argparse
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import yaml
+
+from gbplan.report.markdown import markdown
+from gbplan.report.result_files import RESULT_FILE, read_result
+from gbplan.report.table import cells_of
+
+Row = dict[str, str]
+STORE = Path("docs/results.json")
+MADE_BY = {
+    "runs/evaluate": "make reproduce",
+    "runs/ablations": "make reproduce TASK=ablations",
+    "runs/robustness": "make reproduce TASK=robustness",
+}
+TABLE = r"(?:^ *\|.*\n)+"
+MARKED = re.compile(rf"(^(?P<indent> *)<!-- table: (?P<how>.*?) -->\n)(?P<table>{TABLE})", re.MULTILINE)
+INLINE = re.compile(r"(<!-- n: (?P<how>.*?) -->)(?P<number>[^<]*)(?=<!-- /n -->)", re.DOTALL)
+NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
+HOME = "default"  # the world that models are trained in
+MODELS = {
+    "base": "base",
+    "adversarial": "adversarial",
+    "online": "online",
+    "online_adversarial": "online + adversarial",
+}
+
+
+class Pages:
+    """Makes pages from stored rows: by folder of results, cells by column, of one result and task kind each."""
+
+    def __init__(self, store: dict[str, list[Row]]) -> None:
+        self.store = store
+
+    def text(self, page: str) -> str:
+        """A page with its tables and numbers made again.
+
+        Raises:
+            ValueError: a result is missing; says which command makes it.
+        """
+
+        def replace(found: re.Match[str]) -> str:
+            kind, *arguments = shlex.split(found["how"])
+            made = {"gbplan": self.report, "grid": self.grid, "copy": copy}[kind](*arguments)
+            return found[1] + "".join(found["indent"] + line for line in made.splitlines(keepends=True))
+
+        page = MARKED.sub(replace, page)
+        return INLINE.sub(lambda found: found[1] + self.inline(found["how"], found["number"]), page)
+
+    def inline(self, how: str, standing: str) -> str:
+        """What an expression says, with the decimals of the number that stands there."""
+        known = {
+            "success": lambda name: self.numbers(name, "success %")[0],
+            "low": lambda name: self.numbers(name, "success %")[1],
+            "high": lambda name: self.numbers(name, "success %")[2],
+            "seeds": lambda name: ([1.0, *self.numbers(name, "success %")[3:]])[-2],
+            "believed": lambda name: self.numbers(name, "believed %")[0],
+            "gap": lambda name: self.numbers(name, "gap@25")[0],
+            "number": lambda name, column: self.numbers(name, column)[0],
+            "text": self.cell,
+            "table": of_table,
+        }
+        value = eval(how, {"__builtins__": {}}, known)  # pages are ours, as this file is
+        if isinstance(value, str):
+            return value
+        # What lies on the half is rounded up, whichever way floats hold it.
+        return f"{value + 1e-9:,.{len(standing.partition('.')[2])}f}"
+
+    def cell(self, name: str, column: str) -> str:
+        """What a row says, of detour tasks where there are others, too."""
+        rows = [row for rows in self.store.values() for row in rows if row["result"] == name and column in row]
+        rows = [row for row in rows if row["tasks"] == "detour"] or rows
+        if not rows:
+            raise ValueError(missing(f"{column} of {name}", MADE_BY))
+        return rows[0][column]
+
+    def numbers(self, name: str, column: str) -> list[float]:
+        """The numbers of a cell."""
+        return numbers(self.cell(name, column))
+
+    def report(self, command: str, folder: str, *options: str) -> str:
+        """The table that ``gbplan report`` prints."""
+        if command != "report":
+            raise ValueError(f"tables are made by gbplan report, got gbplan {command}")
+        given = {"--kinds": [], **dict(zip(options[::2], map(yaml.safe_load, options[1::2]), strict=True))}
+        names, kinds, columns = given.pop("--names"), given.pop("--kinds"), given.pop("--columns")
+        if given:
+            raise ValueError(f"a table is told by --names, --kinds and --columns, got {', '.join(given)}")
+        there = [row for key, rows in self.store.items() if Path(key).is_relative_to(folder) for row in rows]
+        if absent := [name for name in names if not any(fnmatchcase(row["result"], name) for row in there)]:
+            raise ValueError(missing(f"{' and '.join(absent)} in {folder}", [folder] if folder in MADE_BY else MADE_BY))
+        there = [row for row in there if any(fnmatchcase(row["result"], name) for name in names)]
+        kinds = kinds or list(dict.fromkeys(row["tasks"] for row in there))
+        rows = [row for kind in kinds for row in there if row["tasks"] == kind]
+        there_are = dict.fromkeys(column for row in rows for column in row)
+        header = [column for beginning in columns for column in there_are if column.startswith(beginning)]
+        return "\n".join(markdown([header, *([row.get(column, "") for column in header] for row in rows)])) + "\n"
+
+    def grid(self, folder: str, planner: str) -> str:
+        """Success of results named world-model-planner, a row a world, a column a model, at home first."""
+        found = {row["result"]: row["success %"].partition(" / ")[0] for row in self.store.get(folder, [])}
+        worlds = sorted({name.removesuffix(f"-base-{planner}") for name in found if name.endswith(f"-base-{planner}")})
+        worlds = [HOME, *(world for world in worlds if world not in (HOME, "small_steps"))]
+        lines = [f"| world | {' | '.join(MODELS.values())} |", f"|---|{'---:|' * len(MODELS)}"]
+        for world in worlds:
+            names = [f"{world}-{model}-{planner}" for model in MODELS]
+            if absent := [name for name in names if name not in found]:
+                raise ValueError(missing(f"{' and '.join(absent)} in {folder}", [folder]))
+            lines.append(f"| {world.replace('_', ' ')} | {' | '.join(found[name] for name in names)} |")
+        return "".join(f"{line}\n" for line in lines)
+
+
+def numbers(cell: str) -> list[float]:
+    """The numbers of a cell."""
+    return [float(number.replace(",", "")) for number in re.findall(NUMBER, cell)]
+
+
+def missing(what: str, folders: Iterable[str]) -> str:
+    """Say which command makes what is missing."""
+    commands = " or ".join(f"`{MADE_BY[folder]}`" for folder in folders)
+    return f"{STORE} has no {what}; make it with {commands}, then `make documents`"
+
+
+def copy(page: str, place: str) -> str:
+    """A table of another page."""
+    return re.findall(TABLE, Path(page).read_text(), re.MULTILINE)[int(place) - 1]
+
+
+def of_table(name: str, row: str, column: str, beside: str | None = None, **others: str) -> float:
+    """The first number of a cell in the tables of a benchmark's page, the one with column ``beside`` if it is given."""
+    page = Path(f"benchmarks/{name}.md")
+    found = set()
+    for table in re.findall(TABLE, page.read_text(), re.MULTILINE):
+        header, _, *lines = (
+            [cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.splitlines()
+        )
+        for line in lines:
+            cells = dict(zip(reversed(header), reversed(line), strict=True))  # of columns called alike the first
+            if line[0] == row and {column, beside or column} <= cells.keys() and others.items() <= cells.items():
+                found.add(cells[column])
+    if len(found) != 1:
+        told = "".join(f", {key} {value}" for key, value in others.items())
+        raise ValueError(
+            f"{page} has {len(found)} cells in {column!r} of {row!r}{told}, expected one; "
+            f"make it with `python benchmarks/{name}.py`"
+        )
+    return numbers(found.pop())[0]
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """Rows of the results in a folder, with what made them."""
+    results = [read_result(path) for path in sorted(folder.glob(f"*/{RESULT_FILE}"))]
+    made: dict[str, dict[str, set[str]]] = {}
+    for result in results:
+        for key, value in result["provenance"].items():
+            made.setdefault(result["name"], {}).setdefault(key, set()).add(str(value))
+    rows = cells_of(results)
+    for row in rows:
+        by = made[row["result"]]
+        row |= {key: ", ".join(sorted(by[key])) for key in ("commit", "processor", "machine") if key in by}
+    return [{column: cell for column, cell in row.items() if cell} for row in rows]
+
+
+def take_over(runs: Path, store: dict[str, list[Row]]) -> None:
+    """Put what is in a folder of runs into the store, in place of what was there; the rest stays."""
+    for folder in MADE_BY:
+        rows = rows_of(runs / Path(folder).relative_to("runs"))
+        if Path(folder).name == "robustness" and rows:  # of seed 0, as those models are
+            home = [read_result(path) for path in sorted((runs / "evaluate").glob(f"*/{RESULT_FILE}"))]
+            first = [result for result in home if not re.search(r"-seed\d+$", Path(result["folder"]).name)]
+            named = [result | {"name": f"{HOME}-{result['name']}"} for result in first]
+            wanted = {f"{HOME}-{model}-{planner}" for model in MODELS for planner in ("gradient-mpc", "cem-mpc")}
+            rows += [row for row in cells_of(named) if row["result"] in wanted and row["tasks"] == "detour"]
+        new = {(row["result"], row["tasks"]) for row in rows}
+        kept = [row for row in store.get(folder, []) if (row["result"], row["tasks"]) not in new]
+        store[folder] = rows + kept
+
+
+def write(store: dict[str, list[Row]]) -> str:
+    """The store as text, a row a line."""
+    folders = (
+        f' "{folder}": [\n' + ",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n ]"
+        for folder, rows in store.items()
+    )
+    return "{\n" + ",\n".join(folders) + "\n}\n"
+
+
+def main() -> None:
+    """Take results over, and write the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, help="folder of runs to take results from")
+    parser.add_argument("pages", nargs="*", type=Path, default=[Path("README.md"), *sorted(Path("docs").glob("*.md"))])
+    arguments = parser.parse_args()
+    store = json.loads(STORE.read_text())
+    if arguments.results is not None:
+        take_over(arguments.results, store)
+        STORE.write_text(write(store))
+    for page in arguments.pages:
+        page.write_text(Pages(store).text(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
