@@ -31,6 +31,7 @@ def test_yaml_that_unfolds_without_end_is_refused_in_one_line(text, reason, tmp_
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("gbplan: error: ")
     assert reason in said
+    assert str(tmp_path / "bad.yaml") in said
 
 
 @pytest.mark.parametrize("text", ["a: !!python/object/apply:os.system ['touch {}']", "!!python/name:os.system"])
