@@ -224,9 +224,15 @@ def _acting(agent: Agent | None = None) -> None:
 
 
 def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    """Call a method of the Trainer, and raise the KeyboardInterrupt of which it makes an exit with 1."""
+    """Call a method of the Trainer, and raise the KeyboardInterrupt of which it makes an exit with 1.
+
+    Raises:
+        ValueError: it should read a checkpoint as more than plain data.
+    """
+    if arguments.get("weights_only") is False:
+        raise ValueError("checkpoints are read as plain data, since others could run code; leave --weights_only out")
     try:
-        function(**arguments)
+        function(**arguments | {"weights_only": True})  # in words, since an environment variable could say otherwise
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None

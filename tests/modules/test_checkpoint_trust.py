@@ -65,10 +65,12 @@ def test_pickle_in_a_checkpoint_is_not_run(changed, marker, reader):
 
 
 @pytest.mark.parametrize("ckpt_path", ["{}/last.ckpt", "last"])
-def test_pickle_in_a_checkpoint_is_not_run_on_resuming(changed, marker, fit, tmp_path, ckpt_path, capsys):
+@pytest.mark.parametrize("asked", [[], ["--weights_only=false"]], ids=str)
+def test_pickle_in_a_checkpoint_is_not_run_on_resuming(changed, marker, fit, tmp_path, ckpt_path, asked, monkeypatch):
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     changed(extra=Runs(marker))
     with pytest.raises((SystemExit, ValueError, pickle.UnpicklingError)):
-        fit(tmp_path, f"--ckpt_path={ckpt_path.format(tmp_path)}", epochs=3)
+        fit(tmp_path, f"--ckpt_path={ckpt_path.format(tmp_path)}", *asked, epochs=3)
     assert not marker.exists()
 
 
