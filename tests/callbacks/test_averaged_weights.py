@@ -78,7 +78,10 @@ def test_a_checkpoint_of_before_the_average_has_the_normalizer(dataset_root, tmp
         assert torch.load(path, weights_only=True)["state_dict"]["world_model.normalizer.latent_std"].ne(1).all()
 
 
-@pytest.mark.parametrize(("make", "epochs"), AVERAGES[:3])
+@pytest.mark.parametrize(
+    ("make", "epochs"),
+    [AVERAGES[0], *(pytest.param(*each.values, id=each.id, marks=pytest.mark.slow) for each in AVERAGES[1:3])],
+)
 def test_training_that_averages_resumes_bit_for_bit(dataset_root, tmp_path, make, epochs):
     how = {"kind": "online", "checkpoint": "validation", "val_check_interval": 2}
     whole = train(tmp_path / "whole", dataset_root, more=[make()], **how)

@@ -81,17 +81,18 @@ EVERY_STEP = {"every_n_train_steps": 1}
 AT_VALIDATION = "validation"
 ACCUMULATE = {"accumulate_grad_batches": 3, "val_check_interval": 1}
 
+slow = pytest.mark.slow
 CASES = [
     pytest.param("base", {}, EVERY_STEP, {}, 10, id="base"),
-    pytest.param("adversarial", {}, EVERY_STEP, {}, 10, id="adversarial"),
-    pytest.param("online", {}, EVERY_STEP, {}, 10, id="online"),
+    pytest.param("adversarial", {}, EVERY_STEP, {}, 10, id="adversarial", marks=slow),
+    pytest.param("online", {}, EVERY_STEP, {}, 10, id="online", marks=slow),
     pytest.param("base", {"val_check_interval": 2}, AT_VALIDATION, {}, 4, id="base, at validation"),
     pytest.param("base", {"accumulate_grad_batches": 2}, EVERY_STEP, {}, 6, id="base, by two batches"),
-    pytest.param("base", ACCUMULATE, AT_VALIDATION, {}, 10, id="base, while accumulating"),
+    pytest.param("base", ACCUMULATE, AT_VALIDATION, {}, 10, id="base, while accumulating", marks=slow),
     pytest.param("adversarial", ACCUMULATE, AT_VALIDATION, {}, 10, id="adversarial, while accumulating"),
     pytest.param("online", ACCUMULATE, AT_VALIDATION, {}, 10, id="online, while accumulating"),
     pytest.param("base", {"limit_train_batches": 3}, EVERY_STEP, {}, 6, id="base, part of an epoch"),
-    pytest.param("online", {}, EVERY_STEP, {"num_workers": 1}, 10, id="online, with a worker", marks=pytest.mark.slow),
+    pytest.param("online", {}, EVERY_STEP, {"num_workers": 1}, 10, id="online, with a worker", marks=slow),
     pytest.param("base", {}, {"every_n_epochs": 1}, {"num_workers": 1}, 2, id="base, with a worker"),
 ]
 

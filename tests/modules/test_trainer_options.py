@@ -63,15 +63,15 @@ def fit(module, folder, datamodule, *callbacks, epochs=2, **trainer):
     return loop
 
 
-@pytest.mark.parametrize("adversarial", [False, True])
+@pytest.mark.parametrize("adversarial", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_overfit_batches_overfits(data, tmp_path, adversarial):
     losses = Losses()
-    fit(make_module(adversarial), tmp_path, data, losses, overfit_batches=2, epochs=100)
+    fit(make_module(adversarial), tmp_path, data, losses, overfit_batches=2, epochs=60)
     first = losses.seen[0]
     assert len(first) == 2
     assert first[0] != first[1]
     assert all(seen == first for seen in losses.seen)  # the same batches in the same order
-    assert sum(losses.epochs[-1]) < 0.1 * sum(losses.epochs[0])
+    assert sum(losses.epochs[-1]) < 0.2 * sum(losses.epochs[0])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_overfit_batches_overfits(data, tmp_path, adversarial):
     ],
     ids=lambda planner: type(planner).__name__,
 )
-@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+@pytest.mark.parametrize("precision", ["bf16-true", pytest.param("64-true", marks=pytest.mark.slow)])
 def test_other_precisions_train_online(data, tmp_path, planner, precision):
     callback, losses = online(planner), Losses()
     world = {"max_episode_steps": 12}
