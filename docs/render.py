@@ -6,11 +6,13 @@ columns, so that pages can be made where nothing was run. With ``--results`` it 
     <!-- table: gbplan report runs/evaluate --kinds [detour] -->          the rows and columns that the command prints
     <!-- table: grid runs/robustness gradient-mpc -->                     success by world and model, at home first
     <!-- table: copy benchmarks/planner_comparison.md 1 -->               the first table of another page
+    <!-- table: compare online-gradient-mpc:base-gradient-mpc -->         paired differences, a row a pair
     <!-- n: success("online-gradient-mpc") -->96.4<!-- /n -->             a number, with the decimals that stand there
 
 A number is an expression of what results say of detour tasks: ``success``, ``low``, ``high``, ``seeds``, ``believed``,
-``gap`` and ``text`` take a result's name; ``table`` takes a benchmark's page, the first cell of a row, a column, and
-other cells that tell the row: ``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
+``gap`` and ``text`` take a result's name; ``verdict`` takes the names of a pair that some table compares; ``table``
+takes a benchmark's page, the first cell of a row, a column, and other cells that tell the row:
+``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
 
     python docs/render.py [--results runs] [PAGE ...]
 """
@@ -22,15 +24,18 @@ import shlex
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from gbplan.report.comparison import compared
 from gbplan.report.markdown import markdown
 from gbplan.report.result_files import RESULT_FILE, read_result
 from gbplan.report.table import cells_of
 
 Row = dict[str, str]
 STORE = Path("docs/results.json")
+PAIRS = "comparisons"  # in the store, beside the folders
 MADE_BY = {
     "runs/evaluate": "make reproduce",
     "runs/ablations": "make reproduce TASK=ablations",
@@ -64,7 +69,7 @@ class Pages:
 
         def replace(found: re.Match[str]) -> str:
             kind, *arguments = shlex.split(found["how"])
-            made = {"gbplan": self.report, "grid": self.grid, "copy": copy}[kind](*arguments)
+            made = {"gbplan": self.report, "grid": self.grid, "compare": self.compare, "copy": copy}[kind](*arguments)
             return found[1] + "".join(found["indent"] + line for line in made.splitlines(keepends=True))
 
         page = MARKED.sub(replace, page)
@@ -81,6 +86,7 @@ class Pages:
             "gap": lambda name: self.numbers(name, "gap@25")[0],
             "number": lambda name, column: self.numbers(name, column)[0],
             "text": self.cell,
+            "verdict": lambda name, other: self.pair(name, other)["verdict"],
             "table": of_table,
         }
         value = eval(how, {"__builtins__": {}}, known)  # pages are ours, as this file is
@@ -100,6 +106,18 @@ class Pages:
     def numbers(self, name: str, column: str) -> list[float]:
         """The numbers of a cell."""
         return numbers(self.cell(name, column))
+
+    def pair(self, name: str, other: str) -> Row:
+        """How a result compares with another one."""
+        for row in self.store.get(PAIRS, []):
+            if (row["result"], row["against"]) == (name, other):
+                return row
+        raise ValueError(missing(f"comparison of {name} with {other}", ["runs/evaluate"]))
+
+    def compare(self, *pairs: str) -> str:
+        """The table that ``gbplan report --compare`` prints, for several pairs."""
+        rows = [self.pair(*pair.split(":")) for pair in pairs]
+        return "\n".join(markdown([list(rows[0]), *(list(row.values()) for row in rows)])) + "\n"
 
     def report(self, command: str, folder: str, *options: str) -> str:
         """The table that ``gbplan report`` prints."""
@@ -170,9 +188,8 @@ def of_table(name: str, row: str, column: str, beside: str | None = None, **othe
     return numbers(found.pop())[0]
 
 
-def rows_of(folder: Path) -> list[Row]:
-    """Rows of the results in a folder, with what made them."""
-    results = [read_result(path) for path in sorted(folder.glob(f"*/{RESULT_FILE}"))]
+def rows_of(results: list[dict[str, Any]]) -> list[Row]:
+    """Rows of results, with what made them."""
     made: dict[str, dict[str, set[str]]] = {}
     for result in results:
         for key, value in result["provenance"].items():
@@ -184,19 +201,27 @@ def rows_of(folder: Path) -> list[Row]:
     return [{column: cell for column, cell in row.items() if cell} for row in rows]
 
 
-def take_over(runs: Path, store: dict[str, list[Row]]) -> None:
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The results in a folder."""
+    return [read_result(path) for path in sorted(folder.glob(f"*/{RESULT_FILE}"))]
+
+
+def take_over(runs: Path, store: dict[str, list[Row]], pairs: Iterable[tuple[str, str]] = ()) -> None:
     """Put what is in a folder of runs into the store, in place of what was there; the rest stays."""
+    home = read(runs / "evaluate")
     for folder in MADE_BY:
-        rows = rows_of(runs / Path(folder).relative_to("runs"))
-        if Path(folder).name == "robustness" and rows:  # of seed 0, as those models are
-            home = [read_result(path) for path in sorted((runs / "evaluate").glob(f"*/{RESULT_FILE}"))]
+        rows = rows_of(read(runs / Path(folder).relative_to("runs")))
+        if folder == "runs/robustness" and rows:  # of seed 0, as those models are
             first = [result for result in home if not re.search(r"-seed\d+$", Path(result["folder"]).name)]
             named = [result | {"name": f"{HOME}-{result['name']}"} for result in first]
             wanted = {f"{HOME}-{model}-{planner}" for model in MODELS for planner in ("gradient-mpc", "cem-mpc")}
-            rows += [row for row in cells_of(named) if row["result"] in wanted and row["tasks"] == "detour"]
+            rows += [row for row in rows_of(named) if row["result"] in wanted and row["tasks"] == "detour"]
         new = {(row["result"], row["tasks"]) for row in rows}
-        kept = [row for row in store.get(folder, []) if (row["result"], row["tasks"]) not in new]
-        store[folder] = rows + kept
+        store[folder] = rows + [row for row in store.get(folder, []) if (row["result"], row["tasks"]) not in new]
+    there = {result["name"] for result in home}
+    rows = [row for pair in pairs if set(pair) <= there for row in compared(home, *pair) if row["tasks"] == "detour"]
+    new = {(row["result"], row["against"]) for row in rows}
+    store[PAIRS] = rows + [row for row in store.get(PAIRS, []) if (row["result"], row["against"]) not in new]
 
 
 def write(store: dict[str, list[Row]]) -> str:
@@ -216,7 +241,9 @@ def main() -> None:
     arguments = parser.parse_args()
     store = json.loads(STORE.read_text())
     if arguments.results is not None:
-        take_over(arguments.results, store)
+        tables = (found["how"].split() for page in arguments.pages for found in MARKED.finditer(page.read_text()))
+        pairs = [tuple(pair.split(":")) for kind, *given in tables if kind == "compare" for pair in given]
+        take_over(arguments.results, store, pairs)
         STORE.write_text(write(store))
     for page in arguments.pages:
         page.write_text(Pages(store).text(page.read_text()))

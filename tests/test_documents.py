@@ -87,10 +87,16 @@ def test_grid_has_a_row_a_world_and_a_column_a_model():
 def test_results_are_taken_over_row_by_row_with_what_made_them(evaluated, tmp_path):
     (tmp_path / "evaluate").symlink_to(evaluated)
     store = {"runs/evaluate": rows(base="1.0", other="2.0")}
-    RENDER["take_over"](tmp_path, store)
+    RENDER["take_over"](tmp_path, store, [("base", "straight"), ("base", "absent")])
     taken = {row["result"]: row for row in store["runs/evaluate"]}
     assert set(taken) == {"base", "straight", "other"}
     assert re.fullmatch(r"\d+\.0 \[.*\] / 4", taken["base"]["success %"])
     assert taken["base"]["processor"]
     assert taken["other"]["success %"] == "2.0"
     assert json.loads(RENDER["write"](store)) == store
+    page = '<!-- table: compare base:straight -->\n| old |\n\n<!-- n: verdict("base", "straight") -->?<!-- /n -->\n'
+    made = Pages(store).text(page)
+    assert "| base   | straight | detour |" in made
+    assert "-->no difference<!--" in made
+    with pytest.raises(ValueError, match="comparison of base with absent; make it with `make reproduce`"):
+        Pages(store).text(page.replace("base:straight", "base:absent"))

@@ -18,7 +18,17 @@ NOTES = (
 
 
 def comparison(results: list[dict[str, Any]], name: str, other: str) -> str:
-    """Compare two results, or two methods of several training seeds, by task kind; a markdown table and how to read it.
+    """Compare two results, or two methods of several training seeds; a markdown table and how to read it.
+
+    Raises:
+        ValueError: as ``compared`` does.
+    """
+    rows = compared(results, name, other)
+    return "\n".join([*markdown([list(rows[0]), *(list(row.values()) for row in rows)]), "", *NOTES])
+
+
+def compared(results: list[dict[str, Any]], name: str, other: str) -> list[dict[str, str]]:
+    """The rows of a comparison, one a task kind: cells by column.
 
     Args:
         results: contents of result files, with the folders they lie in.
@@ -30,25 +40,24 @@ def comparison(results: list[dict[str, Any]], name: str, other: str) -> str:
             two share no training seed.
     """
     ones, others = _named(results, name), _named(results, other)
-    kinds = [kind for kind in ones[0]["tasks"] if kind in others[0]["tasks"]]
-    rows = [["result", "against", "tasks", "difference", "seeds x tasks", "verdict"]]
-    for kind in kinds:
+    rows = []
+    for kind in (kind for kind in ones[0]["tasks"] if kind in others[0]["tasks"]):
         solved, by_other = _pairs(ones, others, kind)
         difference, low, high = paired_difference(solved, by_other)
         ahead = name if low > 0 else other if high < 0 else None
         rows.append(
-            [
-                name,
-                other,
-                kind,
-                f"{100 * difference:+z.1f} [{100 * low:+z.1f}, {100 * high:+z.1f}]",
-                f"{len(solved)} x {solved.shape[1]}",
-                f"{ahead} is ahead" if ahead else "no difference",
-            ]
+            {
+                "result": name,
+                "against": other,
+                "tasks": kind,
+                "difference": f"{100 * difference:+z.1f} [{100 * low:+z.1f}, {100 * high:+z.1f}]",
+                "seeds x tasks": f"{len(solved)} x {solved.shape[1]}",
+                "verdict": f"{ahead} is ahead" if ahead else "no difference",
+            }
         )
-    if not kinds:
+    if not rows:
         raise ValueError(f"{name} and {other} have no task kind in common; evaluate both on the same")
-    return "\n".join([*markdown(rows), "", *NOTES])
+    return rows
 
 
 def _named(results: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
