@@ -31,7 +31,7 @@ import yaml
 from gbplan.report.comparison import compared
 from gbplan.report.markdown import markdown
 from gbplan.report.result_files import RESULT_FILE, read_result
-from gbplan.report.table import cells_of
+from gbplan.report.table import cells_of, machine_of
 
 Row = dict[str, str]
 STORE = Path("docs/results.json")
@@ -190,14 +190,11 @@ def of_table(name: str, row: str, column: str, beside: str | None = None, **othe
 
 def rows_of(results: list[dict[str, Any]]) -> list[Row]:
     """Rows of results, with what made them."""
-    made: dict[str, dict[str, set[str]]] = {}
-    for result in results:
-        for key, value in result["provenance"].items():
-            made.setdefault(result["name"], {}).setdefault(key, set()).add(str(value))
     rows = cells_of(results)
     for row in rows:
-        by = made[row["result"]]
-        row |= {key: ", ".join(sorted(by[key])) for key in ("commit", "processor", "machine") if key in by}
+        made = [result["provenance"] for result in results if result["name"] == row["result"]]
+        row["commit"] = ", ".join(sorted({str(by["commit"]) for by in made}))
+        row["machine"] = "; ".join(sorted({machine_of(by) for by in made}))
     return [{column: cell for column, cell in row.items() if cell} for row in rows]
 
 

@@ -104,7 +104,10 @@ def _pairs(
 
 def _by_seed(results: list[dict[str, Any]]) -> dict[int | None, dict[str, Any]]:
     """Results by the training seed of their model, None for what was not trained here."""
-    found = {((result.get("training") or {}).get("data") or {}).get("seed"): result for result in results}
+    found: dict[int | None, dict[str, Any]] = {}
+    for result in results:
+        seed = ((result.get("training") or {}).get("data") or {}).get("seed")
+        found[seed if isinstance(seed, int) else None] = result
     if len(found) < len(results):
         raise ValueError(f"several models of {results[0]['name']} are of one training seed, so they make no pairs")
     return found

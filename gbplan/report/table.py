@@ -77,7 +77,8 @@ def report(
             raise ValueError(f"no result has tasks of kind {' or '.join(absent)}; there are {', '.join(sorted(there))}")
         for result in chosen:
             result["tasks"] = {kind: result["tasks"][kind] for kind in kinds if kind in result["tasks"]}
-    table = results_table(chosen, columns) if compare is None else comparison(chosen, *compare)
+    with _as_results(Path(folder)):
+        table = results_table(chosen, columns) if compare is None else comparison(chosen, *compare)
     print(table)
     if output is not None:
         with replacing(Path(output)) as file:
@@ -146,7 +147,7 @@ def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list
 def _notes(results: list[dict[str, Any]]) -> list[str]:
     """How to read the table, and what made it."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
-    machines = sorted({_machine(result["provenance"]) for result in results})
+    machines = sorted({machine_of(result["provenance"]) for result in results})
     return [
         *NOTES[:-1],
         *_blocks(results),
@@ -156,8 +157,8 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _machine(provenance: dict[str, Any]) -> str:
-    """Results of older versions do not name the processor."""
+def machine_of(provenance: dict[str, Any]) -> str:
+    """The processor and the rest of the machine; results of older versions do not name the former."""
     return ", ".join(str(provenance[key]) for key in ("processor", "machine") if key in provenance)
 
 

@@ -15,11 +15,11 @@ def write(evaluated, tmp_path):
     """Return a function that writes a result of this name and training seed, whose tasks are solved or not."""
     made = json.loads((evaluated / "base" / RESULT_FILE).read_text())
 
-    def write(name, solved, seed=0, environment=(), start=1.0):
+    def write(name, solved, seed=0, environment=(), start=1.0, training=None):
         result = copy.deepcopy(made) | {"name": name}
         result["environment"].update(environment)
         result["method"]["model_sha256"] = None if seed is None else f"{name} {seed}"
-        result["training"] = None if seed is None else {"data": {"seed": seed}}
+        result["training"] = training or (None if seed is None else {"data": {"seed": seed}})
         metrics = result["tasks"]["detour"]
         metrics |= {"count": len(solved), "success": {"rate": float(np.mean(solved)), "low": 0.0, "high": 1.0}}
         folder = tmp_path / f"{name} {seed} {len(list(tmp_path.iterdir()))}"
@@ -92,6 +92,7 @@ def test_what_is_not_trained_stands_beside_every_seed(write, compared):
         ({"seed": 1}, "training seeds 0 and b 1, which make no pair"),
         ({"environment": {"task_seed": 1}}, "other detour tasks"),
         ({"start": 2.0}, "other detour tasks"),
+        ({"training": [0]}, "holds something else than results"),
     ],
     ids=str,
 )
