@@ -157,12 +157,6 @@ def check(command, at, mode):
     assert not leftovers(command.work), where
 
 
-def test_a_dataset_survives_failing_writes(command):
-    collect = command("collect")
-    for at in range(1, collect.writes, collect.writes // 4):
-        check(collect, at, FULL)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", [ONCE, FULL], ids=["once", "full"])

@@ -39,7 +39,8 @@ class OnlineWorldModeling(L.Callback):
     trained on from the next epoch on. Its tasks are new ones of the training seeds, never those of validation or of the
     held-out tasks, and no two rounds share one. All draws are keyed by (tasks.seed, round), and the state is in the
     checkpoint, so a run that was stopped, within a round too, and resumed equals the uninterrupted one bit for bit on
-    CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer.
+    CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer. In Python, give
+    the trainer ``plugins=[gbplan.modules.SafeCheckpointIO()]``, as ``gbplan fit`` does: no checkpoint is half written.
 
     Several of them, in environments of the same spaces, fill one buffer, each with a ``name`` of its own.
 

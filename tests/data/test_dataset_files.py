@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import gymnasium as gym
@@ -208,6 +209,20 @@ def test_an_interrupted_overwrite_keeps_the_old_dataset(tmp_path, ladder, stored
     monkeypatch.undo()
     assert everything_in(tmp_path) == before
     assert read_dataset("toy-v0", tmp_path)[0].lengths.tolist() == [3]
+
+
+@pytest.mark.parametrize("limit", [100, 5_000, 20_000, 40_000])
+def test_a_dataset_that_does_not_fit_the_disk_is_one_error_and_the_old_one_stays(tmp_path, ladder, stored, limit):
+    stored(ladder(3))
+    before = everything_in(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            stored(ladder(*range(1, 60)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert everything_in(tmp_path) == before
 
 
 def test_half_written_datasets_of_a_killed_process_are_not_listed(tmp_path, ladder, stored):
