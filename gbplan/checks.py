@@ -1,10 +1,11 @@
-"""Checks of a planner's settings, which are passed by name: ``checks.positive(lr=lr)``.
+"""Checks of settings, which are passed by name: ``checks.positive(lr=lr)``.
 
 Each raises a ValueError that names the setting, what it must be, and what it is. NaN is refused by all, infinity by all
 that look at one number.
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, get_args
@@ -31,6 +32,17 @@ def share(*, below_one: bool = False, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value <= 1 or (below_one and value == 1):
             raise ValueError(f"{name} must {limits}, got {value}")
+
+
+def thread_count(**counts: int | None) -> None:
+    """Require a number of threads that this machine has cores for; None leaves it to torch.
+
+    A million threads do not raise an error but end the process.
+    """
+    cores = os.cpu_count() or 1
+    for name, value in counts.items():
+        if value is not None and not 1 <= value <= cores:
+            raise ValueError(f"{name} must lie in 1..{cores}, the cores of this machine, got {value}")
 
 
 def ascending(**values: float) -> None:

@@ -284,3 +284,55 @@ def test_bug_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr(RandomPolicy, "act", Mock(side_effect=KeyError("a bug")))
     with pytest.raises(KeyError, match="a bug"):
         main(WALK.format(out=tmp_path).split())
+
+
+class Broken(Room):
+    """Fails within its own arithmetic."""
+
+    def step(self, action):
+        return super().step(action + np.zeros(7))
+
+
+gym.register("Broken-v0", entry_point="test_bad_input:Broken", max_episode_steps=5)
+gym.register("Endless-v0", entry_point="test_bad_input:Room")
+
+
+def test_error_of_a_users_environment_keeps_its_traceback(tmp_path):
+    collect = "collect --dataset_id=x-v0 --episodes=1 --policy=RandomPolicy --env_id=Broken-v0"
+    with pytest.raises(ValueError, match="broadcast"):
+        main([*collect.split(), f"--root={tmp_path}"])
+
+
+def test_collecting_in_an_environment_without_time_limit_is_refused_at_once(tmp_path, capsys):
+    collect = "collect --dataset_id=x-v0 --episodes=1 --policy=RandomPolicy --env_id=Endless-v0"
+    with pytest.raises(SystemExit, match="2"):
+        main([*collect.split(), f"--root={tmp_path}"])
+    assert "Endless-v0 has no time limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", ["online", "validation"])
+def test_environment_of_a_callback_is_named_by_its_key(group, shelf, tmp_path, capsys):
+    command = f"{FIT} --data.datasets=[{TINY}] --data.validation_steps=10 --model.validation_horizons=[5]"
+    command += " --trainer.reload_dataloaders_every_n_epochs=1"
+    command += f" --{group}.agent=configs/agents/gradient_mpc.yaml --{group}.tasks.env_id="
+    for name, message in {
+        "No-v0": "tasks.env_id names no registered environment: Environment `No` doesn't exist",
+        "no_module:X-v0": "tasks.env_id names no registered environment: No module named 'no_module'",
+        "Silent-v0": "Silent-v0 does not say whether the goal is reached",
+        "Endless-v0": "Endless-v0 has no time limit",
+    }.items():
+        with pytest.raises(SystemExit, match="2"):
+            main([word.format(shelf=shelf, out=tmp_path / "out") for word in (command + name).split()])
+        assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_short_episodes_are_told_with_both_keys_and_values_that_work(tmp_path, capsys):
+    collect = "collect --dataset_id=x-v0 --episodes=9 --policy=RandomPolicy --env_id=DoorWall-v0 --progress=false"
+    main([*collect.split(), "--env_kwargs={max_episode_steps: 4}", f"--root={tmp_path}"])
+    fit = f"fit --config=configs/door_wall/base.yaml --data.root={tmp_path} --data.datasets=[x-v0]"
+    fit += f" --trainer.default_root_dir={tmp_path}/run --trainer.max_epochs=1"
+    with pytest.raises(SystemExit, match="2"):
+        main(fit.split())
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "set data.validation_steps to 4 and model.validation_horizons to steps within it, [1, 2, 4] say" in line
+    main([*fit.split(), "--data.validation_steps=4", "--model.validation_horizons=[1,2,4]"])

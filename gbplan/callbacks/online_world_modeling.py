@@ -177,7 +177,7 @@ class OnlineWorldModeling(L.Callback):
         self._sets = placed.of_kinds(self.kinds)
         for tasks in self._sets:
             data.require_fitting(try_tasks(tasks))
-        self._time_limit = require_plannable(placed, self.agent, model)
+        self._time_limit = require_plannable(placed, self.agent, model, self.error_horizon)
         self._plan_steps = self.agent.planner.horizon * model.action_block
         most = self._most_transitions(self._tasks_per_round)
         if most > data.buffer_capacity:

@@ -87,7 +87,7 @@ class PlanningValidation(L.Callback):
         model = require_world_model(self, pl_module)
         placed = placed_in(trainer, self.tasks)
         try_tasks(placed)
-        require_plannable(placed, self.agent, model)
+        require_plannable(placed, self.agent, model, self.error_horizon)
         self._tasks = placed.draw()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

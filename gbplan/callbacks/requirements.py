@@ -8,6 +8,7 @@ import lightning as L
 
 from gbplan.data import make_vector_env
 from gbplan.envs.offers import env_spec, time_limit
+from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.task_set import Split, TaskSet
 from gbplan.networks import WorldModel
 from gbplan.networks.compiled import require_own_names
@@ -80,17 +81,18 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
     return replace(tasks, env_id=spec.id, env_kwargs=recorded | (tasks.env_kwargs or {}))
 
 
-def require_plannable(tasks: TaskSet, agent: Agent, world_model: WorldModel) -> int:
-    """Check that an agent can plan tasks through the model in training.
+def require_plannable(tasks: TaskSet, agent: Agent, world_model: WorldModel, error_horizon: int) -> int:
+    """Check that an agent can plan tasks through the model in training, whose error is told up to ``error_horizon``.
 
     Returns:
         The environment steps after which an episode ends at the latest.
 
     Raises:
         TypeError: observations lack what the encoder reads.
-        ValueError: the environment has no time limit, or model and agent do not fit it.
+        ValueError: the environment has no time limit, or model, agent and error horizon do not fit it.
     """
     limit = time_limit(tasks.require_env_id(), tasks.env_kwargs)
     with closing(make_vector_env(tasks.require_env_id(), 1, tasks.env_kwargs)) as envs:
         require_fitting(world_model, agent, envs, limit)
+    require_within_episodes(error_horizon, limit, world_model.action_block)
     return limit

@@ -22,6 +22,7 @@ from jsonargparse import ActionYesNo, ArgumentParser
 import gbplan
 from gbplan.cli.errors import (
     disk_behind,
+    is_environments_own,
     is_full,
     known_classes,
     loaded_class,
@@ -175,7 +176,7 @@ def main(args: Sequence[str] | None = None) -> None:
         error = disk_behind(error)
         full = is_full(error)
         misconfigured = loaded_class("lightning.fabric.utilities.exceptions", "MisconfigurationException")
-        bad_input = isinstance(error, (*ERRORS, misconfigured))
+        bad_input = isinstance(error, (*ERRORS, misconfigured)) and not is_environments_own(error)
         if os.environ.get("GBPLAN_DEBUG") or not (full or bad_input):
             raise
         message = str(error) or type(error).__name__  # Python's MemoryError says nothing

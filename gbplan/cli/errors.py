@@ -6,6 +6,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import walk_tb
+
+import gymnasium as gym
 
 from gbplan.files import BROKEN, WriteError
 
@@ -38,6 +41,15 @@ def quiet_in_threads(failed: threading.ExceptHookArgs) -> None:
     """Leave it to the main thread to report a disk's failure: it hears of it when it writes the next time."""
     if failed.exc_value is None or not is_full(failed.exc_value):
         threading.__excepthook__(failed)
+
+
+def is_environments_own(error: Exception) -> bool:
+    """Tell an error within the ``step`` or ``reset`` of a user's environment: a bug there, no bad input."""
+    for frame, _ in walk_tb(error.__traceback__):
+        room = frame.f_globals.get("__name__", "").partition(".")[0]
+        if frame.f_code.co_name in ("step", "reset") and room not in ("gbplan", "gymnasium"):
+            return isinstance(frame.f_locals.get("self"), gym.Env | gym.vector.VectorEnv)
+    return False
 
 
 def missing_file(args: Sequence[str]) -> str | None:

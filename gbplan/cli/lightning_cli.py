@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from gbplan import checks
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.cli.command import add_overwrite
 from gbplan.cli.keeping import add_keep
@@ -107,8 +108,13 @@ class GBPlanCLI(LightningCLI):
         require_same_run(path, config, fitting=self.config.get("subcommand") == "fit")
 
     def before_instantiate_classes(self) -> None:
-        """Set the number of threads."""
-        num_threads = self.config.get(str(self.subcommand), self.config)["num_threads"]
+        """Set the number of threads, and refuse what the Trainer accepts but cannot train with."""
+        config = self.config.get(str(self.subcommand), self.config)
+        counts = {name: config["trainer"][name] for name in ("accumulate_grad_batches", "check_val_every_n_epoch")}
+        checks.at_least_one(**{f"trainer.{name}": count for name, count in counts.items() if count is not None})
+        checks.not_negative(**{"trainer.log_every_n_steps": config["trainer"]["log_every_n_steps"] or 0})
+        num_threads = config["num_threads"]
+        checks.thread_count(num_threads=num_threads)
         if num_threads is not None:
             torch.set_num_threads(num_threads)
 

@@ -15,7 +15,7 @@ from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.trajectories import Trajectories
 from gbplan.describe import as_text, describe
-from gbplan.envs.offers import require_goal_conditioned
+from gbplan.envs.offers import require_goal_conditioned, time_limit
 from gbplan.envs.policy import Policy
 from gbplan.seeds import TRAINING_SEEDS, episode_seeds
 
@@ -59,7 +59,8 @@ def collect(
         PermissionError: its folder cannot be written into.
         BlockingIOError: another command is writing it.
         WriteError: it could not be written; what was there is unchanged.
-        ValueError: numbers out of range, or an environment that is not goal-conditioned with continuous actions.
+        ValueError: numbers out of range, or an environment without a time limit, or that is not goal-conditioned with
+            continuous actions. It need not say ``is_success``: a model learns how the world moves, not who wins.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
@@ -70,6 +71,7 @@ def collect(
     with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
         spec = env.spec
+    time_limit(env_id, env_kwargs)  # else an episode may never end
     assert spec is not None  # gymnasium.make sets it
     if not isinstance(spec.entry_point, str):
         raise ValueError(

@@ -184,6 +184,12 @@ class TrajectoryDataModule(LightningDataModule):
         elif stage == "fit" and self._filling_trainer is not None and self._filling_trainer() is not self.trainer:
             self.buffer, self._filling_trainer = ReplayBuffer(self.buffer_capacity), None  # another training's data
         needs = self._needs(validating=True)
+        asked = needs_of(getattr(self.trainer, "lightning_module", None), validating=True).keys or []
+        if self.keys is not None and not set(asked) <= set(self.keys):
+            raise ValueError(
+                f"keys must name what the trained module reads, {', '.join(asked)}, got {self.keys}; leave keys out "
+                "for just these"
+            )
         self._keys(needs)
         training_windows(self._parts, self.steps, needs)
         validation_windows(self._parts, self.validation_steps, needs)

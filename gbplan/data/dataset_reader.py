@@ -14,6 +14,7 @@ from gymnasium.spaces import Box, Dict, Space
 from minari.dataset.minari_storage import is_image_space
 from numpy.typing import NDArray
 
+from gbplan.data.bounds import require_inside
 from gbplan.data.dataset_folder import dataset_folder, list_datasets
 from gbplan.data.dataset_guard import require_harmless, require_harmless_array, require_harmless_arrays
 from gbplan.data.trajectories import Trajectories
@@ -75,7 +76,8 @@ class StoredDataset:
                 the reading time (2,000 episodes: about 2 s without, 4 s with them).
 
         Raises:
-            ValueError: it is damaged, or an observation is not of the shape and type that the dataset declares.
+            ValueError: it is damaged, or an observation is not of the shape and type that the dataset declares, or a
+                number is not within the space.
         """
         spaces = self.info.observation_space
         compressed = self._minari.storage.jpeg_encoding and any(map(is_image_space, spaces.values()))
@@ -91,6 +93,9 @@ class StoredDataset:
                 path = f"observations/{key}"
                 self._require_declared(episode[path], space, f"{key!r} of episode {e}")
                 episode[path] = episode[path].astype(stored_dtype(space), copy=False)
+                require_inside(episode[path], space, f"the dataset {self.info.dataset_id}: {key!r} of episode {e}")
+            actions = f"the dataset {self.info.dataset_id}: 'actions' of episode {e}"
+            require_inside(episode["actions"], self.info.action_space, actions)
             yield episode
 
     def _require_declared(self, array: NDArray, space: Space, name: str) -> None:

@@ -13,6 +13,7 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from tqdm import tqdm
 
+from gbplan.data.bounds import require_inside
 from gbplan.data.dataset_folder import dataset_folder, writing
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
@@ -66,6 +67,10 @@ def write_dataset(
         part.require_finite(f"the dataset {dataset_id}")
     with closing(gym.make(env_spec)) as env:
         spaces = require_goal_conditioned(env.observation_space, env.action_space, env_spec.id)
+    for part in parts:
+        for key, space in spaces[0].items():
+            require_inside(part.observations[key], space, f"the dataset {dataset_id}: {key!r}")
+        require_inside(part.actions, spaces[1], f"the dataset {dataset_id}: 'actions'")
 
     folder = dataset_folder(dataset_id, root)
     with writing(dataset_id, root, overwrite), replacing_folder(folder) as new:

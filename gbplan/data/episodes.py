@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,6 +13,9 @@ from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
 from gbplan.envs.policy import Policy
 from gbplan.seeds import policy_seeds
+
+ABSURD = 1000
+"""Widths of the action space outside of it: a policy's noise is clipped, but this is no noise."""
 
 
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
@@ -73,7 +77,7 @@ def run_episodes(
             "gbplan.data.make_vector_env, or gymnasium.make_vec(..., vectorization_mode='sync', "
             "vector_kwargs={'autoreset_mode': gymnasium.vector.AutoresetMode.DISABLED})"
         )
-    require_goal_conditioned(envs.single_observation_space, envs.single_action_space, "the environment")
+    _, box = require_goal_conditioned(envs.single_observation_space, envs.single_action_space, "the environment")
     if max_steps is not None and max_steps < 1:
         raise ValueError(f"max_steps must be at least 1, got {max_steps}")
     n = envs.num_envs
@@ -109,6 +113,9 @@ def run_episodes(
                 f"{type(policy).__name__}.act must return actions of shape {envs.action_space.shape}, "
                 f"got {action.shape}"
             )
+        _require_sensible(action, box, policy, active, len(actions))
+        # Environments clip what is a little outside; what is stored is what is executed.
+        action = np.clip(action, box.low, box.high)
         observation, reward, ended, cut, info = envs.step(action)
         for key, values in frames.items():
             values.append(np.array(observation[key]))
@@ -135,7 +142,7 @@ def run_episodes(
     laid_actions = lay([*actions, np.zeros_like(actions[-1])])
     laid_rewards = lay([*rewards, np.zeros_like(rewards[-1])])
     laid_actions[last] = laid_rewards[last] = 0  # else the row's steps after its end would show
-    result = Trajectories(
+    return Trajectories(
         observations={key: lay(values) for key, values in frames.items()},
         actions=laid_actions,
         rewards=laid_rewards,
@@ -143,14 +150,18 @@ def run_episodes(
         terminated=terminated,
         infos={key: lay(values) for key, values in _aligned(infos).items()},
     )
-    if not np.isfinite(result.actions).all():
-        frame = int(np.flatnonzero(~np.isfinite(result.actions).all(axis=1))[0])
-        row = int(np.searchsorted(result.starts, frame, side="right")) - 1
+
+
+def _require_sensible(action: NDArray, box: Box, policy: Policy, active: NDArray[np.bool_], step: int) -> None:
+    """Raise a ValueError if a policy's action is not finite, or further from the box than noise would take it."""
+    limit = ABSURD * np.maximum(1, np.where(np.isfinite(box.high - box.low), box.high - box.low, np.inf))
+    wrong = active & ~(np.isfinite(action) & (action >= box.low - limit) & (action <= box.high + limit)).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
         raise ValueError(
-            f"{type(policy).__name__} returned the action {result.actions[frame]} in row {row}, "
-            f"step {frame - int(result.starts[row])}; actions must be finite"
+            f"{type(policy).__name__} returned the action {action[row]} in row {row}, step {step}; actions must be "
+            f"finite, and lie in {box}"
         )
-    return result
 
 
 def _reset(

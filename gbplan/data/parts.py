@@ -98,9 +98,19 @@ def validation_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[
     ]
     if not any(map(len, found)):
         lengths = torch.cat([part.frames.lengths[part.validation] + part.hold_steps for part in parts])
+        longest = int(lengths.max())
+        fit = longest // needs.action_block - needs.history + 1
+        remedy = (
+            "lower the model's history or action_block"
+            if fit < 1
+            else (
+                f"set data.validation_steps to {fit} and model.validation_horizons to steps within it, "
+                f"{sorted({1, (fit + 1) // 2, fit})} say{_or_model(needs)}"
+            )
+        )
         raise ValueError(
             f"no validation episode has {_extent('validation_steps', steps, needs)}, the longest of {len(lengths)} "
-            f"has {int(lengths.max())}; lower validation_steps{_or_model(needs)}"
+            f"has {longest}; {remedy}"
         )
     return found
 

@@ -152,6 +152,14 @@ def require_measurable(envs: gym.vector.VectorEnv, thresholds: Sequence[float], 
             f"thresholds need distances between goals, which {name_of(envs)} does not offer; leave them out, or give "
             "the environment a method goal_distance"
         )
+    if thresholds:
+        drawn, _ = envs.reset(seed=0)
+        radius = success_radius(envs, drawn["achieved_goal"][0], drawn["desired_goal"][0])
+        if radius is not None and thresholds[0] < radius * (1 - 1e-6):
+            raise ValueError(
+                f"thresholds must not be below the distance of {radius:.4g} at which {name_of(envs)} counts a goal as "
+                f"reached, got {thresholds[0]}; leave it out"
+            )
     if diagnostic_tasks < 0:
         raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
 

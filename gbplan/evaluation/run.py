@@ -13,10 +13,12 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
+from gbplan import checks
 from gbplan.data import make_vector_env
 from gbplan.describe import describe
 from gbplan.envs import Policy, offer
 from gbplan.envs.offers import require_contract
+from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
@@ -96,14 +98,11 @@ def run_evaluation(
         BlockingIOError: another command writes into it.
         WriteError: the results could not be written; older ones are unchanged.
     """
+    checks.thread_count(num_threads=num_threads)
     if num_threads is not None:
-        if num_threads < 1:
-            raise ValueError(f"num_threads must be at least 1, got {num_threads}")
         torch.set_num_threads(num_threads)
-    if error_horizon < 1:
-        raise ValueError(f"error_horizon must be at least 1, got {error_horizon}")
-    if diagnostic_tasks < 0:
-        raise ValueError(f"diagnostic_tasks must not be negative, got {diagnostic_tasks}")
+    checks.at_least_one(error_horizon=error_horizon)
+    checks.not_negative(diagnostic_tasks=diagnostic_tasks)
     for module in modules:
         import_module(module)
     sets = tasks.of_kinds(kinds)
@@ -133,6 +132,7 @@ def run_evaluation(
     if isinstance(policy, PlannerPolicy):
         with closing(make_vector_env(tasks.require_env_id(), 1, tasks.env_kwargs)) as envs:
             require_fitting(policy.world_model, policy.agent, envs, limit)
+        require_within_episodes(error_horizon, limit, policy.world_model.action_block)
     # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
     drawn = {each.name: each.draw() for each in sets}
     loop = None if trainer is None else trainer.make()

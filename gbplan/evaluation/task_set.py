@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -115,10 +116,20 @@ class TaskSet:
         """Return the environment's id.
 
         Raises:
-            ValueError: it is not named.
+            ValueError: it is not named, or not registered.
         """
         if self.env_id is None:
             raise ValueError("the tasks are of no environment; name one with tasks.env_id")
+        module, _, name = self.env_id.rpartition(":")
+        try:
+            if module:
+                import_module(module)
+            gym.spec(name)
+        except (gym.error.Error, ImportError, ValueError) as error:
+            raise ValueError(
+                f"tasks.env_id names no registered environment: {str(error).rstrip('.')}; write module:id to import "
+                "the module that registers it first"
+            ) from None
         return self.env_id
 
     def draw(self, start: int = 0) -> Tasks:

@@ -68,6 +68,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is not a Lightning checkpoint (it has no 'state_dict'); pass a file that `gbplan fit` wrote"
         )
+    for name in ("state_dict", "hyper_parameters", "datamodule_hyper_parameters"):
+        if not isinstance(checkpoint.get(name, {}), dict):
+            kind = type(checkpoint[name]).__name__
+            raise ValueError(
+                f"{path} is no complete checkpoint: its {name} must be a mapping, got a {kind}; use another"
+            )
     return checkpoint
 
 
@@ -119,6 +125,12 @@ def world_model_weights(path: str | Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} holds no world model (no weights named '{prefix}*', but {sorted(state)[:3]}...); "
             "it was trained by another class, pass a checkpoint of a WorldModelModule"
+        )
+    no_weight = next((name for name, value in weights.items() if not isinstance(value, Tensor)), None)
+    if no_weight is not None:
+        kind = type(weights[no_weight]).__name__
+        raise ValueError(
+            f"{path} is no complete checkpoint: its weight {no_weight} is a {kind}, no tensor; use another"
         )
     broken = sorted(name for name, value in weights.items() if not torch.isfinite(value).all())
     if broken:

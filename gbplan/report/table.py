@@ -58,6 +58,9 @@ def report(
                 raise IsADirectoryError(f"{file_path} is a folder; name a file in it")
     if figures is not None:
         require_writable_folder(Path(figures))
+    for training in trainings:
+        if not Path(training).is_dir():
+            raise FileNotFoundError(f"there is no folder {training} of trainings; name one that `gbplan fit` has made")
     found = [read_result(path) for path in paths]
     for path, result in zip(paths, found, strict=True):
         with _as_results(path):

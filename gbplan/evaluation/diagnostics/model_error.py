@@ -65,6 +65,29 @@ class ModelError:
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "horizon"}
 
 
+ERROR_HORIZON = 25
+"""Model steps of a rollout whose error is told, unless asked otherwise; fewer where episodes are shorter."""
+
+
+def require_within_episodes(error_horizon: int, time_limit: int, action_block: int) -> None:
+    """Check that a rollout as long as is asked for lies within an episode.
+
+    Args:
+        error_horizon: model steps; ``ERROR_HORIZON`` is cut to the episode.
+        time_limit: environment steps after which episodes end.
+        action_block: environment steps in a model step.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    longest = time_limit // action_block
+    if error_horizon > max(ERROR_HORIZON, longest):
+        raise ValueError(
+            f"error_horizon must not exceed the {longest} model steps of an episode, got {error_horizon}; it would be "
+            "cut there and mean another number"
+        )
+
+
 Bounds = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
