@@ -165,7 +165,7 @@ FIELDS = {
         "checkpoint.every_n_epochs": ("-1", "many"),
         "checkpoint.bogus": ("3",),
     },
-    f"{FIT} --model=AdversarialWorldModelModule": {
+    f"{FIT} --model=AdversarialWorldModelModule --model.attack=FGSM": {
         "model.init_args.attack": ("nonsense", "3", "CEMPlanner"),
         "model.init_args.latent_factor": POSITIVE[1:],
         "model.init_args.action_factor": POSITIVE[1:],

@@ -71,13 +71,13 @@ def collect(
     with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
         spec = env.spec
-    time_limit(env_id, env_kwargs)  # else an episode may never end
     assert spec is not None  # gymnasium.make sets it
     if not isinstance(spec.entry_point, str):
         raise ValueError(
             f"{env_id} was registered with the object {spec.entry_point!r}, which a dataset cannot name; register it "
             "with entry_point='module:Class'"
         )
+    time_limit(env_id, env_kwargs)  # else an episode may never end
     metadata = {
         "algorithm_name": as_text(describe(policy)),
         "description": f"{episodes} episodes of {spec.id}, collected by gbplan",

@@ -134,6 +134,8 @@ class TrajectoryDataModule(LightningDataModule):
         for name, value in {"seed": seed, "num_workers": num_workers, "hold_steps": hold_steps}.items():
             if value < 0:
                 raise ValueError(f"{name} must not be negative, got {value}")
+        if keys is not None and not keys:
+            raise ValueError("keys must name at least one observation, got none; null: those that the model reads")
         if not 0 < validation_fraction < 1:
             raise ValueError(f"validation_fraction must lie between 0 and 1, both excluded, got {validation_fraction}")
         if not 0 <= online_fraction <= 1:
@@ -184,12 +186,6 @@ class TrajectoryDataModule(LightningDataModule):
         elif stage == "fit" and self._filling_trainer is not None and self._filling_trainer() is not self.trainer:
             self.buffer, self._filling_trainer = ReplayBuffer(self.buffer_capacity), None  # another training's data
         needs = self._needs(validating=True)
-        asked = needs_of(getattr(self.trainer, "lightning_module", None), validating=True).keys or []
-        if self.keys is not None and not set(asked) <= set(self.keys):
-            raise ValueError(
-                f"keys must name what the trained module reads, {', '.join(asked)}, got {self.keys}; leave keys out "
-                "for just these"
-            )
         self._keys(needs)
         training_windows(self._parts, self.steps, needs)
         validation_windows(self._parts, self.validation_steps, needs)

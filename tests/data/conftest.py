@@ -14,11 +14,11 @@ def _no_dataset_outside_the_test(monkeypatch, tmp_path):
 
 
 def ladder(*lengths: int, dim: int = 2, offset: float = 0.0) -> Trajectories:
-    """Episodes whose numbers tell their place: frame f of all has the observation (f, f, ...) and action f / 100."""
+    """Episodes whose numbers tell their place: frame f has the observation (f, f, ...), action f / 100 (at most 1)."""
     frames = sum(lengths) + len(lengths)
     place = np.repeat(np.arange(frames, dtype=np.float32)[:, None], dim, axis=1) + np.float32(offset)
     last = np.cumsum(np.array(lengths) + 1) - 1
-    actions = place / 100
+    actions = np.minimum(place / 100, 1)
     actions[last] = 0
     return Trajectories(
         observations={"observation": place, "achieved_goal": place + 0.25, "desired_goal": place + 0.5},

@@ -17,7 +17,7 @@ class DriftEnv(gym.Env):
         more: str = "",
     ):
         def box() -> Box:
-            return Box(-100, 100, (dim,), np.float32)
+            return Box(-10_000, 10_000, (dim,), np.float32)
 
         named = {key: box() for key in ("observation", "achieved_goal", "desired_goal", more) if key}
         self.observation_space = Dict(named)
@@ -39,7 +39,7 @@ class DriftEnv(gym.Env):
 
     def step(self, action):
         noise = self.noise * self.np_random.normal(size=self.dim)
-        self.position = np.clip(self.position + 0.25 * np.clip(action, -1, 1) + noise, -100, 100)
+        self.position = np.clip(self.position + 0.25 * np.clip(action, -1, 1) + noise, -10_000, 10_000)
         observation, info = self._observe()
         return observation, -info["distance"], info["is_success"], False, info | {"stepped": 1}
 

@@ -96,7 +96,7 @@ def test_tasks_that_start_solved_or_within_a_threshold_are_refused(envs):
 def test_threshold_that_episodes_end_before_is_refused(envs):
     tasks = hand_made()
     tasks.states[0] = [-1.05, 0.0]  # the last step but one ends 0.05 before the goal, and the episode with it
-    with pytest.raises(ValueError, match=r"before the threshold 0.01 can be reached; leave it out"):
+    with pytest.raises(ValueError, match=r"thresholds must not be below the distance of 0.1 at which DoorWall-v0 "):
         evaluate(StraightLinePolicy(), envs, tasks, thresholds=(0.01, 0.5))
 
 
