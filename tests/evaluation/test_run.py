@@ -203,7 +203,10 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
             "the tasks are of no environment; name one with tasks.env_id",
         ),
         ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
-        ({"policy": StraightLinePolicy(), "diagnostic_tasks": -1}, "diagnostic_tasks must be finite and not negative, got -1"),
+        (
+            {"policy": StraightLinePolicy(), "diagnostic_tasks": -1},
+            "diagnostic_tasks must be finite and not negative, got -1",
+        ),
         ({"policy": StraightLinePolicy(), "device": "warp"}, "device 'warp' cannot be used"),
         (
             {
