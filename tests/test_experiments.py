@@ -110,6 +110,13 @@ def test_every_experiment_is_tested():
         ),
         pytest.param({"tables": {"t": {"args": "", "rows": [{"models": ["bass"]}]}}}, "no 'bass' among", marks=SLOW),
         pytest.param({"training": {}}, "unknown keys ['training']", marks=SLOW),
+        pytest.param({"trainings": {"mine": {"form": "base", "configs": []}}}, "unknown keys ['form']", marks=SLOW),
+        pytest.param({"trainings": {"mine": {"from": "base"}}}, "lacks ['configs']", marks=SLOW),
+        pytest.param(
+            {"tables": {"t": {"args": "", "rows": [{"model": ["base"]}]}}}, "unknown keys ['model']", marks=SLOW
+        ),
+        pytest.param({"tables": {"t": {"rows": []}}}, "lacks ['args']", marks=SLOW),
+        pytest.param({"resources": {"fit": {}, "fits": {}}}, "unknown keys ['fits']", marks=SLOW),
     ],
 )
 def test_a_mistake_in_an_experiment_is_one_line_before_anything_is_computed(tmp_path, changes, message):

@@ -1,6 +1,7 @@
 """``--keep``: commands that finish what is unfinished."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -101,8 +102,89 @@ def test_a_result_newer_than_its_recipe_is_made_again(tmp_path, capsys):
 def test_other_code_counts_as_another_result(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "result"
     evaluate(folder)
-    monkeypatch.setattr("gbplan.cli.keeping.code_version", lambda: "other")
-    assert "code: " in refused(capsys, evaluate, folder, "--keep")
+    package = tmp_path / "gbplan"
+    package.mkdir()
+    (package / "__init__.py").write_text("# other sources\n")
+    monkeypatch.setattr("gbplan.__file__", str(package / "__init__.py"))
+    assert "code.gbplan: " in refused(capsys, evaluate, folder, "--keep")
+
+
+MINE = """
+from gbplan.policies import StraightLinePolicy
+
+
+class Mine(StraightLinePolicy):
+    def __init__(self, config: str = "easy"):
+        super().__init__()
+        self.config = config
+"""
+
+
+def test_settings_and_code_of_ones_own_count(tmp_path, capsys, monkeypatch):
+    module = tmp_path / "kept_policies.py"
+    module.write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = ["evaluate", f"--output={tmp_path}/result", "--policy=kept_policies.Mine", *TASKS]
+    run(*given, "--policy.config=easy")
+    run(*given, "--policy.config=easy", "--keep")
+    assert "done already" in capsys.readouterr().out
+    assert "config: easy, now hard" in refused(capsys, run, *given, "--policy.config=hard", "--keep")
+    module.write_text(MINE + "# changed")
+    assert "kept_policies.py: " in refused(capsys, run, *given, "--policy.config=easy", "--keep")
+
+
+def test_what_is_missing_is_made_again(tmp_path, capsys):
+    folder = tmp_path / "result"
+    evaluate(folder, "--keep")
+    for path in [*folder.glob("*.csv"), *folder.glob("*.npz")]:
+        path.unlink()
+        evaluate(folder, "--keep")
+        assert path.exists()
+
+
+def test_a_training_that_lost_its_best_model_begins_again(tmp_path):
+    collect(tmp_path, "--policy=RandomPolicy")
+    fit(tmp_path, tmp_path / "run")
+    (tmp_path / "run" / "best.ckpt").unlink()
+    last = (tmp_path / "run" / "last.ckpt").stat().st_mtime_ns
+    fit(tmp_path, tmp_path / "run", "--keep")
+    assert (tmp_path / "run" / "best.ckpt").exists()
+    assert (tmp_path / "run" / "last.ckpt").stat().st_mtime_ns > last
+
+
+def test_an_input_counts_as_it_was_when_the_command_began(tmp_path, monkeypatch, capsys):
+    background = tmp_path / "walls.txt"
+    background.write_text("before")
+    given = ["evaluate", f"--output={tmp_path}/result", f"--name={background}", "--policy=StraightLinePolicy", *TASKS]
+    import gbplan.evaluation.run as evaluation
+
+    results_table = evaluation.results_table
+
+    def replace_the_input(*args, **kwargs):
+        background.write_text("after")
+        return results_table(*args, **kwargs)
+
+    monkeypatch.setattr(evaluation, "results_table", replace_the_input)
+    run(*given)
+    assert "walls.txt is another file" in refused(capsys, run, *given, "--keep")
+
+
+def test_what_has_no_recipe_is_not_replaced(tmp_path, capsys):
+    folder = tmp_path / "result"
+    evaluate(folder)
+    (folder / "recipe.json").unlink()
+    before = contents(folder)
+    assert "no recipe.json" in refused(capsys, evaluate, folder, "--keep", "--overwrite")
+    assert contents(folder) == before
+
+
+def test_a_long_text_and_a_word_that_is_a_file_by_chance_are_no_inputs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("detour").write_text("one")
+    evaluate(tmp_path / "result", f"--name={'a' * 300}", "--kinds=[detour]")
+    Path("detour").write_text("two")
+    evaluate(tmp_path / "result", f"--name={'a' * 300}", "--kinds=[detour]", "--keep")
+    assert "done already" in capsys.readouterr().out
 
 
 def test_a_training_of_other_data_is_refused_and_the_same_one_done(tmp_path, capsys):
@@ -154,6 +236,15 @@ def test_a_report_is_made_again_only_for_other_results(tmp_path, capsys):
     evaluate(tmp_path / "results" / "b")
     run("report", tmp_path / "results", f"--output={table}", "--keep")
     assert "| b " in table.read_text()
+    run("report", tmp_path / "results", f"--output={table}", f"--html={tmp_path}/page.html", "--keep")
+    assert (tmp_path / "page.html").exists()
+
+
+def test_keep_is_refused_where_it_says_nothing(tmp_path, capsys):
+    collect(tmp_path, "--policy=RandomPolicy")
+    fit(tmp_path, tmp_path / "run")
+    last = f"--ckpt_path={tmp_path}/run/last.ckpt"
+    assert "leave --ckpt_path out" in refused(capsys, fit, tmp_path, tmp_path / "run", "--keep", last)
 
 
 def test_a_report_that_is_only_printed_cannot_be_kept(tmp_path, capsys):

@@ -12,7 +12,7 @@ import threading
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -131,8 +131,11 @@ def run(args: Sequence[str]) -> None:
     keep, recipe = given.pop("keep"), None
     if keep or config.subcommand != "report":
         recipe = recipe_of(config.subcommand, given.as_dict())
-        if keep and recipe.begun(overwrite=given.get("overwrite", True)) and "overwrite" in given:
-            given["overwrite"] = True
+        if keep and config.subcommand == "report":
+            with suppress(FileExistsError):  # a table is made again
+                recipe.state()
+        elif keep:
+            given["overwrite"] |= recipe.state(given["overwrite"]) != "absent"
     arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
     made = _function(config.subcommand)(**arguments)

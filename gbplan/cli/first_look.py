@@ -168,7 +168,7 @@ def _require_value(known: dict[str, Node], key: str, text: str) -> None:
     elif isinstance(node, frozenset) and node != _CHOSEN:
         if "str" not in node:
             _require_plain(node, _loaded(text), f"--{key}")
-    elif _is_yaml_file(text) and (node is not None or Path(text).exists()):
+    elif _is_yaml_file(text) and node is not None:
         _require_file(node, key, Path(text))
 
 
@@ -177,6 +177,8 @@ def _require_file(node: Node, key: str, path: Path, named_by: tuple[Path, ...] =
     if not path.exists():
         by = f", named by {named_by[-1]}" if named_by else f" (looked for in {Path.cwd()})"
         raise FileNotFoundError(f"there is no file {path}{by}")
+    if not path.is_file() and not path.is_dir():
+        return  # a pipe, which can be read once
     if path.resolve() in named_by:
         raise ValueError(f"{path} is a part of itself")
     content = read_yaml(path)
@@ -199,9 +201,8 @@ def _require_tree(node: Node, tree: Mapping[Any, Any], key: str, path: Path, nam
         elif isinstance(value, list):
             _require_tree(None, dict(enumerate(value)), inner, path, named_by)
         elif _is_yaml_file(value):
-            beside = path.parent / value
-            if takes is not None or beside.exists():
-                _require_file(takes, inner, beside, named_by)
+            if takes is not None:
+                _require_file(takes, inner, path.parent / value, named_by)
 
 
 def _is_yaml_file(value: Any) -> bool:
@@ -209,8 +210,10 @@ def _is_yaml_file(value: Any) -> bool:
 
 
 def _require_plain(kinds: frozenset[str], value: Any, name: str) -> None:
-    if "str" in kinds and isinstance(value, str):
-        return
+    if isinstance(value, str):
+        if "str" in kinds:
+            return
+        value = _loaded(value)  # quoted
     cut = isinstance(value, float) and not value.is_integer() and "float" not in kinds
     if cut or isinstance(value, str | list | dict):
         raise ValueError(f"{name} takes {' or '.join(sorted(kinds))}, got {value!r}")

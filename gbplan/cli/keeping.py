@@ -5,14 +5,17 @@ recipe there has nothing left to do, or goes on with what was interrupted.
 """
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from hashlib import file_digest, sha256
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from jsonargparse import ActionYesNo, ArgumentParser
+from jsonargparse import ArgumentParser
 
 import gbplan
 from gbplan.describe import describe, differences
@@ -21,9 +24,16 @@ from gbplan.untrusted import read_json
 
 RECIPE = "recipe.json"
 
-# Arguments that say where, how visibly and whether at all, but not what.
-_UNDECIDING = {"config", "keep", "overwrite", "output", "html", "figures", "default_root_dir", "dirpath"}
-_UNDECIDING |= {"enable_progress_bar", "progress"}
+# Arguments of each command that say where, how visibly and whether at all, but not what.
+_UNDECIDING = {
+    "collect": {"config", "keep", "overwrite", "progress"},
+    "fit": {"config", "keep", "overwrite", "ckpt_path", "trainer.default_root_dir", "checkpoint.dirpath"}
+    | {"trainer.enable_progress_bar"},
+    "evaluate": {"config", "keep", "overwrite", "output"},
+    "report": {"config", "keep"},
+}
+State = Literal["absent", "interrupted", "damaged"]
+_LIBRARIES = ("torch", "lightning", "gymnasium", "numpy")
 
 
 class AlreadyDoneError(Exception):
@@ -32,108 +42,155 @@ class AlreadyDoneError(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What something is made from.
+    """What something is made from, as it was when the command began.
 
     Attributes:
         path: the file that keeps it, beside what is made.
-        product: the file that is made last, before the recipe is complete.
+        products: what is made, the most telling first; of a folder, all files in it.
         command: the command's name.
         configuration: its resolved arguments.
-        inputs: files that are read.
+        code: hashes of the package and of modules that the configuration names, and versions of libraries.
+        inputs: hash, size and time of each file that is read.
     """
 
     path: Path
-    product: Path
+    products: tuple[Path, ...]
     command: str
     configuration: dict[str, Any]
-    inputs: tuple[Path, ...]
+    code: dict[str, str]
+    inputs: dict[str, Any]
 
     @classmethod
     def of(
-        cls, path: Path, product: Path, command: str, configuration: dict[str, Any], inputs: Iterable[Path] = ()
+        cls,
+        path: Path,
+        products: Iterable[Path],
+        command: str,
+        configuration: dict[str, Any],
+        inputs: Iterable[Path] = (),
     ) -> "Recipe":
         """Read the recipe of a command off its resolved arguments.
 
         Args:
-            path: where to keep it.
-            product: see the class.
+            path: see the class.
+            products: see the class.
             command: the command's name.
-            configuration: the arguments; those that name a file name an input.
+            configuration: the arguments; those that are a path to a file name an input.
             inputs: more of them.
         """
-        plain = _deciding(describe(configuration))
-        named = {Path(text) for text in _texts(plain) if text and len(text) < 4096 and Path(text).is_file()}
-        return cls(path, product, command, plain, tuple(sorted({*named, *inputs})))
+        plain = _deciding(describe(configuration), _UNDECIDING[command])
+        texts = set(_texts(plain))
+        named = {Path(text) for text in texts if _looks_like_a_path(text) and os.path.isfile(text)}
+        try:
+            known = read_json(path)["inputs"]
+        except (OSError, ValueError, KeyError, TypeError):
+            known = {}
+        made = tuple(products)
+        hashed = _hashed(sorted({*named, *inputs} - {*made}), known if isinstance(known, dict) else {})
+        return cls(path, made, command, plain, code_version(texts), hashed)
 
-    def begun(self, overwrite: bool = False) -> bool:
-        """Tell whether this has been begun by this recipe before, and not been completed.
+    def state(self, overwrite: bool = False) -> State:
+        """Tell what is there.
 
         Args:
             overwrite: what was made by another recipe may be replaced.
 
+        Returns:
+            ``absent``: nothing, or what is to be replaced; ``interrupted``: this was begun and not completed;
+            ``damaged``: it was completed, and some of it is gone since.
+
         Raises:
             AlreadyDoneError: it has been completed.
-            FileExistsError: what is there was made by another recipe; says what differs.
+            FileExistsError: what is there was made by another recipe, or by none; says what differs.
         """
         if not self.path.exists():
-            return False
+            if self.products[0].exists():
+                raise FileExistsError(
+                    f"{self.products[0]} is there, and no {self.path.name} that says how it was made; choose another "
+                    "folder, or replace it with --overwrite and without --keep"
+                )
+            return "absent"
         try:
             old = read_json(self.path)
             changed = differences(old["configuration"], json.loads(json.dumps(self.configuration)))
-            changed += differences(old["code"], code_version(), "code")
-            was, now = old["inputs"], self._hashed(old["inputs"])
+            changed += differences(old["code"], self.code, "code")
+            was, now = old["inputs"], self.inputs
             changed += [f"{path} is another file" for path in {**was, **now} if was.get(path) != now.get(path)]
-            # A recipe that is older than the product is another one's.
-            complete = old["complete"] and self.path.stat().st_mtime_ns >= self.product.stat().st_mtime_ns
-        except FileNotFoundError:
-            return True
+            complete, whole = bool(old["complete"]), self._has_all(old["products"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            changed, complete = [f"{self.path.name} cannot be read"], False
-        if not changed and complete:
-            raise AlreadyDoneError(f"{self.product}: done already, from the same configuration, code and inputs")
+            changed, complete, whole = [f"{self.path.name} cannot be read"], False, False
+        if not changed and complete and whole:
+            raise AlreadyDoneError(f"{self.path.parent}: done already, from the same configuration, code and inputs")
         if changed and not overwrite:
             raise FileExistsError(
                 f"{self.path.parent} was made otherwise ({'; '.join(changed)}); choose another folder, or replace it "
                 "with --keep --overwrite"
             )
-        return not changed
+        return "absent" if changed else "damaged" if complete else "interrupted"
 
     def write(self, complete: bool) -> None:
-        """Keep it."""
+        """Keep it, and once complete what has been made."""
         made = {
             "command": self.command,
             "complete": complete,
-            "code": code_version(),
-            "inputs": self._hashed({}),
+            "products": [os.path.relpath(path, self.path.parent) for path in self._made()] if complete else [],
+            "code": self.code,
+            "inputs": self.inputs,
             "configuration": self.configuration,
         }
         with replacing(self.path) as file:
             json.dump(made, file, indent=1)
 
-    def _hashed(self, known: dict[str, Any]) -> dict[str, Any]:
-        """Hashes of the inputs; a file of the size and time of one that is known is not read again."""
-        found = {}
-        for path in self.inputs:
-            status = path.stat()
-            stamp = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
-            old = known.get(str(path), {})
-            if {key: old.get(key) for key in stamp} == stamp:
-                found[str(path)] = old
-                continue
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
-            found[str(path)] = old if old.get("sha256") == digest else {"sha256": digest, **stamp}
-        return found
+    def _made(self) -> list[Path]:
+        """The products that are there."""
+        within = {path for folder in self.products if folder.is_dir() for path in folder.rglob("*")}
+        files = {path for path in {*self.products, *within} if path.is_file() and not path.name.startswith(".")}
+        return sorted(files - {self.path})
+
+    def _has_all(self, products: list[str]) -> bool:
+        """Whether all products are there, and none is younger than the recipe, which would be another one's."""
+        paths, written = [Path(self.path.parent, each) for each in products], self.path.stat().st_mtime_ns
+        return bool(paths) and all(path.is_file() and path.stat().st_mtime_ns <= written for path in paths)
 
 
-@cache
-def code_version() -> str:
-    """A hash of the package's sources: another commit that changes none of them is the same code."""
+def _hashed(paths: Iterable[Path], known: dict[str, Any]) -> dict[str, Any]:
+    """Hashes of files; one of the size and time of one that is known is not read again."""
+    found = {}
+    for path in paths:
+        status = path.stat()
+        stamp = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
+        old = known.get(str(path))
+        old = old if isinstance(old, dict) else {}
+        if {key: old.get(key) for key in stamp} == stamp:
+            found[str(path)] = old
+            continue
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        found[str(path)] = old if old.get("sha256") == digest else {"sha256": digest, **stamp}
+    return found
+
+
+def code_version(texts: Iterable[str] = ()) -> dict[str, str]:
+    """What the code is: a hash of the package's sources, and of the modules of classes and environments of others.
+
+    Args:
+        texts: those of a configuration: class paths, and ids of environments such as ``module:Id-v0``.
+    """
     here = Path(gbplan.__file__).parent
     digest = sha256()
     for path in sorted(here.rglob("*.py")):
         digest.update(f"{path.relative_to(here)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    code = {"gbplan": digest.hexdigest()[:16]} | {name: version(name) for name in _LIBRARIES}
+    for text in texts:
+        module, _, environment = text.partition(":")
+        if environment and module.isidentifier():
+            spec = find_spec(module)
+        else:
+            spec = getattr(sys.modules.get(text.rpartition(".")[0]), "__spec__", None)
+        file = spec and spec.origin
+        if file and "site-packages" not in file and not Path(file).is_relative_to(here) and os.path.isfile(file):
+            code[Path(file).name] = sha256(Path(file).read_bytes()).hexdigest()[:16]
+    return code
 
 
 def recipe_of(command: str, configuration: dict[str, Any]) -> Recipe:
@@ -144,38 +201,42 @@ def recipe_of(command: str, configuration: dict[str, Any]) -> Recipe:
     """
     if command == "evaluate":
         folder = Path(configuration["output"])
-        return Recipe.of(folder / RECIPE, folder / "result.json", command, configuration)
+        return Recipe.of(folder / RECIPE, [folder / "result.json", folder], command, configuration)
     if command == "collect":
         from gbplan.data.dataset_folder import dataset_folder
 
         folder = dataset_folder(configuration["dataset_id"], configuration["root"])
-        return Recipe.of(folder / RECIPE, folder / "data" / "metadata.json", command, configuration)
-    made = [configuration[key] for key in ("output", "html", "figures") if configuration[key] is not None]
+        return Recipe.of(folder / RECIPE, [folder / "data" / "metadata.json", folder / "data"], command, configuration)
+    made = [Path(configuration[key]) for key in ("output", "html", "figures") if configuration[key] is not None]
     if not made:
         raise ValueError("a report that is only printed cannot be kept; add --output, --html or --figures")
-    path = Path(made[0])
-    results = Path(configuration["folder"]).rglob("result.json")
-    return Recipe.of(path.with_name(f".{path.name}.{RECIPE}"), path, command, configuration, results)
+    folders = [configuration["folder"], *configuration["trainings"]]
+    names = ("result.json", "*.csv", "*.npz", "events.out.tfevents*")
+    results = {path for folder in folders for name in names for path in Path(folder).rglob(name)}
+    return Recipe.of(made[0].with_name(f".{made[0].name}.{RECIPE}"), made, command, configuration, results)
 
 
 def add_keep(parser: ArgumentParser) -> None:
-    """Add the flag that makes a command finish what is unfinished: ``--keep``, or ``--keep=true``."""
+    """Add the flag that makes a command finish what is unfinished."""
     parser.add_argument(
         "--keep",
-        action=ActionYesNo,
-        nargs="?",
-        default=False,
+        action="store_true",
         help="End at once if this has been done already, and go on with it if it was interrupted; with --overwrite, "
         "replace what was made otherwise.",
     )
 
 
-def _deciding(plain: Any) -> Any:
-    """Without what decides nothing, on any level."""
-    if isinstance(plain, dict):
-        kept = {key: _deciding(value) for key, value in plain.items() if not key.startswith("__")}
-        return {key: value for key, value in kept.items() if key not in _UNDECIDING}
-    return [_deciding(each) for each in plain] if isinstance(plain, list) else plain
+def _deciding(plain: Any, without: set[str], name: str = "") -> Any:
+    """Without the arguments of these names, and what a parser notes beside arguments."""
+    if not isinstance(plain, dict):
+        return [_deciding(each, without, name) for each in plain] if isinstance(plain, list) else plain
+    full = {key: f"{name}.{key}" if name else str(key) for key in plain if not str(key).startswith("__")}
+    return {key: _deciding(plain[key], without, full[key]) for key in full if full[key] not in without}
+
+
+def _looks_like_a_path(text: str) -> bool:
+    """Whether a text is more than a word, which may be the name of a file by chance."""
+    return Path(text).name != text or bool(Path(text).suffix)
 
 
 def _texts(plain: Any) -> Iterator[str]:

@@ -88,18 +88,23 @@ class GBPlanCLI(LightningCLI):
         """Parse, and look at the checkpoint to resume from before Lightning takes the model's arguments from it.
 
         Raises:
-            AlreadyDoneError: see ``Recipe.begun``.
+            AlreadyDoneError: see ``Recipe.state``.
         """
         super().parse_arguments(parser, args)
         config = self.config.get(str(self.config.get("subcommand")), self.config)
         if self.config.get("subcommand") == "fit":
             self.recipe = training_recipe(config)
             last = Path(config["trainer"]["default_root_dir"], "last.ckpt")
-            if config["keep"] and not config["ckpt_path"] and self.recipe.begun(config["overwrite"]):
-                if last.exists():
+            if config["keep"]:
+                if config["ckpt_path"]:
+                    raise ValueError("--keep finds by itself where to go on; leave --ckpt_path out, or --keep")
+                state = self.recipe.state(config["overwrite"])
+                if state == "interrupted" and last.exists():
                     config["ckpt_path"] = str(last)
-                config["overwrite"] = True
+                config["overwrite"] |= state != "absent"
             config["keep"] = False  # not a setting of the run
+        elif config.get("keep"):
+            raise ValueError("validate keeps nothing; leave --keep out")
         path = config.get("ckpt_path")
         if self.config.get("subcommand") == "validate" and not path:
             raise ValueError("validate needs the model to validate; add --ckpt_path, e.g. runs/base/best.ckpt")

@@ -130,7 +130,7 @@ def training_recipe(config: Namespace) -> Recipe:
     folders = [dataset_folder(each, data.get("root")) for each in data.get("datasets") or ()]
     inputs = [path for folder in folders for path in folder.glob("data/*")]
     root = Path(config["trainer"]["default_root_dir"])
-    return Recipe.of(root / RECIPE, root / "last.ckpt", "fit", {**config.as_dict(), "ckpt_path": None}, inputs)
+    return Recipe.of(root / RECIPE, [root / "last.ckpt", root / "best.ckpt"], "fit", config.as_dict(), inputs)
 
 
 class SaveStartedConfig(SaveConfigCallback):

@@ -28,7 +28,7 @@ def require_bounded(text: str) -> None:
     """
     sizes: dict[str | None, int] = {}  # of what has a name, unfolded
     opened: list[tuple[str | None, int]] = [(None, 0)]  # mappings and lists around this place: name and size so far
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, yaml.CollectionStartEvent):
             opened.append((event.anchor, 1))
             if len(opened) > DEEPEST:

@@ -35,7 +35,7 @@ def report(
         folder: searched, with its subfolders, for result.json files.
         output: file to write the table to as well.
         columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
-        names: results to show, with ``*`` for any letters.
+        names: results to show, by their own name or their folder's, with ``*`` for any letters.
         kinds: task kinds to show; none given shows all.
         figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
         html: file for one page with table, figures and settings; it needs nothing else, no network either.
@@ -67,7 +67,7 @@ def report(
             table_of([result])
     folders, chosen = [], []
     for path, result in zip(paths, found, strict=True):
-        if any(fnmatchcase(result["name"], pattern) for pattern in names):
+        if any(fnmatchcase(each, pattern) for each in (result["name"], path.parent.name) for pattern in names):
             folders.append(path.parent)
             chosen.append(result)
     if not chosen:
