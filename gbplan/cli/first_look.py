@@ -23,7 +23,7 @@ Node: TypeAlias = "dict[str, Node] | frozenset[str] | None"
 # Of an argument that is an object of a class chosen by name, or by a yaml file.
 _CHOSEN = frozenset({"class"})
 
-_COMMON: dict[str, Node] = dict.fromkeys(("config", "print_config", "help", "keep", "no_keep"))
+_COMMON: dict[str, Node] = dict.fromkeys(("config", "print_config", "help", "keep"))
 _OVERWRITE: dict[str, Node] = {"overwrite": None, "no_overwrite": None}
 # Arguments that are records: their fields are arguments, too.
 _RECORDS = {
@@ -200,9 +200,8 @@ def _require_tree(node: Node, tree: Mapping[Any, Any], key: str, path: Path, nam
             _require_tree(takes, value, inner, path, named_by)
         elif isinstance(value, list):
             _require_tree(None, dict(enumerate(value)), inner, path, named_by)
-        elif _is_yaml_file(value):
-            if takes is not None:
-                _require_file(takes, inner, path.parent / value, named_by)
+        elif _is_yaml_file(value) and (takes is not None or name == "config"):
+            _require_file(takes, inner, path.parent / value, named_by)
 
 
 def _is_yaml_file(value: Any) -> bool:
