@@ -16,6 +16,7 @@ Made by `python docs/make_cli.py` from what `--help` says. `python cli.py` is th
     gbplan validate   LightningCLI's validate
     gbplan evaluate   success on held-out tasks
     gbplan report     tables, figures and a page from results
+    gbplan demo       two models that come with the package, on eight tasks, as a GIF
 
 Exit status: 0; 2 and one line on bad input, 1 and one line where memory or disk is full (`GBPLAN_DEBUG=1` shows the
 traceback); 130 when interrupted, 143 when terminated, and in both cases a training says how to resume; 141 when nobody
@@ -65,7 +66,7 @@ def help_of(command: str) -> str:
 def text() -> str:
     """The whole page."""
     os.environ["COLUMNS"] = "100"  # of the help's lines
-    commands = ("collect", "evaluate", "report")
+    commands = ("collect", "evaluate", "report", "demo")
     return HEAD + "".join(f"\n## {name}\n\n```text\n{help_of(name).strip()}\n```\n" for name in commands)
 
 

@@ -19,6 +19,8 @@ for figure in docs/figures/*.png; do # those of the pages
 	made=$runs/figures/$(echo $name | sed s:^planners-:planners/:)
 	if test -e $made; then cp $made $figure; fi
 done
+python experiments/export_pretrained.py $runs
+gbplan demo --output docs/figures/demo.gif --overwrite
 for name in see_the_gap see_the_landscape; do python examples/$name.py --output docs/figures/$name.png; done
 python docs/make_cli.py
 python docs/render.py --results $runs

@@ -5,8 +5,21 @@ does so without an explicit import.
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import gbplan.envs as envs  # registers the environments; the environment modules themselves load on make()
 
 __version__ = version("gbplan")
-__all__ = ["__version__", "envs"]
+__all__ = ["__version__", "envs", "load_pretrained"]
+
+if TYPE_CHECKING:
+    from gbplan.networks.pretrained import load_pretrained
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is asked for."""
+    if name == "load_pretrained":
+        from gbplan.networks.pretrained import load_pretrained
+
+        return load_pretrained
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -172,7 +172,7 @@ def test_checkout_script_equals_the_installed_command():
         [Path(sys.executable).with_name("gbplan"), "--help"], capture_output=True, text=True, check=True
     )
     assert script.stdout == command.stdout
-    for name in ("collect", "fit", "evaluate", "report"):
+    for name in ("collect", "demo", "fit", "evaluate", "report"):
         assert name in script.stdout
     assert "predict" not in script.stdout
 

@@ -30,6 +30,7 @@ BELOW = {
         "networks",
         "objectives",
         "planners",
+        "plots",
         "policies",
         "report",
     },

@@ -1,6 +1,7 @@
 """``--keep``: commands that finish what is unfinished."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,29 @@ def test_keep_is_refused_where_it_says_nothing(tmp_path, capsys):
 def test_a_report_that_is_only_printed_cannot_be_kept(tmp_path, capsys):
     evaluate(tmp_path / "results" / "a")
     assert "add --output" in refused(capsys, run, "report", tmp_path / "results", "--keep")
+
+
+@pytest.fixture
+def opened():
+    """Names of the files opened from now on."""
+    names, listening = [], [True]
+
+    def hear(event, arguments):
+        if listening[0] and event == "open" and isinstance(arguments[0], str):
+            names.append(arguments[0])
+
+    sys.addaudithook(hear)  # there is no way to remove it
+    yield names
+    listening[0] = False
+
+
+def test_a_checkpoint_is_read_once_and_hashed_once(opened, base_run, tmp_path):
+    path = base_run / "last.ckpt"
+    agent = ["--agent=configs/agents/gradient_mpc.yaml", "--agent.planner.iterations=1"]
+    asked = ["evaluate", f"--ckpt_path={path}", f"--output={tmp_path}/result", *agent, *TASKS, "--diagnostic_tasks=0"]
+    opened.clear()
+    run(*asked, "--keep")
+    assert opened.count(str(path)) == 2
+    opened.clear()
+    run(*asked, "--keep")
+    assert opened.count(str(path)) == 0

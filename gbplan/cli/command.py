@@ -39,6 +39,7 @@ ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.
 # What each command does.
 COMMANDS = {
     "collect": "Run a policy in an environment and write its episodes as a Minari dataset.",
+    "demo": "Plan eight tasks through two shipped models, and write what they imagine and what happens as a GIF.",
     "evaluate": "Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.",
     "report": "Print the results in a folder as a table (markdown), one row per result and task kind.",
     "fit": "Train a world model: Lightning's Trainer.fit.",
@@ -47,17 +48,19 @@ COMMANDS = {
 # Commands that call a function: the arguments are its own.
 FUNCTIONS = {
     "collect": "gbplan.data.collect:collect",
+    "demo": "gbplan.cli.demo:demo",
     "evaluate": "gbplan.evaluation.run:run_evaluation",
     "report": "gbplan.report.table:report",
 }
+KEPT = ("collect", "evaluate", "report")  # those of them that leave a recipe beside what they make
 
 
 def build_parser(*commands: str) -> ArgumentParser:
     """Make the parser of ``gbplan``.
 
     Args:
-        commands: those of collect, evaluate and report to make completely; of the others, and of Lightning's own, there
-            is only what ``gbplan --help`` says of them.
+        commands: those of collect, demo, evaluate and report to make completely; of the others, and of Lightning's
+            own, there is only what ``gbplan --help`` says of them.
     """
     parser = ArgumentParser(
         prog="gbplan",
@@ -84,7 +87,8 @@ def _add_arguments(command: ArgumentParser, name: str) -> None:
     command.add_function_arguments(_function(name), as_positional=name == "report", skip=skip, sub_configs=True)
     if name != "report":
         add_overwrite(command)
-    add_keep(command)
+    if name in KEPT:
+        add_keep(command)
     if name == "evaluate":
         from gbplan.envs import Policy
 
@@ -100,7 +104,7 @@ def add_overwrite(parser: ArgumentParser) -> None:
 def _function(name: str) -> Callable[..., Any]:
     module, _, function = FUNCTIONS[name].partition(":")
     with rarely_collecting():
-        if name != "report":  # which has no classes to choose
+        if name in ("collect", "evaluate"):  # which have classes to choose
             import_module("gbplan.policies")  # a yaml may name its classes by their short names
         return getattr(import_module(module), function)
 
@@ -128,8 +132,8 @@ def run(args: Sequence[str]) -> None:
     parser = build_parser(name)
     config = parser.parse_args(list(args))
     given = config[config.subcommand]
-    keep, recipe = given.pop("keep"), None
-    if keep or config.subcommand != "report":
+    keep, recipe = given.pop("keep", False), None
+    if keep or config.subcommand in ("collect", "evaluate"):
         recipe = recipe_of(config.subcommand, given.as_dict())
         if keep and config.subcommand == "report":
             with suppress(FileExistsError):  # a table is made again

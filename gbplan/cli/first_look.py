@@ -23,7 +23,8 @@ Node: TypeAlias = "dict[str, Node] | frozenset[str] | None"
 # Of an argument that is an object of a class chosen by name, or by a yaml file.
 _CHOSEN = frozenset({"class"})
 
-_COMMON: dict[str, Node] = dict.fromkeys(("config", "print_config", "help", "keep"))
+_COMMON: dict[str, Node] = dict.fromkeys(("config", "print_config", "help"))
+_KEEP: dict[str, Node] = {"keep": None}
 _OVERWRITE: dict[str, Node] = {"overwrite": None, "no_overwrite": None}
 # Arguments that are records: their fields are arguments, too.
 _RECORDS = {
@@ -34,6 +35,7 @@ _RECORDS = {
 _OBJECTS = {"planner", "objective", "policy"}
 _FUNCTIONS = {
     "collect": "gbplan/data/collect.py:collect",
+    "demo": "gbplan/cli/demo.py:demo",
     "evaluate": "gbplan/evaluation/run.py:run_evaluation",
     "report": "gbplan/report/table.py:report",
 }
@@ -55,7 +57,7 @@ def require_plausible(command: str, args: Sequence[str]) -> None:
     """Refuse arguments of a command that its parser would refuse, too, only later.
 
     Args:
-        command: ``fit``, ``validate``, ``collect``, ``evaluate`` or ``report``.
+        command: ``fit``, ``validate``, ``collect``, ``demo``, ``evaluate`` or ``report``.
         args: what follows it on the command line.
 
     Raises:
@@ -92,11 +94,12 @@ def arguments_of(command: str) -> dict[str, Node]:
     """Return the arguments of a command by name, with what each takes."""
     if command in _FUNCTIONS:
         overwrite = _OVERWRITE if command != "report" else {}
-        return {**_COMMON, **_signature(_FUNCTIONS[command]), **overwrite}
+        keep = _KEEP if command != "demo" else {}
+        return {**_COMMON, **keep, **_signature(_FUNCTIONS[command]), **overwrite}
     groups = {name: _signature(place) for name, place in _GROUPS.items()}
     chosen: dict[str, Node] = dict.fromkeys(("model", "optimizer", "lr_scheduler", "seed_everything"))
     called = _signature(f"{_TRAINER}.{command}").items()
-    own: dict[str, Node] = {"num_threads": frozenset({"int", "null"}), **_COMMON, **_OVERWRITE, **chosen}
+    own: dict[str, Node] = {"num_threads": frozenset({"int", "null"}), **_COMMON, **_KEEP, **_OVERWRITE, **chosen}
     return {key: takes for key, takes in called if key not in _DATA} | own | groups
 
 

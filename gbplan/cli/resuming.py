@@ -6,7 +6,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
 from gbplan.describe import describe, differences
-from gbplan.modules import read_checkpoint, world_model_weights
+from gbplan.modules.checkpoints import open_checkpoint, weights_in
 
 # Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
 _UNDECIDING = {"init_from", "encoder_from", "validation_horizons", "root", "num_workers", "may_differ", "cache_dir"}
@@ -18,8 +18,9 @@ def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
     Raises:
         ValueError: the message says what differs, and what to do.
     """
-    world_model_weights(path)
-    checkpoint = read_checkpoint(path)
+    file = open_checkpoint(path)
+    weights_in(file)
+    checkpoint = file.contents
     trained = checkpoint.get("hyper_parameters", {}).get("_class_path", "")
     asked = config["model"]["class_path"]
     if trained and trained.rsplit(".", 1)[-1] != asked.rsplit(".", 1)[-1]:

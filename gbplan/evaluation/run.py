@@ -1,6 +1,5 @@
 """What ``gbplan evaluate`` does: a model and planner, or a policy, on the held-out tasks, with files on disk."""
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from importlib import import_module
@@ -27,9 +26,10 @@ from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.files import occupying
-from gbplan.modules import InitNetworkModule, WorldModelModule, read_checkpoint, world_model_weights
-from gbplan.modules.checkpoints import require_imported_classes
+from gbplan.modules import InitNetworkModule
+from gbplan.modules.checkpoints import CheckpointFile, open_checkpoint, require_imported_classes, weights_in
 from gbplan.networks import WorldModel
+from gbplan.networks.build import build_world_model
 from gbplan.plots import plot_filmstrip, plot_landscape
 from gbplan.policies import Agent, PlannerPolicy
 from gbplan.policies.fitting import require_fitting
@@ -121,10 +121,11 @@ def run_evaluation(
     if len(chosen) != 1:
         got = " and ".join(chosen) or "none"
         raise ValueError(f"give exactly one of --ckpt_path, --simulator and --policy, got {got}")
+    checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
     if policy is None:
         if agent is None:
             raise ValueError("a world model needs an agent; add --agent FILE or --agent.planner GradientPlanner")
-        loaded = load_world_model(ckpt_path) if ckpt_path is not None else _simulator(tasks)
+        loaded = _simulator(tasks) if checkpoint is None else _world_model(checkpoint)
         policy = agent.policy(loaded.to(device))
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
@@ -139,9 +140,7 @@ def run_evaluation(
     writes = loop is None or loop.is_global_zero  # one process of several
     with occupying(folder) if writes else nullcontext():
         _require_free(folder, overwrite)  # another command may have been faster
-        label = name or folder.name
-        # Now, while the checkpoint is the one that was loaded.
-        method, training = _method(policy, ckpt_path), None if ckpt_path is None else _training(ckpt_path)
+        label, method = name or folder.name, _method(policy, checkpoint)
         # No whole results, whose episodes may hold many pictures.
         metrics: dict[str, dict[str, Any]] = {}
         records: dict[str, dict[str, NDArray]] = {}
@@ -171,7 +170,7 @@ def run_evaluation(
         summary = {
             "name": label,
             "method": method,
-            "training": training,
+            "training": None if checkpoint is None else _training(checkpoint),
             "environment": {
                 "env_id": tasks.env_id,
                 "env_kwargs": tasks.env_kwargs or {},
@@ -255,8 +254,12 @@ def load_world_model(path: str) -> WorldModel:
         ValueError: the file is broken, its weights are not finite, it was not made by a WorldModelModule, or it names
             a class of a module that is not imported.
     """
-    hparams = read_checkpoint(path).get("hyper_parameters", {})
-    world_model_weights(path)
+    return _world_model(open_checkpoint(path))
+
+
+def _world_model(checkpoint: CheckpointFile) -> WorldModel:
+    hparams, path = checkpoint.contents.get("hyper_parameters", {}), checkpoint.path
+    weights = weights_in(checkpoint)
     if hparams.get("_class_path", "").rsplit(".", 1)[-1] == InitNetworkModule.__name__:
         raise ValueError(
             f"{path} holds a network that guesses plans, and an untrained world model; give it to a planner with "
@@ -269,12 +272,14 @@ def load_world_model(path: str) -> WorldModel:
         )
     require_imported_classes(hparams, path)
     try:
-        return WorldModelModule.load_from_checkpoint(path, map_location="cpu", weights_only=True).world_model.eval()
+        model = build_world_model(hparams["world_model"])
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
             f"{path} has not the weights of the model that it describes ({str(error).splitlines()[-1].strip()}); it is "
             "damaged, use another checkpoint"
         ) from None
+    return model.eval()
 
 
 def _simulator(tasks: TaskSet) -> WorldModel:
@@ -290,14 +295,14 @@ def _simulator(tasks: TaskSet) -> WorldModel:
     return model
 
 
-def _method(policy: Policy, ckpt_path: str | None) -> dict[str, Any]:
+def _method(policy: Policy, checkpoint: CheckpointFile | None) -> dict[str, Any]:
     """Describe what was evaluated, in plain data."""
     if not isinstance(policy, PlannerPolicy):
         return {"policy": type(policy).__name__, **_settings(policy)}
     agent, block = policy.agent, policy.world_model.action_block
     return {
-        "model": ckpt_path or type(policy.world_model).__name__,
-        "model_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest() if ckpt_path else None,
+        "model": str(checkpoint.path) if checkpoint else type(policy.world_model).__name__,
+        "model_sha256": checkpoint.sha256 if checkpoint else None,
         "action_block": block,
         "history": policy.world_model.history,
         "mode": "open loop" if agent.open_loop else "MPC",
@@ -312,13 +317,12 @@ def _settings(thing: Any) -> dict[str, Any]:
     return {key: value for key, value in describe(thing).items() if key != "class"}
 
 
-def _training(ckpt_path: str) -> dict[str, Any]:
+def _training(checkpoint: CheckpointFile) -> dict[str, Any]:
     """Settings of the training behind a checkpoint: of module, data and trainer, but for the network."""
-    checkpoint = read_checkpoint(ckpt_path)
-    module = checkpoint["hyper_parameters"]
+    module = checkpoint.contents["hyper_parameters"]
     settings = {"class": module.get("_class_path", "").rsplit(".", 1)[-1], **module}
-    settings["data"] = _public(checkpoint.get("datamodule_hyper_parameters", {}))
-    settings["trainer"] = checkpoint.get("trainer_arguments", {})
+    settings["data"] = _public(checkpoint.contents.get("datamodule_hyper_parameters", {}))
+    settings["trainer"] = checkpoint.contents.get("trainer_arguments", {})
     return {key: value for key, value in _public(settings).items() if key != "world_model"}
 
 

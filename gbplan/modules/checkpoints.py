@@ -1,6 +1,9 @@
 """Checkpoints: written whole or not at all, and read with errors that say what is wrong with the file."""
 
+import hashlib
+import io
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +37,35 @@ class SafeCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint as it was when it was read.
+
+    Attributes:
+        path: the file.
+        sha256: hash of the file.
+        contents: what is in it, tensors on the CPU.
+    """
+
+    path: Path
+    sha256: str
+    contents: dict[str, Any]
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a Lightning checkpoint without running code from it; see ``open_checkpoint``.
+
+    Returns:
+        The checkpoint's contents, tensors on the CPU.
+    """
+    return open_checkpoint(path).contents
+
+
+def open_checkpoint(path: str | Path) -> CheckpointFile:
     """Read a Lightning checkpoint without running code from it.
 
     Args:
         path: the ``.ckpt`` file.
-
-    Returns:
-        The checkpoint's contents, tensors on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -54,8 +78,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         last = path.with_name("last.ckpt")  # a short training has no other: best.ckpt is kept every few epochs
         advice = f"use {last}, which there is" if last.is_file() else "train one with `gbplan fit`"
         raise FileNotFoundError(f"there is no checkpoint at {path}; {advice}, or correct the path")
+    data = path.read_bytes()
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises for a broken file depends on where it breaks
         reason = next(iter(str(error).splitlines()), "the file ends early")
         if "Weights only" in reason:  # torch's advice is to trust the file
@@ -74,7 +99,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             raise ValueError(
                 f"{path} is no complete checkpoint: its {name} must be a mapping, got a {kind}; use another"
             )
-    return checkpoint
+    return CheckpointFile(path, hashlib.sha256(data).hexdigest(), checkpoint)
 
 
 def require_imported_classes(arguments: Any, path: str | Path) -> None:
@@ -118,8 +143,17 @@ def world_model_weights(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: the file is broken, holds no world model, or its weights are not finite.
     """
-    prefix = "world_model."
-    state = read_checkpoint(path)["state_dict"]
+    return weights_in(open_checkpoint(path))
+
+
+def weights_in(checkpoint: CheckpointFile) -> dict[str, Tensor]:
+    """Weights of the world model in a checkpoint; see ``world_model_weights``.
+
+    Raises:
+        ValueError: it holds no world model, or its weights are not finite.
+    """
+    prefix, path = "world_model.", checkpoint.path
+    state = checkpoint.contents["state_dict"]
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if not weights:
         raise ValueError(

@@ -8,7 +8,7 @@ from gbplan.cli.first_look import arguments_of, read_yaml, require_plausible
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules import WorldModelModule
 
-COMMANDS = ("collect", "evaluate", "report", "fit", "validate")
+COMMANDS = ("collect", "demo", "evaluate", "report", "fit", "validate")
 
 
 class Parsers(GBPlanCLI):
@@ -23,7 +23,7 @@ def parsers():
     """The full parser of every command."""
     with pytest.raises(StopIteration) as stop:
         Parsers(WorldModelModule, TrajectoryDataModule, subclass_mode_model=True, args=["fit"])
-    made = build_parser("collect", "evaluate", "report")
+    made = build_parser("collect", "demo", "evaluate", "report")
     return {**made._subcommands_action.choices, **stop.value.value}
 
 

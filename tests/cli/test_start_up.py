@@ -28,7 +28,8 @@ def test_help_and_wrong_arguments_need_no_heavy_library(tmp_path):
     (tmp_path / "twice.yaml").write_text("a: 1\na: 2\n")
     lines = ["--help", "--version", "", "nonsense", "--nonsense", "fit --config no.yaml", "fit --trainer.bogus 3"]
     lines += [f"{name} --config {tmp_path}/twice.yaml" for name in ("collect", "evaluate", "fit", "validate")]
-    lines += [f"{name} --bogus 3" for name in ("collect", "evaluate", "report", "fit", "validate")]
+    lines += [f"{name} --bogus 3" for name in ("collect", "demo", "evaluate", "report", "fit", "validate")]
+    lines += ["demo --help", "demo --output demo.png"]
     lines += ["collect --episodes many", "evaluate --error_horizon many", "validate --data.steps many"]
     assert imported(*lines, of=("torch", "lightning", "minari", "numba")) == "[]"
     assert imported("--help") == "[]"

@@ -1,0 +1,84 @@
+"""A first result in a minute: what two models that come with the package believe, and what happens."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gbplan.files import replacing, require_writable_folder
+
+if TYPE_CHECKING:
+    from gbplan.policies import Agent
+
+MODELS = {"door-wall/base": "base", "door-wall/online-adversarial": "online + adversarial"}
+LEGEND = """\
+dashed is where the first plan leads in imagination, solid what happens; both models plan again every 5 steps
+next: gbplan.load_pretrained("door-wall/online-adversarial") is a model in Python; README.md says how to train yours"""
+
+
+def demo(output: str = "gbplan-demo.gif", overwrite: bool = False) -> None:
+    """Plan eight held-out tasks through two shipped models, and write what they imagine and what happens as a GIF.
+
+    Args:
+        output: the GIF.
+        overwrite: replace the file that is there.
+
+    Raises:
+        ValueError: ``output`` is not a file that ends in ``.gif``.
+        FileExistsError: there is such a file, and it may not be replaced.
+    """
+    path = Path(output)
+    if path.is_dir() or path.suffix != ".gif":
+        raise ValueError(f"output must be a file that ends in .gif, got {output!r}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{output} is there; choose another --output, or replace it with --overwrite")
+    require_writable_folder(path.parent)
+    gif = film()
+    with replacing(path, "wb") as file:
+        file.write(gif)
+    print(f"see {path.resolve()}\n{LEGEND}")
+
+
+def agent() -> "Agent":
+    """Gradient descent, replanning: what ``configs/agents/gradient_mpc.yaml`` says."""
+    from gbplan.objectives import ReachGoal
+    from gbplan.planners import GradientPlanner
+    from gbplan.planners.noise import Knots
+    from gbplan.policies import Agent
+
+    planner = GradientPlanner(
+        horizon=50, iterations=12, lr=0.1, num_samples=78, restarts=2, noise=Knots(5), init_std=2.0
+    )
+    return Agent(planner, ReachGoal(tau=0.05), replan_every=5)
+
+
+def film() -> bytes:
+    """Plan through each model, say how it went, and draw it."""
+    import numpy as np
+    import torch
+
+    from gbplan.data import make_vector_env
+    from gbplan.evaluation import TaskSet, evaluate
+    from gbplan.networks.pretrained import load_pretrained
+    from gbplan.plots.animation import animate_paths
+
+    torch.set_num_threads(1)  # two would wait for each other longer than networks this small compute
+    tasks = TaskSet("DoorWall-v0", kind="detour", count=8, min_distance=1.0).draw()  # the first of the held-out ones
+    results = []
+    with closing(make_vector_env(tasks.env_id, len(tasks))) as envs:
+        walls = envs.unwrapped.background()  # type: ignore[attr-defined]
+        for name, label in MODELS.items():
+            result = evaluate(agent().policy(load_pretrained(name)), envs, tasks)
+            believed, reached = (int(flags.sum()) for flags in (result.records["believed"], result.success))
+            print(f"{label + ':':22}solves {reached} of 8 tasks; {believed} of its 8 first plans arrive in imagination")
+            results.append(result)
+    paths = [(result, result.trajectories.observations["achieved_goal"]) for result in results]
+    return animate_paths(
+        executed=[positions[episode] for result, positions in paths for episode in result.trajectories.episodes()],
+        imagined=[plan for result in results if result.imagined is not None for plan in result.imagined],
+        goals=np.concatenate([tasks.goals] * len(results)),
+        success=np.concatenate([result.success for result in results]),
+        believed=np.concatenate([result.records["believed"] for result in results]),
+        labels=list(MODELS.values()),
+        background=walls,
+        radius=results[0].radius,
+    )
