@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.door_wall.contact import slide, stop
 from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import draw_episode
-from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
+from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
 from gbplan.envs.door_wall.world import NOISE_CUT, World
+from gbplan.envs.options import check_options
+from gbplan.envs.vector import check_render_mode
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -245,12 +247,6 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
         goal_x, goal_y = observation["desired_goal"].tolist()
         distance = math.sqrt((x - goal_x) * (x - goal_x) + (y - goal_y) * (y - goal_y))
         return {"is_success": distance < self.world.goal_threshold, "distance": distance, "contact": contact}
-
-
-def check_render_mode(render_mode: str | None) -> None:
-    """Refuse what cannot be rendered; Gymnasium itself would only warn."""
-    if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
 
 
 def _clip(value: float, limit: float) -> float:

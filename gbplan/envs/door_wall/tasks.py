@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gbplan.envs.door_wall.contact import CLOSEST, HALF_SIZE, LIMIT, SKIN
 from gbplan.envs.door_wall.world import DETOUR_CROSSING_MARGIN, DETOUR_GOAL_MARGIN, START_CLEARANCE, World
+from gbplan.envs.options import chosen_rows, require_rows
 
 # Starts this close to a skin or a limit count as on it: they may have been observed, that is rounded, before.
 ROUNDING = 1e-6
@@ -67,15 +68,6 @@ def _is_detour(world: World, start_x: float, start_y: float, goal_x: float, goal
     return beside_door and abs(goal_y - world.door_center) > world.door_half_width + DETOUR_GOAL_MARGIN
 
 
-def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
-    """Return the options that are not None, or say which one is not known."""
-    options = {} if options is None else options
-    for key in options:
-        if key not in known:
-            raise ValueError(f"reset options are {', '.join(map(repr, known))}, got {key!r}")
-    return {key: value for key, value in options.items() if value is not None}
-
-
 def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Return start states as rows of ``world.state_size`` numbers, or say what is wrong with them.
 
@@ -88,13 +80,13 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
         ValueError: wrong shape, not finite, outside the world, inside a skin, too fast.
     """
     sizes = (2, 4) if world.dynamics == "velocity" else (2,)
-    array, rows = _chosen_rows("state", states, sizes, mask)
+    array, rows = chosen_rows("state", states, sizes, mask)
     x, y = array[:, 0], array[:, 1]
     inside = (np.abs(x) <= LIMIT + ROUNDING) & (np.abs(y) <= LIMIT + ROUNDING)
-    _require(inside, "state", array, rows, f"keep {SKIN:g} away from the borders, |x| and |y| <= {LIMIT:g}")
+    require_rows(inside, "state", array, rows, f"keep {SKIN:g} away from the borders, |x| and |y| <= {LIMIT:g}")
     in_door = (world.door_low - ROUNDING <= y) & (y <= world.door_high + ROUNDING)
     beside_door = f"{world.door_low:g} <= y <= {world.door_high:g}"
-    _require(
+    require_rows(
         (np.abs(x) >= SKIN - ROUNDING) | in_door & (x != 0.0),
         "state",
         array,
@@ -102,7 +94,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
         f"keep |x| >= {SKIN:g}, away from the wall on x = 0 (in the doorway, {beside_door}, any x but 0 will do)",
     )
     slow = (np.abs(array[:, 2:]) <= world.max_speed + ROUNDING).all(axis=1)
-    _require(slow, "state", array, rows, f"keep |vx| and |vy| <= {world.max_speed:g}")
+    require_rows(slow, "state", array, rows, f"keep |vx| and |vy| <= {world.max_speed:g}")
 
     held_x = np.copysign(np.maximum(np.abs(x), np.where(in_door, CLOSEST, SKIN)), x)
     position = np.clip(np.stack([held_x, y], axis=1), -LIMIT, LIMIT)
@@ -120,35 +112,7 @@ def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> NDArray[np
     Raises:
         ValueError: wrong shape, not finite, outside the world.
     """
-    array, rows = _chosen_rows("goal", goals, (2,), mask)
+    array, rows = chosen_rows("goal", goals, (2,), mask)
     inside = (np.abs(array) <= HALF_SIZE).all(axis=1)
-    _require(inside, "goal", array, rows, f"keep within the world, |x| and |y| <= {HALF_SIZE:g}")
+    require_rows(inside, "goal", array, rows, f"keep within the world, |x| and |y| <= {HALF_SIZE:g}")
     return array.astype(np.float32).astype(np.float64)
-
-
-def _chosen_rows(
-    name: str, values: Any, sizes: tuple[int, ...], mask: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the masked rows of ``values`` and their numbers."""
-    shapes = [(size,) for size in sizes] + ([] if mask is None else [(len(mask), size) for size in sizes])
-    expected = f"options[{name!r}] must be finite numbers of shape {' or '.join(map(str, shapes))}"
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{expected}, got {values!r}") from None
-    if array.shape not in shapes:
-        raise ValueError(f"{expected}, got shape {array.shape}")
-    mask = np.ones(1, np.bool_) if mask is None else mask
-    rows = np.flatnonzero(mask)
-    array = np.broadcast_to(array, (len(mask), array.shape[-1]))[rows]
-    _require(np.isfinite(array).all(axis=1), name, array, rows, "give finite numbers")
-    return array, rows
-
-
-def _require(
-    holds: NDArray[np.bool_] | np.bool_, name: str, values: NDArray[np.float64], rows: NDArray[np.int64], remedy: str
-) -> None:
-    if not holds.all():
-        first = int(np.argmin(holds))
-        where = f" in row {rows[first]}" if len(rows) > 1 else ""
-        raise ValueError(f"options[{name!r}] is {values[first].tolist()}{where}; {remedy}")

@@ -5,23 +5,20 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import slide_rows, stop_rows
-from gbplan.envs.door_wall.env import DoorWallEnv, Observation, check_render_mode
+from gbplan.envs.door_wall.env import DoorWallEnv, Observation
 from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import draw_episode
-from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
+from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
 from gbplan.envs.door_wall.world import NOISE_CUT, World, distance_between
+from gbplan.envs.options import check_options
+from gbplan.envs.vector import Bools, Infos, NativeVectorEnv
 
-Bools = NDArray[np.bool_]
-Infos = dict[str, Any]
 
-
-class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray[Any]]):
+class DoorWallVectorEnv(InWorld, NativeVectorEnv):
     """The native vector form of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`: same world, same arguments, many rows.
 
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``.
@@ -41,6 +38,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
     Info entries are arrays ``(N,)`` with masks ``_is_success``, ``_distance``, ``_contact`` of the rows they are about.
     """
 
+    env_id = "DoorWall-v0"
     metadata = {**DoorWallEnv.metadata, "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012, Gymnasium's own form
 
     def __init__(
@@ -63,30 +61,15 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
             ValueError: an argument is outside its range.
             TypeError: an argument is of the wrong type.
         """
-        for name, count in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
-            if count is not None and count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}")
         self.world = World.from_arguments(world)
-        check_render_mode(render_mode)
-        self.num_envs = num_envs
-        self.max_episode_steps = max_episode_steps
-        self.render_mode = render_mode
-        self.single_observation_space = self.world.observation_space()
-        self.single_action_space = self.world.action_space()
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-
+        spaces = self.world.observation_space(), self.world.action_space()
+        super().__init__(num_envs, max_episode_steps, render_mode, *spaces)
         self._move = slide_rows if self.world.contact == "slide" else stop_rows
-        self._generators: list[np.random.Generator] = []
-        self._seeds: list[int] = []
         # Apart, not columns of one array: numpy is several times slower on slices of rows.
         self._position = np.zeros((num_envs, 2))
         self._velocity = np.zeros((num_envs, self.world.state_size - 2))
         self._goal = np.zeros((num_envs, 2), np.float32)
         self._observed = np.zeros((num_envs, self.world.state_size), np.float32)
-        self._elapsed = np.zeros(num_envs, np.int64)
-        self._over = np.zeros(num_envs, np.bool_)
-        self._begun = np.zeros(num_envs, np.bool_)
         self._trails: list[list[tuple[float, float]]] = [[] for _ in range(num_envs)]
 
     def reset(
@@ -116,9 +99,7 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
         self._goal[mask] = [goal for _, goal in tasks]
         for row, (state, _) in zip(rows, tasks, strict=True):
             self._trails[row] = [(state[0], state[1])]
-        self._elapsed[mask] = 0
-        self._over[mask] = False
-        self._begun[mask] = True
+        self._begin(mask)
         self._sense(rows)
         observation = self._observation()
         return observation, self._infos(observation, np.zeros(self.num_envs, np.bool_), mask)
@@ -149,18 +130,12 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
                 trail.append((point[0], point[1]))
 
         self._sense()
-        self._elapsed += 1
         observation = self._observation()
         infos = self._infos(observation, hit[:, 0] | hit[:, 1], np.ones(self.num_envs, np.bool_))
         success, distance = infos["is_success"], infos["distance"]
         rewards = -distance if world.reward_type == "dense" else success - 1.0
         terminated = np.zeros_like(success) if world.continuing_task else success.copy()
-        if self.max_episode_steps is None:
-            truncated = np.zeros(self.num_envs, np.bool_)
-        else:
-            truncated = self._elapsed >= self.max_episode_steps
-        self._over = terminated | truncated
-        return observation, rewards, terminated, truncated, infos
+        return observation, rewards, terminated, self._end(terminated), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return one image per row, as :meth:`DoorWallEnv.render` draws it."""
@@ -173,116 +148,6 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
             draw_episode(self.world, trail, (goal[0], goal[1]))
             for trail, goal in zip(self._trails, self._goal.tolist(), strict=True)
         )
-
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return what an attribute of each row's environment is, or what it returns if it is a method.
-
-        Raises:
-            AttributeError: there is none of that name.
-            ValueError: ``reset``, ``step`` and ``close`` are for all rows together.
-        """
-        if name in ("reset", "step", "close"):
-            raise ValueError(f"{name} cannot be called row by row; call {name} of the vector environment itself")
-        if name in ("np_random", "np_random_seed"):
-            return tuple(getattr(self, name))
-        if name == "render":
-            return self.render() or (None,) * self.num_envs
-        value = getattr(self, f"single_{name}" if name in ("observation_space", "action_space") else name)
-        # Once for every row: what a method returns may be an object that remembers.
-        return tuple(value(*args, **kwargs) if callable(value) else value for _ in range(self.num_envs))
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Return an attribute of each row's environment; see ``call``."""
-        return self.call(name)
-
-    def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of all rows' environments, or with ``np_random`` that of each.
-
-        Args:
-            name: of the attribute.
-            values: one for all rows, or a list or tuple of one for each.
-
-        Raises:
-            ValueError: not one for each row, or not the same for all: one world serves them.
-        """
-        rows = [*values] if isinstance(values, list | tuple) else [values] * self.num_envs
-        if len(rows) != self.num_envs:
-            raise ValueError(f"{name} must have one value for each of {self.num_envs} rows, got {len(rows)}")
-        if name == "np_random":
-            self._seed(None, [])
-            self._generators = rows
-            return
-        if any(value is not rows[0] and value != rows[0] for value in rows):
-            raise ValueError(
-                f"{name} must be the same in all rows, since one world serves them, got {rows[:5]}; make the "
-                "environment with vectorization_mode='sync'"
-            )
-        setattr(self, name, rows[0])
-
-    @property  # type: ignore[misc]
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
-        """The rows' random generators, as Gymnasium's SyncVectorEnv has them."""
-        self._seed(None, [])
-        return tuple(self._generators)
-
-    @property
-    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The seeds of the rows' random generators."""
-        self._seed(None, [])
-        return tuple(self._seeds)
-
-    def _seed(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> None:
-        """Seed the given rows again; a row without a seed keeps its generator, or gets a first one at random."""
-        if seed is None:
-            seeds: list[int | None] = [None] * self.num_envs
-        elif isinstance(seed, int | np.integer):
-            seeds = [int(seed) + row for row in range(self.num_envs)]
-        else:
-            seeds = [None if value is None else int(value) for value in seed]
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"expected one seed for each of {self.num_envs} rows, got {len(seeds)} seeds")
-        if not self._generators:
-            # The first reset is of all rows.
-            drawn = [seeding.np_random(value) for value in seeds]
-            self._generators, self._seeds = [rng for rng, _ in drawn], [value for _, value in drawn]
-            return
-        for row in rows:
-            if seeds[row] is not None:
-                self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
-
-    def _checked_mask(self, mask: Any) -> Bools:
-        # The same refusals as Gymnasium's SyncVectorEnv.
-        if not isinstance(mask, np.ndarray):
-            raise TypeError(f"options['reset_mask'] must be a numpy array, got {type(mask)}")
-        if mask.shape != (self.num_envs,):
-            raise ValueError(f"options['reset_mask'] must have shape ({self.num_envs},), got {mask.shape}")
-        if mask.dtype != np.bool_:
-            raise TypeError(f"options['reset_mask'] must have dtype bool, got {mask.dtype}")
-        if not mask.any():
-            raise ValueError("options['reset_mask'] must hold at least one True, got none; nothing would be reset")
-        if not (mask | self._begun).all():
-            raise gym.error.ResetNeeded("the first reset must be of all rows; call reset() without reset_mask")
-        return mask
-
-    def _require_running_rows(self) -> None:
-        if not self._begun.all():
-            raise gym.error.ResetNeeded("DoorWall-v0 was stepped before its first reset; call reset() before step()")
-        if self._over.any():
-            rows = np.flatnonzero(self._over).tolist()
-            named = ", ".join(map(str, rows[:10])) + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")
-            raise gym.error.ResetNeeded(
-                f"rows {named} are over; reset them before the next step, with "
-                "reset(options={'reset_mask': terminated | truncated})"
-            )
-
-    def _clipped(self, actions: ArrayLike) -> NDArray[np.float64]:
-        array = np.asarray(actions, np.float64)
-        if array.shape != (self.num_envs, 2):
-            raise gym.error.InvalidAction(f"actions must have shape ({self.num_envs}, 2), got {array.shape}")
-        if np.isnan(array).any():
-            rows = np.flatnonzero(np.isnan(array).any(axis=1)).tolist()
-            raise gym.error.InvalidAction(f"actions must not be NaN, got NaN in rows {rows[:10]}")
-        return np.clip(array, -1.0, 1.0)
 
     def _sense(self, rows: Sequence[int] | None = None) -> None:
         """Observe the state again, with fresh noise, in the given rows (None: all)."""
@@ -311,6 +176,4 @@ class DoorWallVectorEnv(InWorld, gym.vector.VectorEnv[dict[str, Any], NDArray[An
     def _infos(self, observation: Observation, contact: Bools, rows: Bools) -> Infos:
         distance = distance_between(observation["achieved_goal"], observation["desired_goal"])
         infos: Infos = {"is_success": distance < self.world.goal_threshold, "distance": distance, "contact": contact}
-        if not rows.all():
-            infos = {key: np.where(rows, values, np.zeros_like(values)) for key, values in infos.items()}
-        return infos | {f"_{key}": rows.copy() for key in infos}
+        return self._masked(infos, rows)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gbplan.envs.door_wall.contact import LIMIT, SKIN
-from gbplan.envs.door_wall.tasks import check_goals, check_options, check_states, draw_task
+from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
 from gbplan.envs.door_wall.world import World
 
 
@@ -139,8 +139,3 @@ def test_velocity_state_takes_two_numbers_at_rest_or_four():
     np.testing.assert_array_equal(check_states(world, [1.0, 0.0, 0.1, -0.15]), [[1.0, 0.0, 0.1, -0.15]])
     with pytest.raises(ValueError, match=r"keep \|vx\| and \|vy\| <= 0.15"):
         check_states(world, [1.0, 0.0, 0.2, 0.0])
-
-
-def test_unknown_option_is_refused():
-    with pytest.raises(ValueError, match="reset options are 'state', 'goal', got 'start'"):
-        check_options({"start": [0.0, 0.0]}, ("state", "goal"))
