@@ -11,39 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.door_wall.contact import HALF_SIZE
 from gbplan.envs.door_wall.expert import DoorWallExpert
 from gbplan.envs.door_wall.rendering import draw_states
-from gbplan.envs.door_wall.world import World, distance_between, height_at_wall
+from gbplan.envs.door_wall.world import World, height_at_wall
+from gbplan.envs.reach_position import ReachPosition, distance_between
 
 if TYPE_CHECKING:
     from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 
 
-class InWorld:
+class InWorld(ReachPosition):
     """What the single and the vector environment both say about their world. All methods work over leading axes."""
 
     world: World
-
-    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
-
-        Args:
-            achieved_goal: positions, ``(..., 2)``.
-            desired_goal: goals, ``(..., 2)``.
-            info: not used; part of the goal-conditioned interface.
-
-        Returns:
-            Rewards, ``(...)``: -1 or 0 (sparse), or minus the distance (dense).
-        """
-        if self.world.reward_type == "dense":
-            return -self.goal_distance(achieved_goal, desired_goal)
-        return np.where(self.compute_success(achieved_goal, desired_goal), 0.0, -1.0)[()]
-
-    def compute_terminated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return whether being at ``achieved_goal`` ends the episode, ``(...)``."""
-        return np.logical_and(self.compute_success(achieved_goal, desired_goal), not self.world.continuing_task)
-
-    def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
-        return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
 
     def shortest_path(self, state: ArrayLike, goal: ArrayLike) -> Any:
         """Return the length of the shortest path that avoids the wall, ``(...)``.
@@ -60,14 +38,6 @@ class InWorld:
         door = np.stack([np.zeros_like(height), height], axis=-1)
         around = distance_between(start, door) + distance_between(door, end)
         return np.where(start[..., 0] * end[..., 0] < 0.0, around, straight)[()]
-
-    def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return the Euclidean distance between positions ``(..., 2)``, as ``info["distance"]`` has it, ``(...)``."""
-        return distance_between(achieved, desired)
-
-    def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return whether a position is at a goal, ``(..., 2)`` each, as ``info["is_success"]`` says, ``(...)``."""
-        return distance_between(achieved, desired) < self.world.goal_threshold
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states, ``(N, size, size, 3)``: walls, door and agent, neither trail nor goal.

@@ -13,8 +13,9 @@ from gbplan.envs.door_wall.env import DoorWallEnv, Observation
 from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import draw_episode
 from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
-from gbplan.envs.door_wall.world import NOISE_CUT, World, distance_between
+from gbplan.envs.door_wall.world import NOISE_CUT, World
 from gbplan.envs.options import check_options
+from gbplan.envs.reach_position import distance_between
 from gbplan.envs.vector import Bools, Infos, NativeVectorEnv
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gbplan.envs.door_wall.contact import HALF_SIZE, LIMIT
 
@@ -132,13 +132,6 @@ class World:
     def action_space(self) -> gym.spaces.Box:
         """Return the space of one agent's action."""
         return gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-
-
-def distance_between(a: ArrayLike, b: ArrayLike) -> Any:
-    """Return the Euclidean distances between positions, ``(..., 2)`` each."""
-    # Written out rather than np.linalg.norm: the single environment computes the same with Python floats.
-    difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    return np.sqrt(difference[..., 0] * difference[..., 0] + difference[..., 1] * difference[..., 1])
 
 
 def height_at_wall(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:

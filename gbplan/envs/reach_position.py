@@ -1,0 +1,50 @@
+"""Rewards, success and ends where the goal is a position in the plane, to come near to."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+class ReachPosition:
+    """What an environment says about being at a position with a goal. All methods work over leading axes."""
+
+    world: Any  # has reward_type ("sparse" or "dense"), goal_threshold (world units) and continuing_task (bool)
+
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
+
+        Args:
+            achieved_goal: positions, ``(..., 2)``.
+            desired_goal: goals, ``(..., 2)``.
+            info: not used; part of the goal-conditioned interface.
+
+        Returns:
+            Rewards, ``(...)``: -1 or 0 (sparse), or minus the distance (dense).
+        """
+        if self.world.reward_type == "dense":
+            return -self.goal_distance(achieved_goal, desired_goal)
+        return np.where(self.compute_success(achieved_goal, desired_goal), 0.0, -1.0)[()]
+
+    def compute_terminated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return whether being at ``achieved_goal`` ends the episode, ``(...)``."""
+        return np.logical_and(self.compute_success(achieved_goal, desired_goal), not self.world.continuing_task)
+
+    def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
+        return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
+
+    def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return the Euclidean distance between positions ``(..., 2)``, as ``info["distance"]`` has it, ``(...)``."""
+        return distance_between(achieved, desired)
+
+    def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return whether a position is at a goal, ``(..., 2)`` each, as ``info["is_success"]`` says, ``(...)``."""
+        return distance_between(achieved, desired) < self.world.goal_threshold
+
+
+def distance_between(a: ArrayLike, b: ArrayLike) -> Any:
+    """Return the Euclidean distances between positions, ``(..., 2)`` each."""
+    # Written out rather than np.linalg.norm: the single environment computes the same with Python floats.
+    difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    return np.sqrt(difference[..., 0] * difference[..., 0] + difference[..., 1] * difference[..., 1])
