@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gbplan.envs.door_wall.contact import LIMIT
 from gbplan.envs.door_wall.world import World, height_at_wall
+from gbplan.envs.expert import NoisyExpert
 from gbplan.envs.offers import offer
-from gbplan.envs.policy import Observation, Policy
-from gbplan.seeds import policy_generators
+from gbplan.envs.policy import Observation
 
 Floats = NDArray[np.float64]
 
@@ -19,27 +19,15 @@ CLEARANCE = 0.1  # beside the wall the expert keeps this far off, so that noise 
 DOOR_MARGIN = 0.05  # and this far from the door's edges, or half the door's half width if that is less
 
 
-class DoorWallExpert(Policy):
+class DoorWallExpert(NoisyExpert):
     """Go through the door to the goal, in any DoorWall world, under both dynamics and both contacts.
 
     What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
     noise carries it. With the default speeds it reaches every drawn task's goal within 100 steps, whatever the door.
+    It learns the world's geometry in :meth:`reset`.
     """
 
-    def __init__(self, action_noise: float = 0.0) -> None:
-        """Make an expert; it learns the world's geometry in :meth:`reset`.
-
-        Args:
-            action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
-
-        Raises:
-            ValueError: ``action_noise`` is negative or not finite.
-        """
-        if not 0.0 <= action_noise < np.inf:
-            raise ValueError(f"action_noise must be a finite number >= 0, got {action_noise}")
-        self.action_noise = action_noise
-        self._world: World | None = None
-        self._generators: list[np.random.Generator] = []
+    _world: World | None = None
 
     def in_world(self, world: World) -> Self:
         """Take the geometry of ``world`` and return the expert; without action noise no :meth:`reset` is needed."""
@@ -53,46 +41,17 @@ class DoorWallExpert(Policy):
             TypeError: ``envs`` is not a DoorWall environment.
             ValueError: there is not one seed per row.
         """
-        if len(seeds) != envs.num_envs:
-            raise ValueError(f"expected one seed for each of {envs.num_envs} rows, got {len(seeds)} seeds")
+        super().reset(envs, seeds)
         self._world = _world_of(envs)
-        self._generators = policy_generators(seeds)
 
-    def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Choose actions; see :meth:`Policy.act`.
-
-        Args:
-            observation: entries ``(..., size)``, with any leading axes, also none; with action noise ``(rows, size)``.
-            active: rows that need an action, ``(rows,)``; only these draw noise.
-
-        Returns:
-            Actions, ``(..., 2)``.
-
-        Raises:
-            RuntimeError: the expert has no world yet, or has action noise and was not reset for these rows.
-        """
+    def _best(self, observation: Observation) -> Floats:
         if self._world is None:
             raise RuntimeError("DoorWallExpert knows no world; call reset(envs, seeds), or use env.unwrapped.expert()")
         state = np.asarray(observation["observation"], np.float64)
         goal = np.clip(np.asarray(observation["desired_goal"], np.float64), -LIMIT, LIMIT)
         if self._world.dynamics == "velocity":
-            action = _accelerate(self._world, state, goal)
-        else:
-            action = _walk(self._world, state, goal)
-        if self.action_noise > 0.0:
-            action = action + self.action_noise * self._noise(action.shape, active)
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
-
-    def _noise(self, shape: tuple[int, ...], active: NDArray[np.bool_] | None) -> Floats:
-        if shape[:-1] != (len(self._generators),):
-            raise RuntimeError(
-                f"DoorWallExpert with action noise was reset for {len(self._generators)} rows and got observations of "
-                f"{shape[:-1]} rows; call reset(envs, seeds)"
-            )
-        noise = np.zeros(shape)
-        for row in range(len(noise)) if active is None else np.flatnonzero(active):
-            noise[row] = self._generators[row].standard_normal(shape[-1])
-        return noise
+            return _accelerate(self._world, state, goal)
+        return _walk(self._world, state, goal)
 
 
 def _walk(world: World, position: Floats, goal: Floats) -> Floats:
