@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import slide, stop
 from gbplan.envs.door_wall.in_world import InWorld
-from gbplan.envs.door_wall.rendering import draw_episode
+from gbplan.envs.door_wall.rendering import scene_of
 from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
 from gbplan.envs.door_wall.world import NOISE_CUT, World
 from gbplan.envs.options import check_options
+from gbplan.envs.planar import draw_episode
 from gbplan.envs.vector import check_render_mode
 
 Observation = dict[str, NDArray[np.float32]]
@@ -218,7 +219,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
         if not self._trail:
             raise gym.error.ResetNeeded("DoorWall-v0 was rendered before its first reset; call reset() before render()")
         goal = (float(self._goal[0]), float(self._goal[1]))
-        return draw_episode(self.world, self._trail, goal)
+        return draw_episode(scene_of(self.world), self._trail, goal, self.world.goal_threshold)
 
     def _clipped(self, action: ArrayLike) -> tuple[float, float]:
         array = np.asarray(action, np.float64)

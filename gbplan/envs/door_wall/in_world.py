@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import HALF_SIZE
 from gbplan.envs.door_wall.expert import DoorWallExpert
-from gbplan.envs.door_wall.rendering import draw_states
+from gbplan.envs.door_wall.rendering import scene_of
 from gbplan.envs.door_wall.world import World, height_at_wall
+from gbplan.envs.planar import draw_states
 from gbplan.envs.reach_position import ReachPosition, distance_between
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class InWorld(ReachPosition):
             states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y are seen.
             size: pixels along an edge, at least 8.
         """
-        return draw_states(self.world, states, size)
+        return draw_states(scene_of(self.world), states, size)
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of the agent standing on goals ``(N, 2)``, as :meth:`render_state` draws them."""
-        return draw_states(self.world, goals, size)
+        return draw_states(scene_of(self.world), goals, size)
 
     def background(self) -> NDArray[np.float64]:
         """Return the wall beside the door and the borders as pairs of end points, ``(6, 2, 2)``."""

@@ -1,218 +1,26 @@
-"""Pictures of the world, seen from above: of many states at once, and of one agent's episode.
+"""Pictures of the room, seen from above: see :mod:`gbplan.envs.planar`."""
 
-Everything is antialiased: walls and door are covered exactly, and a disc fades over a pixel of the picture of 256, so
-that the agent's pixels change smoothly with its position.
-
-Pictures of sizes that divide 256 (8, 16, 32, 64, 128) are that picture averaged down, to within one of 255 steps. Other
-sizes, such as 84 or 96, are averaged down from the largest multiple of theirs up to 256, and those above 256 are drawn
-as they are, with an edge of the disc one pixel wide in what is drawn.
-"""
-
-from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.door_wall.contact import HALF_SIZE
 from gbplan.envs.door_wall.world import World
-
-SIZE = 256  # pixels of an episode's picture
+from gbplan.envs.planar import BACKGROUND, WALL, Scene
 
 # World units. A pixel of a picture of 64 is 1 / 15, so that borders and wall end between pixels there.
 VIEW = 32 / 15  # half the width of what is seen: the room and, outside it, its borders
 WALL_RADIUS = 1 / 15  # half the thickness of the wall as drawn
 AGENT_RADIUS = 0.1
 
-CHUNK = 256  # pictures at once; their pixels fit a processor's cache
-
-BACKGROUND = (250, 250, 247)
-WALL = (52, 58, 64)
 DOOR = (176, 224, 176)
-TRAIL = (120, 160, 220)
-AGENT = (25, 90, 190)
-GOAL = (215, 60, 50)
-START = (150, 150, 150)
-
-Point = tuple[float, float]
-Colour = tuple[int, int, int]
-Floats = NDArray[np.float32]
 
 
-def draw_states(world: World, positions: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-    """Draw the room with an agent in it, and no goal, for each position.
-
-    Args:
-        world: gives the door.
-        positions: x and y of the agent, world units; further columns (velocities) are not seen, ``(N, >= 2)``.
-        size: pixels along an edge of a picture, at least 8; see the module for those that do not divide 256.
-
-    Returns:
-        RGB pictures, y upwards, ``(N, size, size, 3)``.
-
-    Raises:
-        ValueError: positions or size are something else.
-    """
-    positions = np.asarray(positions, np.float32)
-    if positions.ndim != 2 or positions.shape[1] < 2:
-        raise ValueError(f"states to draw must have shape (N, 2) or (N, 4), got {positions.shape}")
-    if not isinstance(size, int | np.integer) or size < 8:
-        raise ValueError(f"size must be a whole number of pixels, at least 8, got {size!r}")
-    return _with_agents(_backdrop_of_room(world.door_low, world.door_high, int(size)), positions[:, :2])
-
-
-def draw_episode(world: World, trail: Sequence[Point], goal: Point) -> NDArray[np.uint8]:
-    """Draw one agent's episode: the picture of its state, with start, trail and goal behind the agent.
-
-    Args:
-        world: gives the door and the goal's size.
-        trail: positions so far, in world units; the agent stands at the last one.
-        goal: position of the goal, in world units.
-
-    Returns:
-        RGB picture, ``(SIZE, SIZE, 3)``, y upwards.
-    """
-    picture = _room(world.door_low, world.door_high, SIZE).copy()
-    unit = 2 * VIEW / SIZE  # world units of one pixel
-    _line(picture, goal, goal, world.goal_threshold, tuple(int(0.5 * c + 127) for c in GOAL))
-    _line(picture, goal, goal, 2.5 * unit, GOAL)
-    for a, b in pairwise(trail):
-        _line(picture, a, b, unit, TRAIL)
-    _line(picture, trail[0], trail[0], 2.5 * unit, START)
-    return _with_agents(_backdrop(picture, 1), np.asarray(trail[-1:], np.float32))[0]
+def scene_of(world: World) -> Scene:
+    """Return the room with wall and door."""
+    return _room(world.door_low, world.door_high)
 
 
 @lru_cache(maxsize=32)
-def _room(door_low: float, door_high: float, size: int) -> Floats:
-    """Draw the empty room, ``(size, size, 3)``."""
-    picture = np.empty((size, size, 3), np.float32)
-    picture[:] = WALL
-    across = (-HALF_SIZE, HALF_SIZE)
-    _rectangle(picture, across, across, BACKGROUND)
-    _rectangle(picture, (-WALL_RADIUS, WALL_RADIUS), across, WALL)
-    _rectangle(picture, (-WALL_RADIUS, WALL_RADIUS), (door_low, door_high), DOOR)
-    picture.flags.writeable = False
-    return picture
-
-
-def _rectangle(picture: Floats, x: Point, y: Point, colour: Colour) -> None:
-    """Paint from x[0] to x[1] and from y[0] to y[1]; a pixel as far as it lies inside."""
-    size = len(picture)
-    edges = np.linspace(-VIEW, VIEW, size + 1)
-
-    def covered(low: float, high: float) -> Floats:
-        inside = np.clip(edges, low, high)
-        return ((inside[1:] - inside[:-1]) * (size / (2 * VIEW))).astype(np.float32)
-
-    cover = covered(*y)[::-1, None, None] * covered(*x)[None, :, None]
-    picture += cover * (np.array(colour, np.float32) - picture)
-
-
-class _Backdrop(NamedTuple):
-    """What lies behind the agent, prepared for painting.
-
-    Attributes:
-        picture: averaged down to a picture's size, ``(size, size, 3)``.
-        change: what the agent's colour would add to each fine pixel, ``(3, fine * size, fine * size)``.
-        fine: fine pixels along an edge of a pixel.
-    """
-
-    picture: Floats
-    change: Floats
-    fine: int
-
-
-@lru_cache(maxsize=32)
-def _backdrop_of_room(door_low: float, door_high: float, size: int) -> _Backdrop:
-    """Prepare the empty room, once for each world and size."""
-    fine = max(1, SIZE // size)
-    return _backdrop(_room(door_low, door_high, fine * size), fine)
-
-
-def _backdrop(under: Floats, fine: int) -> _Backdrop:
-    channels = np.ascontiguousarray(np.moveaxis(under, -1, 0))
-    change = np.array(AGENT, np.float32)[:, None, None] - channels
-    return _Backdrop(np.ascontiguousarray(np.moveaxis(_averaged(channels, fine), 0, -1)), change, fine)
-
-
-def _with_agents(behind: _Backdrop, positions: Floats) -> NDArray[np.uint8]:
-    """Return pictures of a backdrop with the agent's disc painted at each position, ``(N, size, size, 3)``."""
-    pictures = np.empty((len(positions), *behind.picture.shape), np.uint8)
-    pictures[:] = np.rint(behind.picture).astype(np.uint8)
-    for start in range(0, len(positions), CHUNK):
-        rows, columns, painted = _agents(behind, positions[start : start + CHUNK])
-        which = np.arange(start, start + len(painted))[:, None, None]
-        pictures[which, rows[:, :, None], columns[:, None, :]] = np.rint(painted)
-    return pictures
-
-
-def _agents(behind: _Backdrop, positions: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Paint the few pixels that each agent reaches.
-
-    Returns:
-        Their rows and columns, ``(N, n)`` each, and their colours, ``(N, n, n, 3)``.
-    """
-    size, fine = len(behind.picture), behind.fine
-    radius = AGENT_RADIUS * size * fine / (2 * VIEW)
-    column, row = _to_pixels(positions[:, 0], positions[:, 1], size * fine)
-    reach = int((2 * radius + 1) / fine) + 2
-    # Of an agent half outside the picture the pixels that lie inside.
-    left, top = (
-        np.clip(np.floor((middle - radius - 0.5) / fine).astype(np.int64), 0, size - reach) for middle in (column, row)
-    )
-    x, y = (
-        (first * fine - middle)[:, None].astype(np.float32) + np.arange(reach * fine, dtype=np.float32)
-        for first, middle in ((left, column), (top, row))
-    )
-    cover = _cover(np.sqrt((x * x)[:, None, :] + (y * y)[:, :, None]), radius)
-    patches = sliding_window_view(behind.change, (reach * fine, reach * fine), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
-    change = patches[top * fine, left * fine] * cover[:, None]
-    rows, columns = top[:, None] + np.arange(reach), left[:, None] + np.arange(reach)
-    painted = behind.picture[rows[:, :, None], columns[:, None, :]]
-    return rows, columns, painted + np.moveaxis(_averaged(change, fine), 1, -1)
-
-
-def _averaged(picture: Floats, fine: int) -> Floats:
-    """Average squares of ``fine`` pixels, ``(..., fine * h, fine * w)`` to ``(..., h, w)``.
-
-    Sums are written out: a picture must not depend, in its last bit, on how many are drawn with it.
-    """
-    rows = picture[..., ::fine, :].copy()
-    for i in range(1, fine):
-        rows += picture[..., i::fine, :]
-    both = rows[..., ::fine].copy()
-    for i in range(1, fine):
-        both += rows[..., i::fine]
-    both /= fine**2
-    return both
-
-
-def _line(picture: Floats, a: Point, b: Point, radius: float, colour: tuple[int, ...]) -> None:
-    """Paint everything within ``radius`` world units of the segment from a to b, with smooth edges."""
-    size = len(picture)
-    radius *= size / (2 * VIEW)
-    (ax, ay), (bx, by) = _to_pixels(*a, size), _to_pixels(*b, size)
-    reach = radius + 1.0
-    left, right = max(int(min(ax, bx) - reach), 0), min(int(max(ax, bx) + reach) + 2, size)
-    top, bottom = max(int(min(ay, by) - reach), 0), min(int(max(ay, by) + reach) + 2, size)
-    x, y = np.arange(left, right)[None, :], np.arange(top, bottom)[:, None]
-    length2 = (bx - ax) ** 2 + (by - ay) ** 2
-    along = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2 if length2 > 0.0 else 0.0
-    along = np.clip(along, 0.0, 1.0)
-    distance = np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay))
-    window = picture[top:bottom, left:right]
-    window += _cover(distance, radius)[:, :, None] * (np.array(colour, np.float32) - window)
-
-
-def _cover(distance: NDArray, radius: float) -> Floats:
-    """Return how much of a pixel at this distance, pixels, a disc covers: 1 inside, fading over its edge to 0."""
-    return np.clip(radius + 0.5 - distance, 0.0, 1.0).astype(np.float32)
-
-
-def _to_pixels(x: Any, y: Any, size: int) -> tuple[Any, Any]:
-    """Return the column and the row of a place, in pixels from the middle of the first one."""
-    scale = size / (2 * VIEW)
-    return (VIEW + x) * scale - 0.5, (VIEW - y) * scale - 0.5
+def _room(door_low: float, door_high: float) -> Scene:
+    across, thick = (-HALF_SIZE, HALF_SIZE), (-WALL_RADIUS, WALL_RADIUS)
+    layers = (BACKGROUND, ((across, across),)), (WALL, ((thick, across),)), (DOOR, ((thick, (door_low, door_high)),))
+    return Scene(VIEW, AGENT_RADIUS, WALL, layers)

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.door_wall.contact import slide_rows, stop_rows
 from gbplan.envs.door_wall.env import DoorWallEnv, Observation
 from gbplan.envs.door_wall.in_world import InWorld
-from gbplan.envs.door_wall.rendering import draw_episode
+from gbplan.envs.door_wall.rendering import scene_of
 from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
 from gbplan.envs.door_wall.world import NOISE_CUT, World
 from gbplan.envs.options import check_options
+from gbplan.envs.planar import draw_episode
 from gbplan.envs.reach_position import distance_between
 from gbplan.envs.vector import Bools, Infos, NativeVectorEnv
 
@@ -146,7 +147,7 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
         if not self._begun.all():
             raise gym.error.ResetNeeded("DoorWall-v0 was rendered before its first reset; call reset() before render()")
         return tuple(
-            draw_episode(self.world, trail, (goal[0], goal[1]))
+            draw_episode(scene_of(self.world), trail, (goal[0], goal[1]), self.world.goal_threshold)
             for trail, goal in zip(self._trails, self._goal.tolist(), strict=True)
         )
 

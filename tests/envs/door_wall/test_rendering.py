@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from gbplan.envs import offer
-from gbplan.envs.door_wall.rendering import AGENT, BACKGROUND, DOOR, GOAL, START, TRAIL, VIEW, WALL, draw_episode
+from gbplan.envs.door_wall.rendering import DOOR, VIEW, scene_of
 from gbplan.envs.door_wall.world import World
+from gbplan.envs.planar import AGENT, BACKGROUND, GOAL, START, TRAIL, WALL, draw_episode
 
 
 def colour_at(image, x, y):
@@ -18,7 +19,8 @@ def averaged(pictures, factor):
 
 
 def test_picture_shows_walls_door_agent_goal_and_trail_where_they_are():
-    image = draw_episode(World(door_center=1.0, door_half_width=0.5), [(-1.5, -1.0), (-0.5, -1.0)], (1.5, -1.5))
+    scene = scene_of(World(door_center=1.0, door_half_width=0.5))
+    image = draw_episode(scene, [(-1.5, -1.0), (-0.5, -1.0)], (1.5, -1.5), 0.1)
     assert image.shape == (256, 256, 3)
     assert image.dtype == np.uint8
     expected = {
@@ -39,7 +41,7 @@ def test_picture_shows_walls_door_agent_goal_and_trail_where_they_are():
 
 
 def test_door_up_to_the_border_can_be_drawn():
-    image = draw_episode(World(door_half_width=2.0), [(-1.0, 0.0)], (1.0, 0.0))
+    image = draw_episode(scene_of(World(door_half_width=2.0)), [(-1.0, 0.0)], (1.0, 0.0), 0.1)
     assert colour_at(image, 0.0, 1.9) == DOOR
 
 
