@@ -1,9 +1,9 @@
-"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium only.
+"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium only; MuJoCo for some.
 
 Importing this package registers the environments.
 """
 
-from gbplan.envs import door_wall
+from gbplan.envs import door_wall, point_maze
 from gbplan.envs.offers import Offers, offer
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
@@ -18,4 +18,5 @@ __all__ = [
     "RandomWalkPolicy",
     "door_wall",
     "offer",
+    "point_maze",
 ]

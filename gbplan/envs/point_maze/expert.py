@@ -1,0 +1,40 @@
+"""A policy that knows the way through a maze."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gbplan.envs.expert import NoisyExpert
+from gbplan.envs.point_maze.maze import Maze
+from gbplan.envs.policy import Observation
+
+# Force per distance and per speed. Tried over 1..8 and 0.3..1.2, for few steps and few contacts in all three mazes.
+P_GAIN, D_GAIN = 4.0, 0.6
+
+
+class PointMazeExpert(NoisyExpert):
+    """Go from cell to cell on a shortest way through the grid, drawn to the middle of the next one as by a spring.
+
+    What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
+    noise carries it. Within the time limit it reaches all but very few goals, in every maze and from every speed.
+    """
+
+    def __init__(self, maze: Maze, action_noise: float = 0.0) -> None:
+        """Take a maze; ``env.unwrapped.expert()`` does so.
+
+        Args:
+            maze: the maze to go through.
+            action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
+
+        Raises:
+            ValueError: ``action_noise`` is negative or not finite.
+        """
+        super().__init__(action_noise)
+        self._maze = maze
+
+    def _best(self, observation: Observation) -> NDArray[np.float64]:
+        state = np.asarray(observation["observation"], np.float64)
+        goal = np.asarray(observation["desired_goal"], np.float64)
+        here, there = self._maze.cells(state[..., :2]), self._maze.cells(goal)
+        next_center = self._maze.centers[self._maze.towards[here, there]]
+        waypoint = np.where((here == there)[..., None], goal, next_center)
+        return P_GAIN * (waypoint - state[..., :2]) - D_GAIN * state[..., 2:]
