@@ -1,4 +1,4 @@
-"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium only; MuJoCo for some.
+"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium only.
 
 Importing this package registers the environments.
 """

@@ -12,9 +12,9 @@ from gbplan.envs.door_wall.in_world import InWorld
 from gbplan.envs.door_wall.rendering import scene_of
 from gbplan.envs.door_wall.tasks import check_goals, check_states, draw_task
 from gbplan.envs.door_wall.world import NOISE_CUT, World
+from gbplan.envs.native_vector import check_render_mode
 from gbplan.envs.options import check_options
 from gbplan.envs.planar import draw_episode
-from gbplan.envs.vector import check_render_mode
 
 Observation = dict[str, NDArray[np.float32]]
 

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.native_vector import check_render_mode
 from gbplan.envs.options import check_options
 from gbplan.envs.planar import draw_episode
 from gbplan.envs.point_maze.in_world import InWorld
@@ -13,7 +14,6 @@ from gbplan.envs.point_maze.physics import Physics
 from gbplan.envs.point_maze.rendering import scene_of
 from gbplan.envs.point_maze.tasks import check_goals, check_states, draw_task
 from gbplan.envs.point_maze.world import ENV_ID, World
-from gbplan.envs.vector import check_render_mode
 
 Observation = dict[str, NDArray[np.float32]]
 

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.native_vector import Bools, Infos, NativeVectorEnv
 from gbplan.envs.options import check_options
 from gbplan.envs.planar import draw_episode
 from gbplan.envs.point_maze.env import Observation, PointMazeEnv
@@ -16,7 +17,6 @@ from gbplan.envs.point_maze.physics import Physics
 from gbplan.envs.point_maze.rendering import scene_of
 from gbplan.envs.point_maze.tasks import check_goals, check_states, draw_task
 from gbplan.envs.point_maze.world import ENV_ID, World
-from gbplan.envs.vector import Bools, Infos, NativeVectorEnv
 
 
 class PointMazeVectorEnv(InWorld, NativeVectorEnv):

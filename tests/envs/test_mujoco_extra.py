@@ -1,0 +1,54 @@
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+from gbplan.envs import mujoco_extra
+
+
+def test_what_is_installed_is_among_what_was_tested():
+    mujoco_extra.require_mujoco("X-v0")
+
+
+def test_extra_installs_what_was_tested():
+    extra = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["mujoco"]
+    tested = {package: f"{package}>={first},<{beyond}" for package, (first, beyond) in mujoco_extra.TESTED.items()}
+    assert sorted(extra) == sorted(tested.values())
+
+
+@pytest.mark.parametrize("package", mujoco_extra.TESTED)
+def test_missing_extra_is_said_in_one_line_with_what_to_install(package, monkeypatch):
+    def version(name):
+        if name == package:
+            raise PackageNotFoundError(name)
+        return mujoco_extra.TESTED[name][0]
+
+    monkeypatch.setattr(mujoco_extra, "version", version)
+    with pytest.raises(gym.error.DependencyNotInstalled) as error:
+        gym.make("gbplan/PointMaze-v0")
+    assert str(error.value) == (
+        f"gbplan/PointMaze-v0 needs {package}, which is not installed; run pip install 'gbplan[mujoco]'"
+    )
+
+
+@pytest.mark.parametrize("found", ["3.2.7", "3.4.0", "4.0.0", "10.0"])
+def test_version_that_was_not_tested_is_refused_with_those_that_were(found, monkeypatch):
+    monkeypatch.setattr(mujoco_extra, "version", lambda name: found if name == "mujoco" else "1.4.2")
+    with pytest.raises(
+        gym.error.DependencyNotInstalled, match=rf"was tested with mujoco>=3.3.0,<3.4.0, and {found} is installed"
+    ):
+        gym.make_vec("gbplan/PointMaze-v0", num_envs=2)
+
+
+def test_mujoco_is_loaded_when_an_environment_is_made_and_not_before():
+    program = (
+        "import sys, gymnasium, gbplan; assert 'mujoco' not in sys.modules;"
+        "env = gymnasium.make('gbplan:gbplan/PointMaze-v0'); env.reset();"
+        "assert 'mujoco' in sys.modules and not {'torch', 'gymnasium_robotics'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
