@@ -1,20 +1,30 @@
-"""What experts of any world share: noise on their actions, from a seed for each row."""
+"""What experts of any world share: how they get to know it, and noise on their actions."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gbplan.envs.offers import offer
 from gbplan.envs.policy import Observation, Policy
 from gbplan.seeds import policy_generators
+
+W = TypeVar("W")
 
 Floats = NDArray[np.float64]
 
 
-class NoisyExpert(Policy):
-    """Knows the best action of a world, in [-1, 1], and adds Gaussian noise to it."""
+class Expert(Policy, Generic[W]):
+    """Knows the best action of a world W, in [-1, 1], and adds Gaussian noise to it.
+
+    It gets to know the world in :meth:`reset`, from the environment's own expert. A subclass writes ``_best``.
+    """
+
+    environment: ClassVar[str]  # whose expert it is, for messages
+    _world: W | None = None
 
     def __init__(self, action_noise: float = 0.0) -> None:
         """Choose how clumsy the expert is.
@@ -30,14 +40,26 @@ class NoisyExpert(Policy):
         self.action_noise = action_noise
         self._generators: list[np.random.Generator] = []
 
+    def in_world(self, world: W) -> Self:
+        """Get to know ``world`` and return the expert; without action noise no :meth:`reset` is needed."""
+        self._world = world
+        return self
+
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Seed the action noise; see :meth:`Policy.reset`.
+        """Get to know the world of ``envs`` and seed the action noise; see :meth:`Policy.reset`.
 
         Raises:
+            TypeError: ``envs`` has another expert, or none for its spaces.
             ValueError: there is not one seed per row.
         """
         if len(seeds) != envs.num_envs:
             raise ValueError(f"expected one seed for each of {envs.num_envs} rows, got {len(seeds)} seeds")
+        make = offer(envs, "expert")
+        known: Any = None if make is None else make()
+        if not isinstance(known, type(self)) or known._world is None:
+            name = type(self).__name__
+            raise TypeError(f"{name} needs a {self.environment} environment with its own spaces, got {envs}")
+        self._world = known._world
         self._generators = policy_generators(seeds)
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
@@ -51,15 +73,18 @@ class NoisyExpert(Policy):
             Actions, ``(..., A)``.
 
         Raises:
-            RuntimeError: there is action noise, and the expert was not reset for these rows.
+            RuntimeError: the expert has no world yet, or has action noise and was not reset for these rows.
         """
-        action = self._best(observation)
+        if self._world is None:
+            name = type(self).__name__
+            raise RuntimeError(f"{name} knows no world; call reset(envs, seeds), or use env.unwrapped.expert()")
+        action = self._best(self._world, observation)
         if self.action_noise > 0.0:
             action = action + self.action_noise * self._noise(action.shape, active)
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     @abstractmethod
-    def _best(self, observation: Observation) -> Floats:
+    def _best(self, world: W, observation: Observation) -> Floats:
         """Return actions without noise, ``(..., A)``."""
 
     def _noise(self, shape: tuple[int, ...], active: NDArray[np.bool_] | None) -> Floats:

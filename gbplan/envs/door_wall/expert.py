@@ -1,16 +1,11 @@
 """A policy that knows the way."""
 
-from collections.abc import Sequence
-from typing import Any, Self
-
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.envs.door_wall.contact import LIMIT
 from gbplan.envs.door_wall.world import World, height_at_wall
-from gbplan.envs.expert import NoisyExpert
-from gbplan.envs.offers import offer
+from gbplan.envs.expert import Expert
 from gbplan.envs.policy import Observation
 
 Floats = NDArray[np.float64]
@@ -19,39 +14,19 @@ CLEARANCE = 0.1  # beside the wall the expert keeps this far off, so that noise 
 DOOR_MARGIN = 0.05  # and this far from the door's edges, or half the door's half width if that is less
 
 
-class DoorWallExpert(NoisyExpert):
+class DoorWallExpert(Expert[World]):
     """Go through the door to the goal, in any DoorWall world, under both dynamics and both contacts.
 
     What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
     noise carries it. With the default speeds it reaches every drawn task's goal within 100 steps, whatever the door.
-    It learns the world's geometry in :meth:`reset`.
     """
 
-    _world: World | None = None
+    environment = "DoorWall"
 
-    def in_world(self, world: World) -> Self:
-        """Take the geometry of ``world`` and return the expert; without action noise no :meth:`reset` is needed."""
-        self._world = world
-        return self
-
-    def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Take the geometry of ``envs`` and seed the action noise; see :meth:`Policy.reset`.
-
-        Raises:
-            TypeError: ``envs`` is not a DoorWall environment.
-            ValueError: there is not one seed per row.
-        """
-        super().reset(envs, seeds)
-        self._world = _world_of(envs)
-
-    def _best(self, observation: Observation) -> Floats:
-        if self._world is None:
-            raise RuntimeError("DoorWallExpert knows no world; call reset(envs, seeds), or use env.unwrapped.expert()")
+    def _best(self, world: World, observation: Observation) -> Floats:
         state = np.asarray(observation["observation"], np.float64)
         goal = np.clip(np.asarray(observation["desired_goal"], np.float64), -LIMIT, LIMIT)
-        if self._world.dynamics == "velocity":
-            return _accelerate(self._world, state, goal)
-        return _walk(self._world, state, goal)
+        return _accelerate(world, state, goal) if world.dynamics == "velocity" else _walk(world, state, goal)
 
 
 def _walk(world: World, position: Floats, goal: Floats) -> Floats:
@@ -100,11 +75,3 @@ def _passage(world: World, position: Floats, goal: Floats) -> tuple[Floats, NDAr
     margin = min(DOOR_MARGIN, world.door_half_width / 2)
     through = np.clip(height, world.door_low + margin, world.door_high - margin)
     return side, side * goal[..., 0] < 0.0, height, through
-
-
-def _world_of(envs: Any) -> World:
-    make = offer(envs, "expert")
-    expert = None if make is None else make()
-    if not isinstance(expert, DoorWallExpert) or expert._world is None:
-        raise TypeError(f"DoorWallExpert needs a DoorWall environment with its own spaces, got {envs}")
-    return expert._world

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.expert import NoisyExpert
+from gbplan.envs.expert import Expert
 from gbplan.envs.point_maze.maze import Maze
 from gbplan.envs.policy import Observation
 
@@ -11,30 +11,19 @@ from gbplan.envs.policy import Observation
 P_GAIN, D_GAIN = 4.0, 0.6
 
 
-class PointMazeExpert(NoisyExpert):
+class PointMazeExpert(Expert[Maze]):
     """Go from cell to cell on a shortest way through the grid, drawn to the middle of the next one as by a spring.
 
     What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
     noise carries it. Within the time limit it reaches all but very few goals, in every maze and from every speed.
     """
 
-    def __init__(self, maze: Maze, action_noise: float = 0.0) -> None:
-        """Take a maze; ``env.unwrapped.expert()`` does so.
+    environment = "gbplan/PointMaze-v0"
 
-        Args:
-            maze: the maze to go through.
-            action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
-
-        Raises:
-            ValueError: ``action_noise`` is negative or not finite.
-        """
-        super().__init__(action_noise)
-        self._maze = maze
-
-    def _best(self, observation: Observation) -> NDArray[np.float64]:
+    def _best(self, world: Maze, observation: Observation) -> NDArray[np.float64]:
         state = np.asarray(observation["observation"], np.float64)
         goal = np.asarray(observation["desired_goal"], np.float64)
-        here, there = self._maze.cells(state[..., :2]), self._maze.cells(goal)
-        next_center = self._maze.centers[self._maze.towards[here, there]]
+        here, there = world.cells(state[..., :2]), world.cells(goal)
+        next_center = world.centers[world.towards[here, there]]
         waypoint = np.where((here == there)[..., None], goal, next_center)
         return P_GAIN * (waypoint - state[..., :2]) - D_GAIN * state[..., 2:]

@@ -55,4 +55,4 @@ class InWorld(ReachPosition):
         Args:
             action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
         """
-        return PointMazeExpert(self.world.geometry, action_noise)
+        return PointMazeExpert(action_noise).in_world(self.world.geometry)

@@ -2,6 +2,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from gbplan.envs.point_maze import PointMazeExpert
 from gbplan.envs.point_maze.maze import LAYOUTS
 from gbplan.policies import ExpertPolicy
 
@@ -65,3 +66,15 @@ def test_expert_works_over_any_leading_axes_without_reset():
     assert action in env.action_space
     stacked = {key: np.tile(value, (3, 5, 1)) for key, value in observation.items()}
     np.testing.assert_array_equal(env.expert().act(stacked), np.tile(action, (3, 5, 1)))
+
+
+def test_expert_gets_to_know_the_maze_it_is_reset_in():
+    envs = gym.make_vec(ID, num_envs=2, vectorization_mode="sync", maze="large")
+    observation, _ = envs.reset(seed=0)
+    expert = PointMazeExpert()
+    with pytest.raises(RuntimeError, match="PointMazeExpert knows no world; call reset"):
+        expert.act(observation)
+    expert.reset(envs, [0, 1])
+    np.testing.assert_array_equal(expert.act(observation), envs.envs[0].unwrapped.expert().act(observation))
+    with pytest.raises(TypeError, match="needs a gbplan/PointMaze-v0 environment"):
+        expert.reset(gym.make_vec("DoorWall-v0", num_envs=1), [0])
