@@ -2,7 +2,7 @@
 #
 # make reproduce                                    the table of DoorWall-v0, of one training seed
 # make reproduce SEEDS="0 1 2 3 4" FULL=1           of five, and with larger budgets of the planners
-# make reproduce TASK=robustness                    another file of experiments/
+# make reproduce TASK=robustness                    another file of experiments/, and the seeds it says
 # What is done already is kept, and what was interrupted goes on.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUNS := runs
 TASK ?= door_wall
-SEEDS ?= 0
+SEEDS ?=
 FULL ?= 0
 JOBS ?= 2
 TIMED := vector_env rendering training_throughput rollout plan_time planners start_up

@@ -43,8 +43,9 @@ tables:
 """
 
 
-def snakemake(*args, task="door_wall", settings=(), **options):
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def snakemake(*args, task="door_wall", settings=(), programs=(), **options):
+    folders = [*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+    environment = os.environ | {"PATH": ":".join(folders)}
     command = ["snakemake", "--snakefile", SNAKEFILE, "--cores", "2", "--nolock", *args]
     command += ["--config", f"task={task}", *settings]
     return subprocess.run(command, env=environment, capture_output=True, text=True, **options)
@@ -60,11 +61,29 @@ def tiny(folder, epochs=3, **changes):
     """Write a small experiment with some of its parts changed."""
     experiment = yaml.safe_load(TINY.replace("FOLDER", str(folder)).replace("EPOCHS", str(epochs)))
     for part, change in changes.items():
-        experiment[part] = experiment.get(part, {}) | change
+        experiment[part] = experiment.get(part, {}) | change if isinstance(change, dict) else change
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(experiment))
     return path
+
+
+RECORDER = """#!/bin/sh
+for word in "$@"; do printf '%s\\n' "$word"; done > {folder}/$$
+"""
+
+
+def commands(folder, **changes):
+    """The words of all commands of a small experiment, run in a folder where nothing but them is recorded."""
+    programs, recorded = folder / "programs", folder / "recorded"
+    programs.mkdir()
+    recorded.mkdir()
+    (programs / "gbplan").write_text(RECORDER.format(folder=recorded))
+    (programs / "gbplan").chmod(0o755)
+    (folder / "configs").symlink_to(Path("configs").absolute())
+    done = snakemake("--quiet", "all", task=tiny(folder, **changes), programs=[programs], cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return [path.read_text().splitlines() for path in recorded.iterdir()]
 
 
 def successes(folder):
@@ -77,23 +96,71 @@ def successes(folder):
 SLOW = pytest.mark.slow
 
 
+COUNTS = {  # collect, fit, evaluate
+    "ablations": (1, 5, 10),
+    "attack_sweep": (2, 96, 90),
+    "door_wall": (1, 8, 40),
+    "planners": (1, 3, 50),
+    "robustness": (3, 12, 82),
+}
+
+
 @pytest.mark.parametrize(
-    ("task", "settings", "jobs"),
+    ("task", "settings", "counts"),
     [
-        pytest.param("door_wall", (), {"collect": 1, "fit": 8, "evaluate": 40, "report": 1}),
-        pytest.param("door_wall", ("seeds=0 1",), {"collect": 1, "fit": 16, "evaluate": 72, "report": 1}, marks=SLOW),
-        pytest.param("door_wall", ("full=1",), {"collect": 1, "fit": 8, "evaluate": 64, "report": 1}, marks=SLOW),
-        pytest.param("ablations", (), {"collect": 1, "fit": 5, "evaluate": 10, "report": 1}),
-        pytest.param("robustness", (), {"collect": 3, "fit": 12, "evaluate": 82, "report": 1}),
+        *(pytest.param(task, (), COUNTS[task], id=task) for task in EXPERIMENTS),
+        pytest.param("door_wall", ("seeds=0 1",), (1, 16, 72), marks=SLOW),
+        pytest.param("door_wall", ("full=1",), (1, 8, 64), marks=SLOW),
+        pytest.param("attack_sweep", ("seeds=0",), (2, 32, 30), marks=SLOW),
     ],
 )
-def test_an_experiment_is_all_combinations_of_what_its_tables_list(task, settings, jobs):
+def test_an_experiment_is_all_combinations_of_what_its_tables_list(task, settings, counts):
     found = planned(task, *settings)
-    assert {name: found[name] for name in jobs} == jobs
+    assert (found["collect"], found["fit"], found["evaluate"], found["report"]) == (*counts, 1)
 
 
-def test_every_experiment_is_tested():
-    assert set(EXPERIMENTS) == {"door_wall", "ablations", "robustness"}
+def test_words_reach_the_command_as_they_are_written(tmp_path):
+    (tmp_path / "d").touch()  # [detour] would match it
+    policies = {
+        "straight-line": """--policy '{"class_path": "StraightLinePolicy"}' --kinds [detour] --name 'a  $HOME'"""
+    }
+    tables = {"evaluate": {"args": "--tasks.count 4", "rows": [{"policies": ["straight-line"]}]}}
+    (words,) = (words for words in commands(tmp_path, policies=policies, tables=tables) if words[0] == "evaluate")
+    assert words == [
+        *("evaluate", "--tasks.count", "4", "--policy", '{"class_path": "StraightLinePolicy"}', "--kinds", "[detour]"),
+        *("--name", "a  $HOME", "--name", "straight-line", "--output", f"{tmp_path}/runs/evaluate/00-00-straight-line"),
+        *("--keep", "--overwrite"),
+    ]
+
+
+def test_a_training_in_braces_is_its_checkpoint_and_its_name_stands_for_its_variants(tmp_path):
+    swept = {"from": "base", "configs": [], "args": "--z 3", "variants": {"x-0.1": "--x 0.1", "y": "--y {next_seed}"}}
+    rows = [
+        {"models": ["swept*"], "agents": ["*"]},
+        {"models": ["base"]},
+        {"models": ["swept-y"], "agents": ["guess"], "args": "--more"},
+    ]
+    made = commands(
+        tmp_path,
+        trainings={"swept": swept, "other": {"configs": [], "checkpoint": "last"}},
+        agents={"guess": "--init {other}"},
+        tables={"evaluate": {"args": "", "rows": rows}},
+        seeds=2,
+    )
+    runs = f"{tmp_path}/runs"
+    fits = {words[words.index("--trainer.default_root_dir") + 1]: words for words in made if words[0] == "fit"}
+    assert set(fits) == {f"{runs}/seed2/{name}" for name in ("base", "other", "swept-x-0.1", "swept-y")}
+    after = fits[f"{runs}/seed2/swept-y"][3:]
+    start = ["--model.init_args.init_from", f"{runs}/seed2/base/best.ckpt"]
+    assert after[:8] == ["--y", "3", "--z", "3", *start, "--seed_everything", "2"]
+    evaluated = {words[words.index("--output") + 1]: words for words in made if words[0] == "evaluate"}
+    assert {Path(folder).name for folder in evaluated} == {
+        *("00-00-swept-x-0.1-gradient-mpc-seed2", "00-01-swept-x-0.1-guess-seed2", "01-00-swept-y-gradient-mpc-seed2"),
+        *("01-01-swept-y-guess-seed2", "01-02-swept-y-guess-seed2", "02-00-base-seed2"),
+    }
+    words = evaluated[f"{runs}/evaluate/01-02-swept-y-guess-seed2"]
+    checkpoints = ["--ckpt_path", f"{runs}/seed2/swept-y/best.ckpt", "--init", f"{runs}/seed2/other/last.ckpt"]
+    assert words[1:6] == [*checkpoints, "--more"]
 
 
 @pytest.mark.parametrize(
@@ -109,14 +176,23 @@ def test_every_experiment_is_tested():
             {"tables": {"t": {"args": "", "rows": [{"models": ["base"], "agents": ["cem"]}]}}}, "'cem'", marks=SLOW
         ),
         pytest.param({"tables": {"t": {"args": "", "rows": [{"models": ["bass"]}]}}}, "no 'bass' among", marks=SLOW),
-        pytest.param({"training": {}}, "unknown keys ['training']", marks=SLOW),
-        pytest.param({"trainings": {"mine": {"form": "base", "configs": []}}}, "unknown keys ['form']", marks=SLOW),
-        pytest.param({"trainings": {"mine": {"from": "base"}}}, "lacks ['configs']", marks=SLOW),
+        pytest.param({"training": {}}, "('training' was unexpected); known are like, runs,", marks=SLOW),
         pytest.param(
-            {"tables": {"t": {"args": "", "rows": [{"model": ["base"]}]}}}, "unknown keys ['model']", marks=SLOW
+            {"trainings": {"mine": {"form": "base", "configs": []}}},
+            "at $.trainings.mine: Additional properties are not allowed ('form' was unexpected); a training has",
         ),
-        pytest.param({"tables": {"t": {"rows": []}}}, "lacks ['args']", marks=SLOW),
-        pytest.param({"resources": {"fit": {}, "fits": {}}}, "unknown keys ['fits']", marks=SLOW),
+        pytest.param({"trainings": {"mine": {"from": "base"}}}, "'configs' is a required property", marks=SLOW),
+        pytest.param({"trainings": {"a b": {"configs": []}}}, "'a b' does not match", marks=SLOW),
+        pytest.param(
+            {"tables": {"t": {"args": "", "rows": [{"model": ["base"]}]}}}, "('model' was unexpected)", marks=SLOW
+        ),
+        pytest.param({"tables": {"t": {"rows": []}}}, "'args' is a required property", marks=SLOW),
+        pytest.param({"resources": {"fit": {}, "fits": {}}}, "('fits' was unexpected)", marks=SLOW),
+        pytest.param({"agents": {"mine": ["--agent", "x"]}}, "is not of type 'string'; arguments of", marks=SLOW),
+        pytest.param(
+            {"data": {"door/tiny-v0": "--policy 'Expert"}}, "No closing quotation in the arguments", marks=SLOW
+        ),
+        pytest.param({"trainings": {"base": {"configs": [], "args": "--x {bass}"}}}, "no 'bass' among the", marks=SLOW),
     ],
 )
 def test_a_mistake_in_an_experiment_is_one_line_before_anything_is_computed(tmp_path, changes, message):
@@ -125,6 +201,16 @@ def test_a_mistake_in_an_experiment_is_one_line_before_anything_is_computed(tmp_
     assert message in done.stderr
     assert done.stderr.strip().count("\n") == 0
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_what_is_not_yaml_is_one_line(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("agents: [a\nb: c\n")
+    done = snakemake("--quiet", "rules", task=path)
+    assert done.returncode == 1
+    assert "broken.yaml is not yaml: while parsing" in done.stderr
+    assert done.stderr.strip().count("\n") == 0
 
 
 @pytest.mark.parametrize(
@@ -159,7 +245,7 @@ def test_a_failed_job_says_where_its_log_is(tmp_path):
     path = tiny(tmp_path, policies={"straight-line": "--policy Nobody"})
     done = snakemake("--keep-going", task=path)
     assert done.returncode == 1
-    log = tmp_path / "runs" / "logs" / "evaluate" / "00-01-straight-line.log"
+    log = tmp_path / "runs" / "logs" / "evaluate" / "evaluate" / "00-00-straight-line.log"
     assert str(log) in done.stderr
     assert "Nobody" in log.read_text()
     assert len(successes(tmp_path)) == 2  # the others are made
