@@ -11,12 +11,12 @@ compared="base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_
 $report --trainings "$trainings" --figures $runs/figures --names "$(list $compared online_adversarial-cem-mpc)"
 $report --trainings "$trainings" --html $runs/report.html \
 	--names "$(list expert straight-line perfect-gradient-mpc $planned)"
-if test -d $runs/planners; then
-	gbplan report $runs/planners --names '["base-*","online-*"]' --figures $runs/figures/planners
-fi
+for table in planners attack_sweep; do
+	if test -d $runs/$table; then gbplan report $runs/$table --figures $runs/figures/$table; fi
+done
 for figure in docs/figures/*.png; do # those of the pages
 	name=$(basename $figure)
-	made=$runs/figures/$(echo $name | sed s:^planners-:planners/:)
+	made=$runs/figures/$(echo $name | sed 's:^planners-:planners/:; s:^attack_sweep-:attack_sweep/:')
 	if test -e $made; then cp $made $figure; fi
 done
 python experiments/export_pretrained.py $runs

@@ -5,13 +5,13 @@ columns, so that pages can be made where nothing was run. With ``--results`` it 
 
     <!-- table: gbplan report runs/evaluate --kinds [detour] -->          the rows and columns that the command prints
     <!-- table: grid runs/robustness gradient-mpc -->                     success by world and model, at home first
-    <!-- table: copy benchmarks/planner_comparison.md 1 -->               the first table of another page
+    <!-- table: copy docs/planner_comparison.md 1 -->                     the first table of another page
     <!-- table: compare online-gradient-mpc:base-gradient-mpc -->         paired differences, a row a pair
     <!-- n: success("online-gradient-mpc") -->96.4<!-- /n -->             a number, with the decimals that stand there
 
 A number is an expression of what results say of detour tasks: ``success``, ``low``, ``high``, ``seeds``, ``believed``,
 ``gap`` and ``text`` take a result's name; ``verdict`` takes the names of a pair that some table compares; ``table``
-takes a benchmark's page, the first cell of a row, a column, and other cells that tell the row:
+takes a page of ``MEASURED`` or of a benchmark, the first cell of a row, a column, and other cells that tell the row:
 ``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
 
     python docs/render.py [--results runs] [PAGE ...]
@@ -40,6 +40,10 @@ MADE_BY = {
     "runs/evaluate": "make reproduce",
     "runs/ablations": "make reproduce TASK=ablations",
     "runs/robustness": "make reproduce TASK=robustness",
+}
+MEASURED = {  # pages in docs/ that keep what was measured once
+    "attack_sweep": "make reproduce TASK=attack_sweep",
+    "planner_comparison": "make reproduce TASK=planners",
 }
 TABLE = r"(?:^ *\|.*\n)+"
 MARKED = re.compile(rf"(^(?P<indent> *)<!-- table: (?P<how>.*?) -->\n)(?P<table>{TABLE})", re.MULTILINE)
@@ -168,8 +172,8 @@ def copy(page: str, place: str) -> str:
 
 
 def of_table(name: str, row: str, column: str, beside: str | None = None, **others: str) -> float:
-    """The first number of a cell in the tables of a benchmark's page, the one with column ``beside`` if it is given."""
-    page = Path(f"benchmarks/{name}.md")
+    """The first number of a cell in the tables of a page, the one with column ``beside`` if it is given."""
+    page = Path("docs" if name in MEASURED else "benchmarks", f"{name}.md")
     found = set()
     for table in re.findall(TABLE, page.read_text(), re.MULTILINE):
         header, _, *lines = (
@@ -183,7 +187,7 @@ def of_table(name: str, row: str, column: str, beside: str | None = None, **othe
         told = "".join(f", {key} {value}" for key, value in others.items())
         raise ValueError(
             f"{page} has {len(found)} cells in {column!r} of {row!r}{told}, expected one; "
-            f"make it with `python benchmarks/{name}.py`"
+            f"make it with `{MEASURED.get(name, f'python benchmarks/{name}.py')}`"
         )
     return numbers(found.pop())[0]
 

@@ -55,7 +55,8 @@ def test_number_of_seeds_is_that_of_the_row():
     [
         ('<!-- n: success("b") -->1<!-- /n -->', "`make reproduce`"),
         ('<!-- n: believed("a") -->1<!-- /n -->', "`make reproduce`"),
-        ('<!-- n: table("attack_sweep", "FGSM", "expert") -->1<!-- /n -->', "`python benchmarks/attack_sweep.py`"),
+        ('<!-- n: table("attack_sweep", "FGSM", "expert") -->1<!-- /n -->', "`make reproduce TASK=attack_sweep`"),
+        ('<!-- n: table("plan_time", "1", "none") -->1<!-- /n -->', "`python benchmarks/plan_time.py`"),
         ("<!-- table: gbplan report runs/evaluate --names [b] --columns [result] -->\n| x |\n", "`make reproduce`"),
         ("<!-- table: grid runs/robustness cem-mpc -->\n| x |\n", "`make reproduce TASK=robustness`"),
     ],
