@@ -111,7 +111,8 @@ def after_base(tmp_path_factory):
             "gbplan evaluate --config configs/door_wall/evaluate.yaml --agent configs/agents/gradient_mpc.yaml "
             "--ckpt_path runs/base/best.ckpt --output runs/evaluate/base-gradient-mpc"
         )
-        shutil.copytree("runs/evaluate", "runs/mine")
+        for folder in set(re.findall(r"gbplan report (runs/\w+)", "\n".join(COMMANDS))) - {"runs/evaluate"}:
+            shutil.copytree("runs/evaluate", folder)
     for path in checkout.rglob("*"):
         os.utime(path, (0, 0))
     return checkout
