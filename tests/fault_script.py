@@ -18,6 +18,8 @@ from pathlib import Path
 import matplotlib.backends.backend_agg
 import matplotlib.backends.backend_svg  # noqa: F401, so that not every process imports it
 import torch
+import torch.utils.tensorboard
+from PIL import Image
 
 import gbplan.callbacks
 import gbplan.cli.lightning_cli
@@ -25,6 +27,7 @@ import gbplan.data.collect
 import gbplan.evaluation.run
 import gbplan.report.table  # noqa: F401
 from gbplan.cli import main
+from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 
 
 def run(args, below, at, mode, said, counted, stop=None):
@@ -47,8 +50,19 @@ def run(args, below, at, mode, said, counted, stop=None):
     main(args)
 
 
+def warm_up():
+    """Load what a command loads when it is first needed, so that not every process does."""
+    model = WorldModel(IdentityEncoder(dim=2), MLPPredictor(latent_dim=2, action_dim=2, hidden_sizes=[128, 128]))
+    actions = torch.zeros(1, 5, 2, requires_grad=True)
+    model.rollout(torch.zeros(1, 1, 2), torch.zeros(1, 0, 2), actions).sum().backward()
+    with torch.no_grad():
+        model.rollout(torch.zeros(1, 1, 2), torch.zeros(1, 0, 2), actions)
+    Image.init()
+
+
 def serve():
     torch.set_num_threads(1)
+    warm_up()
     print("ready", flush=True)
     for line in sys.stdin:
         if not (child := os.fork()):

@@ -159,7 +159,7 @@ def check(command, at, mode):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)  # of fit alone half an hour on an idle machine
 @pytest.mark.parametrize("mode", [ONCE, FULL], ids=["once", "full"])
 @pytest.mark.parametrize("name", ["collect", "fit", "evaluate", "report"])
 def test_every_write_may_fail(command, name, mode):
