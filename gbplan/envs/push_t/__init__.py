@@ -1,0 +1,26 @@
+"""``gbplan/PushT-v0``: a round agent pushes a T. Importing this package registers it.
+
+``gbplan/PushTPixels-v0`` is the same world with pictures in its observations.
+"""
+
+import gymnasium as gym
+
+from gbplan.envs.push_t.env import PushTEnv
+from gbplan.envs.push_t.expert import SegmentExpert
+from gbplan.envs.push_t.pusher import NoisyPusherPolicy
+from gbplan.envs.push_t.vector import PushTVectorEnv
+
+__all__ = ["NoisyPusherPolicy", "PushTEnv", "PushTVectorEnv", "SegmentExpert"]
+
+gym.register(
+    id="gbplan/PushT-v0",
+    entry_point="gbplan.envs.push_t.env:PushTEnv",
+    vector_entry_point="gbplan.envs.push_t.vector:PushTVectorEnv",
+    max_episode_steps=150,
+)
+gym.register(
+    id="gbplan/PushTPixels-v0",
+    entry_point="gbplan.envs.push_t.pixels:push_t_pixels",
+    vector_entry_point="gbplan.envs.push_t.pixels:push_t_pixels_vector",
+    max_episode_steps=150,
+)

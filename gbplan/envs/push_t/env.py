@@ -1,0 +1,238 @@
+"""``gbplan/PushT-v0``: push a T to where it should be."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.envs.push_t import geometry, states
+from gbplan.envs.push_t.in_world import InWorld
+from gbplan.envs.push_t.physics import Physics
+from gbplan.envs.push_t.rendering import draw_episode
+from gbplan.envs.push_t.tasks import check_options, draw_task, drawn_task
+from gbplan.envs.push_t.world import ALIGNED, NEAR, World
+
+Observation = dict[str, NDArray[np.float32]]
+
+
+class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
+    """A round agent on a table, a block in the shape of a T, and a pose in which it should be.
+
+    ## Description
+
+    The board is 512 by 512 pixels; the walls' faces are at 7 and 504 px. The agent is a disc of radius 15 px, the T a
+    bar of 120 by 30 px with a stem of 30 by 90 px. The block moves only while it is pushed, and slips off to the side
+    easily: where it goes depends on contact to within a pixel. Numbers and physics are those of the field (Diffusion
+    Policy's task, with the relative actions of DINO-WM and of the paper).
+
+    Lengths are in pixels of the board (px), y pointing down.
+
+    ## Observation Space
+
+    A dictionary of float32 arrays. `observation` is the state itself, to the last bit:
+
+    | Key             | Num  | Meaning                                            | Min    | Max   | Unit  |
+    |-----------------|------|----------------------------------------------------|--------|-------|-------|
+    | `observation`   | 0, 1 | x, y of the agent                                  | 22     | 489   | px    |
+    | `observation`   | 2, 3 | x, y of the block: the middle of its bar's free edge | 0    | 512   | px    |
+    | `observation`   | 4, 5 | cosine and sine of the block's angle               | -1     | 1     |       |
+    | `observation`   | 6, 7 | velocity of the agent in x, y                      | -500   | 500   | px/s  |
+    | `observation`   | 8, 9 | velocity of the block in x, y                      | -2000  | 2000  | px/s  |
+    | `observation`   | 10   | spin of the block                                  | -50    | 50    | rad/s |
+    | `achieved_goal` | 0..5 | the first six of `observation`                     |        |       |       |
+    | `desired_goal`  | 0..5 | what they should be                                |        |       |       |
+
+    With `success="block"`, goals are numbers 2 to 5 alone, the block's pose. The block's velocity is that of the last
+    hundredth of a second: without damping's share it is not carried over a step, but moves the block once more.
+
+    ## Action Space
+
+    `Box(-1, 1, (2,), float32)`, clipped to these bounds; NaN is refused.
+
+    | Num | Meaning                                                                  |
+    |-----|--------------------------------------------------------------------------|
+    | 0   | where the agent is to go from where it is now, in x, units of 100 px      |
+    | 1   | where the agent is to go from where it is now, in y, units of 100 px      |
+
+    ## Transition Dynamics
+
+    A step is a tenth of a second: ten steps of pymunk, in each of which the agent's velocity changes by *(100 (target
+    - position) - 20 velocity) / 100*; from rest it comes a quarter of the way. Nothing resists the agent but walls,
+    and a block that a wall resists: then both stand still. See :class:`~gbplan.envs.push_t.physics.Physics`.
+
+    The next state depends on state and action alone, to the last bit, whatever came before: no contact is remembered
+    from one step to the next. So an episode can be set to where another one was, and goes on as that did.
+
+    ## Reward
+
+    - `reward_type="sparse"`: 0 if the goal is reached, else -1;
+    - `reward_type="dense"`: minus the larger of *distance / 20 px* and *angle / (pi/9)*; the goal is reached above -1.
+
+    The goal is reached when the positions of agent and block together, four numbers, are less than 20 px from it and
+    the block's angle less than pi/9; with `success="block"`, the block's position and angle.
+
+    `info` holds `is_success` (bool), `position_error` (px), `angle_error` (rad), `coverage` (the part of the goal's T
+    that the block covers, 0 to 1) and `contact` (bool: agent and block touched in this step), in `reset` as well.
+
+    ## Starting State
+
+    - `task="segment"`: start and goal are two states of a noisy pusher's episode, `segment_steps` apart, between
+      which the block moved by more than 20 px or pi/9. Every goal can be reached, and the pusher's actions are the
+      expert.
+    - `task="pose"`: agent and block anywhere on the table, at rest, and the goal another such state. Nobody knows the
+      way.
+
+    A task drawn is a function of the seed. `reset(options={"state": ..., "goal": ...})` sets a task exactly; a part
+    that is missing is drawn as above. A state is its 11 numbers, or the field's 5 (positions, angle) or 7 (then the
+    agent's velocity), otherwise at rest; a goal its 6 or 4 numbers, or with an angle in place of cosine and sine.
+    Refused is what is off the table, or has the middle of the agent inside the block. Where they overlap by less, or
+    a corner of the block lies up to 6 px in a wall, physics pushes them apart within a few steps.
+
+    ## Episode End
+
+    1. Termination: the goal is reached (`info["is_success"]`), unless `continuing_task=True`.
+    2. Truncation: after 150 steps, by `gymnasium.make`'s time limit. The field gives segments of 25 steps 50:
+       `max_episode_steps=50`.
+
+    ## Arguments
+
+    | Argument          | Default     | Range          | Meaning                                                       |
+    |-------------------|-------------|----------------|---------------------------------------------------------------|
+    | `friction`        | 0.0         | [0, 10]        | Coulomb coefficient of the block against agent and wall       |
+    | `damping`         | 0.0         | [0, 1]         | share of its velocity a block left alone has after a second   |
+    | `success`         | `"both"`    | or `"block"`   | what must be at the goal                                      |
+    | `task`            | `"segment"` | or `"pose"`    | which tasks are drawn                                         |
+    | `segment_steps`   | 25          | [5, 500]       | steps between start and goal of a segment                     |
+    | `reward_type`     | `"sparse"`  | or `"dense"`   | see Reward                                                    |
+    | `continuing_task` | False       |                | do not terminate at the goal                                  |
+    | `render_mode`     | None        | or `"rgb_array"` | what `render` returns                                       |
+
+    Friction is 0 as in the field, whose code sets it where pymunk does not read it; a damping of 0 stops the block at
+    once.
+
+    ```python
+    >>> import gymnasium as gym
+    >>> import gbplan
+    >>> env = gym.make("gbplan/PushT-v0", success="block")
+    >>> options = {"state": [256, 180, 256, 200, 0.0], "goal": [256, 230, 0.0]}
+    >>> observation, info = env.reset(seed=0, options=options)
+    >>> for _ in range(6):  # down, against the middle of the bar
+    ...     observation, reward, terminated, truncated, info = env.step([0.0, 0.3])
+    >>> terminated, round(float(info["position_error"])) < 20, info["coverage"] > 0.5
+    (True, True, True)
+
+    ```
+
+    `gym.make_vec("gbplan/PushT-v0", num_envs=64)` makes the vector form,
+    :class:`~gbplan.envs.push_t.vector.PushTVectorEnv`.
+
+    ## Version History
+
+    - v0: initial version.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012, Gymnasium's own form
+
+    def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
+        """Make the environment; ``world`` are the arguments above, checked by :class:`World`."""
+        self.world = World.from_arguments(world)
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        self.render_mode = render_mode
+        self.observation_space = self.world.observation_space()
+        self.action_space = self.world.action_space()
+        self._physics = Physics(self.world.friction, self.world.damping)
+        self._part = states.goal_part(self.world.success)
+        self._state: Sequence[float] = ()  # empty until reset
+        self._goal: tuple[float, ...] = ()
+        self._start: tuple[float, ...] = ()
+        self._key = 0
+
+    def check_task(self, options: dict[str, Any] | None) -> dict[str, list[float]]:
+        """Return what ``reset`` is told, as float32 numbers, or say what is wrong with it.
+
+        Raises:
+            ValueError: an option is not known, or not possible; see Starting State.
+        """
+        given = check_options(options)
+        if "state" in given:
+            given["state"] = states.check_state(given["state"])
+        if "goal" in given:
+            given["goal"] = states.check_goal(given["goal"], self.world.success)
+        return given
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
+        given = self.check_task(options)
+        super().reset(seed=seed)
+        # Drawn always, so that a task given again with its seed is known as that seed's.
+        key = int(self.np_random.integers(2**63 - 1))
+        task = draw_task(self.world, key, given.get("state"), given.get("goal"))
+        self._key, self._state, self._start, self._goal = key, task.state, task.state, task.goal
+        observation = self._observe()
+        return observation, self._info(observation, contact=False)
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Move for a tenth of a second; see Transition Dynamics."""
+        if not self._state:
+            raise gym.error.ResetNeeded("PushT-v0 was stepped before its first reset; call reset() before step()")
+        self._state, contact = self._physics.step(self._state, *self._clipped(action))
+        observation = self._observe()
+        info = self._info(observation, contact)
+        reward = 0.0 if info["is_success"] else -1.0
+        if self.world.reward_type == "dense":
+            reward = -max(info["position_error"] / NEAR, info["angle_error"] / ALIGNED)
+        # Never truncated here: the time limit is a wrapper that gymnasium.make puts around.
+        return observation, reward, info["is_success"] and not self.world.continuing_task, False, info
+
+    def segment_actions(self) -> NDArray[np.float32] | None:
+        """Return actions that lead from this episode's start to its goal, ``(T, 2)``.
+
+        None if it is not a segment that the environment draws for this episode's seed.
+        """
+        if not self._start or self.world.task != "segment":
+            return None
+        task = drawn_task(self.world, self._key)
+        if task.actions is None or (task.state, task.goal) != (self._start, self._goal):
+            return None
+        return task.actions.copy()
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return the table seen from above, ``(256, 256, 3)``: block and agent over the goal."""
+        if self.render_mode is None:
+            gym.logger.warn('render() needs gym.make("gbplan/PushT-v0", render_mode="rgb_array")')
+            return None
+        if not self._state:
+            raise gym.error.ResetNeeded("PushT-v0 was rendered before its first reset; call reset() before render()")
+        return draw_episode(self._state, self._goal)
+
+    def _clipped(self, action: ArrayLike) -> tuple[float, float]:
+        array = np.asarray(action, np.float64)
+        if array.shape != (2,):
+            raise gym.error.InvalidAction(f"the action must have shape (2,), got {array.shape}")
+        action_x, action_y = array.tolist()
+        if action_x != action_x or action_y != action_y:
+            raise gym.error.InvalidAction(f"the action must not be NaN, got {array}")
+        return min(max(action_x, -1.0), 1.0), min(max(action_y, -1.0), 1.0)
+
+    def _observe(self) -> Observation:
+        return {
+            "observation": np.array(self._state, np.float32),
+            "achieved_goal": np.array(self._state[self._part], np.float32),
+            "desired_goal": np.array(self._goal, np.float32),
+        }
+
+    def _info(self, observation: Observation, contact: bool) -> dict[str, Any]:
+        errors = states.errors(observation["achieved_goal"], observation["desired_goal"])
+        distance, angle = float(errors[0]), float(errors[1])
+        return {
+            "is_success": distance < NEAR and angle < ALIGNED,
+            "position_error": distance,
+            "angle_error": angle,
+            "coverage": geometry.coverage(self._state[states.BLOCK], self._goal[-4:]),
+            "contact": contact,
+        }

@@ -1,0 +1,71 @@
+"""What PushT can say about its world without being asked to act: rewards, and all it offers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.envs.push_t import geometry, states
+from gbplan.envs.push_t.expert import SegmentExpert
+from gbplan.envs.push_t.rendering import draw
+from gbplan.envs.push_t.world import ALIGNED, NEAR, World
+
+
+class InWorld:
+    """All methods work over leading axes; goals have G = 6 numbers, or 4 where only the block counts."""
+
+    world: World
+
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
+
+        Args:
+            achieved_goal: what is, ``(..., G)``.
+            desired_goal: what should be, ``(..., G)``.
+            info: not used; part of the goal-conditioned interface.
+
+        Returns:
+            Rewards, ``(...)``.
+        """
+        if self.world.reward_type == "dense":
+            distance, angle = states.errors(achieved_goal, desired_goal)
+            return -np.maximum(distance / NEAR, angle / ALIGNED)[()]
+        return np.where(self.compute_success(achieved_goal, desired_goal), 0.0, -1.0)[()]
+
+    def compute_terminated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return whether being at ``achieved_goal`` ends the episode, ``(...)``."""
+        return np.logical_and(self.compute_success(achieved_goal, desired_goal), not self.world.continuing_task)
+
+    def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
+        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
+        return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
+
+    def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
+        """Return whether goals are reached, ``(..., G)`` each, as ``info["is_success"]`` says, ``(...)``."""
+        distance, angle = states.errors(achieved, desired)
+        return np.logical_and(distance < NEAR, angle < ALIGNED)
+
+    def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of states ``(N, 11)``, ``(N, size, size, 3)``: table, block and agent, and no goal.
+
+        Args:
+            states: of which only the first six numbers are seen.
+            size: pixels along an edge, at least 8.
+        """
+        return draw(states, size)
+
+    def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of goals ``(N, G)``, reached, likewise; without an agent, if only the block counts."""
+        return draw(goals, size)
+
+    def background(self) -> NDArray[np.float64]:
+        """Return the faces of the walls as pairs of end points, ``(4, 2, 2)``."""
+        low, high = geometry.LOW, geometry.HIGH
+        corners = [(low, low), (high, low), (high, high), (low, high)]
+        return np.array(list(zip(corners, corners[1:] + corners[:1], strict=True)))
+
+    @property
+    def expert(self) -> Callable[..., SegmentExpert] | None:
+        """The method that returns the expert, with ``action_noise``; None where tasks are poses."""
+        return SegmentExpert if self.world.task == "segment" else None
