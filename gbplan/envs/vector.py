@@ -1,6 +1,7 @@
 """Rows of single environments in one process, each with a task of its own."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -44,10 +45,8 @@ class RowsVectorEnv(SyncVectorEnv):
             if count is not None and count < 1:
                 raise ValueError(f"{name} must be at least 1, got {count}")
 
-        def row() -> gym.Env:
-            return _Row(make() if max_episode_steps is None else TimeLimit(make(), max_episode_steps))
-
-        super().__init__([row] * num_envs, autoreset_mode=AutoresetMode.DISABLED)
+        rows = [partial(_make_row, make, max_episode_steps)] * num_envs
+        super().__init__(rows, autoreset_mode=AutoresetMode.DISABLED)
         self.max_episode_steps = max_episode_steps
         self._begun = False
         self._over = np.zeros(num_envs, np.bool_)
@@ -130,6 +129,10 @@ class RowsVectorEnv(SyncVectorEnv):
                 f"{array.shape}"
             )
         return array
+
+
+def _make_row(make: Callable[[], gym.Env], max_episode_steps: int | None) -> gym.Env:
+    return _Row(make() if max_episode_steps is None else TimeLimit(make(), max_episode_steps))
 
 
 class _Row(gym.Wrapper):

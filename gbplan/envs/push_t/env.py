@@ -118,9 +118,10 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     >>> env = gym.make("gbplan/PushT-v0", success="block")
     >>> options = {"state": [256, 180, 256, 200, 0.0], "goal": [256, 230, 0.0]}
     >>> observation, info = env.reset(seed=0, options=options)
-    >>> for _ in range(6):  # down, against the middle of the bar
-    ...     observation, reward, terminated, truncated, info = env.step([0.0, 0.3])
-    >>> terminated, round(float(info["position_error"])) < 20, info["coverage"] > 0.5
+    >>> terminated = False
+    >>> while not terminated:  # down, against the middle of the bar
+    ...     observation, reward, terminated, truncated, info = env.step([0.0, 0.2])
+    >>> info["is_success"], info["position_error"] < 20.0, info["coverage"] > 0.5
     (True, True, True)
 
     ```

@@ -19,6 +19,7 @@ AGENT_LOW, AGENT_HIGH = LOW + AGENT_RADIUS, HIGH - AGENT_RADIUS
 # The block, in its own frame.
 BAR = (-60.0, 60.0, 0.0, 30.0)
 STEM = (-15.0, 15.0, 30.0, 120.0)
+SOLID = (BAR, (-15.0, 15.0, 0.0, 120.0))  # the same T, without a seam where distances are measured
 CORNERS = ((-60.0, 0.0), (60.0, 0.0), (60.0, 30.0), (-60.0, 30.0), (15.0, 120.0), (-15.0, 120.0))
 AREA = 6300.0
 RADIUS = math.hypot(15.0, 120.0)  # no point of the block is further from its position
@@ -46,7 +47,7 @@ def overlap(x: float, y: float, pose: Pose) -> float:
     block_x, block_y, cos, sin = pose
     dx, dy = x - block_x, y - block_y
     u, v = cos * dx + sin * dy, cos * dy - sin * dx
-    return AGENT_RADIUS - min(_outside(u, v, BAR), _outside(u, v, STEM))
+    return AGENT_RADIUS - min(_outside(u, v, part) for part in SOLID)
 
 
 def _outside(u: float, v: float, sides: Rectangle) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gbplan.envs.push_t import geometry
-from gbplan.envs.push_t.geometry import AGENT_HIGH, AGENT_LOW, AGENT_RADIUS, HIGH, LOW, RADIUS
+from gbplan.envs.push_t.geometry import AGENT_HIGH, AGENT_LOW, AGENT_RADIUS, HIGH, LOW, RADIUS, Point
 
 REACH = 100.0  # px from the agent to its target, for an action of 1
 STIFFNESS, AGENT_DAMPING = 100.0, 20.0  # of the agent's controller, 1/s^2 and 1/s
@@ -21,6 +21,7 @@ BLOCK_SPEED, BLOCK_SPIN = 2000.0, 50.0
 SQUEEZE = 6.0  # px that a block at a wall may lie in wall and agent, taken together
 AT_WALL = 2.0  # px from a wall; there, a block is at it
 THICKNESS = 200.0  # px, of the walls: nothing is pushed through them
+CLEAR = 1.0  # px; what is further from all else touches nothing
 
 
 class Physics:
@@ -29,10 +30,10 @@ class Physics:
     Hundred inner steps a second; an agent that a PD controller moves towards its target, whatever is in its way (a
     kinematic body); a block of two rectangles.
 
-    A control step begins with nothing but the state. Bodies are placed, and the contacts of the step before are
-    forgotten: impulses that the solver would begin with, and corrections it still had in mind. So the next state
-    depends on state and action alone, to the last bit, whatever came before. Environments that keep their contacts,
-    as the field's do, come to the same within a few hundredths of a pixel a step.
+    A control step begins with nothing but the state, in a new space: no contact of the step before is remembered, no
+    impulse that the solver would begin with, and no correction that it still had in mind. So the next state depends on
+    state and action alone, to the last bit, whatever came before. Environments that keep their contacts, as the field's
+    do, come to the same within a few hundredths of a pixel a step.
 
     The field's worlds break down where an agent presses a block against a wall, and push one through the other. In this
     one, agent and block stand still for an inner step after which the block, at a wall, would lie more than ``SQUEEZE``
@@ -49,17 +50,18 @@ class Physics:
         import pymunk  # takes a tenth of a second, so only those who play wait for it
 
         self.friction, self.damping = friction, damping
-        self._space = space = pymunk.Space()
-        space.damping = damping
+        self._new_space, self._forget_corrections = pymunk.Space, pymunk.Body.update_position
+        self._table = pymunk.Body(body_type=pymunk.Body.STATIC)
         low, high = LOW - THICKNESS, HIGH + THICKNESS
         corners = [(low, low), (low, high), (high, high), (high, low)]
-        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
-            wall = pymunk.Segment(space.static_body, start, end, THICKNESS)
-            wall.friction = 1.0
-            space.add(wall)
+        walls = [
+            pymunk.Segment(self._table, start, end, THICKNESS)
+            for start, end in zip(corners, corners[1:] + corners[:1], strict=True)
+        ]
         self._agent = pymunk.Body(body_type=pymunk.Body.KINEMATIC)
         disc = pymunk.Circle(self._agent, AGENT_RADIUS)
-        disc.friction = 1.0  # pymunk multiplies those of the two that touch
+        for shape in (*walls, disc):
+            shape.friction = 1.0  # pymunk multiplies those of the two that touch
         bar, stem = geometry.rectangle(geometry.BAR), geometry.rectangle(geometry.STEM)
         # Not the T's own moment of inertia and centre of mass, but those that the field gives it.
         self._block = pymunk.Body(1.0, 2.0 * pymunk.moment_for_poly(1.0, bar))
@@ -67,9 +69,9 @@ class Physics:
         for part in parts:
             part.friction = friction
         self._block.center_of_gravity = (0.0, 45.0)
-        self._shapes = (disc, *parts)
-        space.add(self._agent, self._block, *self._shapes)
-        self._forget_corrections = pymunk.Body.update_position
+        self._things: tuple[Any, ...] = (self._table, self._agent, self._block, *walls, disc, *parts)
+        self._space = pymunk.Space()
+        self._space.add(*self._things)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.friction, self.damping)
@@ -85,21 +87,39 @@ class Physics:
         Returns:
             The next state, float32 numbers, and whether agent and block touched.
         """
+        target = state[0] + REACH * action_x, state[1] + REACH * action_y
+        moved = self._move_agent(state, target)
+        if moved is not None:
+            return np.array(moved, np.float32).tolist(), False
+        moved, contact = self._move_both(state, target)
+        return np.array(moved, np.float32).tolist(), contact
+
+    def _move_agent(self, state: Sequence[float], target: Point) -> list[float] | None:
+        """Move the agent alone, which is soon done; None if the block moves, or may be touched."""
+        x, y, block_x, block_y, cos, sin, vx, vy, *motion = state
+        pose = block_x, block_y, cos, sin
+        if any(motion) or geometry.beyond_walls(pose) > -CLEAR:
+            return None
+        for _ in range(INNER_STEPS):
+            vx, vy = _velocity(x, vx, target[0]), _velocity(y, vy, target[1])
+            x, y = x + vx * DT, y + vy * DT
+            if geometry.overlap(x, y, pose) > -CLEAR:
+                return None
+        return [x, y, *pose, vx, vy, *motion]
+
+    def _move_both(self, state: Sequence[float], target: Point) -> tuple[list[float], bool]:
+        """Move agent and block."""
         x, y, block_x, block_y, cos, sin, vx, vy, block_vx, block_vy, spin = state
-        agent, block, advance = self._agent, self._block, self._space.step
-        target_x, target_y = x + REACH * action_x, y + REACH * action_y
-        angle = math.atan2(sin, cos)
+        agent, block = self._agent, self._block
+        angle = begun = math.atan2(sin, cos)
         self._place((x, y), (block_x, block_y), angle, (block_vx, block_vy), spin)
         squeezed = _squeeze(x, y, block_x, block_y, angle)
         contacts: list[Any] = []
         for _ in range(INNER_STEPS):
-            vx += (STIFFNESS * (target_x - x) - AGENT_DAMPING * vx) * DT
-            vy += (STIFFNESS * (target_y - y) - AGENT_DAMPING * vy) * DT
-            vx = min(max(vx, (AGENT_LOW - x) / DT), (AGENT_HIGH - x) / DT)
-            vy = min(max(vy, (AGENT_LOW - y) / DT), (AGENT_HIGH - y) / DT)
+            vx, vy = _velocity(x, vx, target[0]), _velocity(y, vy, target[1])
             agent.velocity = (vx, vy)
             before = block_x, block_y, angle
-            advance(DT)
+            self._space.step(DT)
             if not contacts:
                 agent.each_arbiter(contacts.append)
             (block_x, block_y), angle = block.position, block.angle
@@ -108,40 +128,34 @@ class Physics:
                 vx = vy = 0.0
                 block_x, block_y, angle = before
                 self._place((x, y), (block_x, block_y), angle, (0.0, 0.0), 0.0)
-                advance(DT)
+                self._space.step(DT)
                 now = squeezed
             # As pymunk moves a kinematic body, which saves asking it.
             x, y, squeezed = x + vx * DT, y + vy * DT, now
-        block_vx, block_vy = block.velocity
-        moved = np.array(
-            [
-                *(x, y, block_x, block_y, math.cos(angle), math.sin(angle), vx, vy),
-                *(
-                    _clip(block_vx, BLOCK_SPEED),
-                    _clip(block_vy, BLOCK_SPEED),
-                    _clip(block.angular_velocity, BLOCK_SPIN),
-                ),
-            ],
-            np.float32,
-        )
-        return moved.tolist(), bool(contacts)
+        if angle != begun:  # else they stay what they were, to the last bit
+            cos, sin = math.cos(angle), math.sin(angle)
+        block_vx, block_vy = (_clip(velocity, BLOCK_SPEED) for velocity in block.velocity)
+        spin = _clip(block.angular_velocity, BLOCK_SPIN)
+        return [x, y, block_x, block_y, cos, sin, vx, vy, block_vx, block_vy, spin], bool(contacts)
 
-    def _place(
-        self,
-        agent: tuple[float, float],
-        block: tuple[float, float],
-        angle: float,
-        velocity: tuple[float, float],
-        spin: float,
-    ) -> None:
+    def _place(self, agent: Point, block: Point, angle: float, velocity: Point, spin: float) -> None:
         """Put agent and block where they are, with no memory of where they were."""
-        space, shapes, body = self._space, self._shapes, self._block
-        space.remove(*shapes)  # and with them their contacts
+        body = self._block
+        # Shapes that are added to an old space once more are gone through in another order, and so are their contacts.
+        self._space.remove(*self._things)
+        self._space = self._new_space()
+        self._space.damping = self.damping
         self._forget_corrections(body, 0.0)
         self._agent.position, self._agent.velocity = agent, (0.0, 0.0)
         body.angle = angle  # first, since the block turns about its centre of mass
         body.position, body.velocity, body.angular_velocity = block, velocity, spin
-        space.add(*shapes)
+        self._space.add(*self._things)
+
+
+def _velocity(position: float, velocity: float, target: float) -> float:
+    """Return the agent's next velocity along one axis, by which walls hold it."""
+    velocity += (STIFFNESS * (target - position) - AGENT_DAMPING * velocity) * DT
+    return min(max(velocity, (AGENT_LOW - position) / DT), (AGENT_HIGH - position) / DT)
 
 
 def _squeeze(x: float, y: float, block_x: float, block_y: float, angle: float) -> float:

@@ -79,7 +79,7 @@ def _paint(pictures: Floats, rows: Floats, block: Colour, agent: Colour) -> None
     x, y, cos, sin = (column[:, None, None] for column in pose.T)
     dx, dy = place[None, None, :] - x, place[None, :, None] - y
     across, down = cos * dx + sin * dy, cos * dy - sin * dx
-    distance = np.minimum(_outside(across, down, geometry.BAR), _outside(across, down, geometry.STEM))
+    distance = np.minimum(*(_outside(across, down, part) for part in geometry.SOLID))
     _blend(pictures, distance / pixel, block)
     if rows.shape[1] > 4:
         dx, dy = place[None, :] - rows[:, 0, None], place[None, :] - rows[:, 1, None]
