@@ -41,7 +41,7 @@ class Tasks:
 
     Attributes:
         env_id: the environment they belong to.
-        env_kwargs: what the environment is made with.
+        env_kwargs: what the environment is made with, their kind included.
         kind: their name, such as ``uniform`` or ``detour``.
         states: initial states, as ``reset(options={"state": ...})`` takes them, ``(N, ...)``.
         goals: goals, as ``reset(options={"goal": ...})`` takes them, ``(N, ...)``.
@@ -145,8 +145,11 @@ class TaskSet:
             ValueError: no environment is named; it is not goal-conditioned, has no ``task`` argument or does not say
                 whether a goal is reached; or (almost) no task is as far as ``min_distance``.
         """
-        env_id, kwargs, count = self.require_env_id(), dict(self.env_kwargs or {}), self.count
-        world = without_noise(env_id, kwargs) | ({} if self.kind is None else {"task": self.kind})
+        env_id, count = self.require_env_id(), self.count
+        # The environment that they are set in is told the kind, too: what it offers may depend on it, an expert say.
+        kind = {} if self.kind is None else {"task": self.kind}
+        kwargs = (self.env_kwargs or {}) | kind
+        world = without_noise(env_id, self.env_kwargs) | kind
         states: list[NDArray[np.float32]] = []
         goals: list[NDArray[np.float32]] = []
         kept_seeds: list[NDArray[np.int64]] = []

@@ -187,3 +187,9 @@ def test_a_command_may_change_a_part_of_it():
     parser.add_function_arguments(command, sub_configs=True)
     parsed = parser.parse_args(["--tasks.kind=detour", "--tasks.env_kwargs.door_center=1"])
     assert parser.instantiate(parsed).tasks == TaskSet("DoorWall-v0", {"door_center": 1}, "detour", 9, "validation")
+
+
+def test_environment_that_tasks_are_set_in_is_told_their_kind_and_keeps_its_noise():
+    tasks = sample(kind="detour", count=2, env_kwargs={"process_noise": 0.02})
+    assert tasks.env_kwargs == {"process_noise": 0.02, "task": "detour"}
+    assert TaskSet("PlainTasks-v0", count=2).draw().env_kwargs == {}
