@@ -189,6 +189,13 @@ def test_a_command_may_change_a_part_of_it():
     assert parser.instantiate(parsed).tasks == TaskSet("DoorWall-v0", {"door_center": 1}, "detour", 9, "validation")
 
 
+@pytest.mark.parametrize(("kind", "numbers"), [("segment", 6), ("pose", 6), (None, 4)])
+def test_pushed_blocks_have_tasks_of_their_kinds(kind, numbers):
+    tasks = TaskSet("gbplan/PushT-v0", {"success": "both" if kind else "block"}, kind=kind, count=3)
+    assert tasks.draw().goals.shape == (3, numbers)
+    assert not try_tasks(tasks).infos["is_success"].all()
+
+
 def test_environment_that_tasks_are_set_in_is_told_their_kind_and_keeps_its_noise():
     tasks = sample(kind="detour", count=2, env_kwargs={"process_noise": 0.02})
     assert tasks.env_kwargs == {"process_noise": 0.02, "task": "detour"}
