@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
 from gbplan.envs.policy import Policy
-from gbplan.envs.vector import RowsVectorEnv
 from gbplan.seeds import policy_seeds
 
 ABSURD = 1000
@@ -171,9 +170,8 @@ def _reset(
     """Reset the rows in ``mask`` (None: all) with their own seed, state and goal."""
     # seeds is Any because VectorEnv.reset declares a single int, though all of Gymnasium's take one per row.
     # SyncVectorEnv and AsyncVectorEnv hand the one options dict to every row alike, so rows with tasks of their own
-    # are reset one at a time. A native vector environment, and a RowsVectorEnv, take one entry per row.
-    native = envs.unwrapped
-    if not tasks or isinstance(native, RowsVectorEnv) or not isinstance(native, SyncVectorEnv | AsyncVectorEnv):
+    # are reset one at a time. A native vector environment takes one entry per row.
+    if not tasks or not isinstance(envs.unwrapped, SyncVectorEnv | AsyncVectorEnv):
         options: dict[str, Any] = dict(tasks)
         if mask is not None:
             options["reset_mask"] = mask

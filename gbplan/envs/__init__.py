@@ -9,7 +9,6 @@ from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
 from gbplan.envs.push_t import NoisyPusherPolicy
 from gbplan.envs.random_walk import RandomWalkPolicy
-from gbplan.envs.vector import RowsVectorEnv
 
 __all__ = [
     "NoisyPusherPolicy",
@@ -19,7 +18,6 @@ __all__ = [
     "PixelVectorObservation",
     "Policy",
     "RandomWalkPolicy",
-    "RowsVectorEnv",
     "door_wall",
     "offer",
     "point_maze",

@@ -9,11 +9,12 @@ from gbplan.envs.push_t.env import PushTEnv
 from gbplan.envs.push_t.expert import SegmentExpert
 from gbplan.envs.push_t.pusher import NoisyPusherPolicy
 from gbplan.envs.push_t.vector import PushTVectorEnv
+from gbplan.envs.push_t.world import ENV_ID
 
 __all__ = ["NoisyPusherPolicy", "PushTEnv", "PushTVectorEnv", "SegmentExpert"]
 
 gym.register(
-    id="gbplan/PushT-v0",
+    id=ENV_ID,
     entry_point="gbplan.envs.push_t.env:PushTEnv",
     vector_entry_point="gbplan.envs.push_t.vector:PushTVectorEnv",
     max_episode_steps=150,

@@ -7,12 +7,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbplan.envs.push_t import geometry, states
+from gbplan.envs.native_vector import check_render_mode
+from gbplan.envs.options import check_options
+from gbplan.envs.push_t import states
 from gbplan.envs.push_t.in_world import InWorld
 from gbplan.envs.push_t.physics import Physics
 from gbplan.envs.push_t.rendering import draw_episode
-from gbplan.envs.push_t.tasks import check_options, draw_task, drawn_task
-from gbplan.envs.push_t.world import ALIGNED, NEAR, World
+from gbplan.envs.push_t.tasks import draw_key, draw_task
+from gbplan.envs.push_t.world import ENV_ID, World
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -139,76 +141,53 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
         """Make the environment; ``world`` are the arguments above, checked by :class:`World`."""
         self.world = World.from_arguments(world)
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        check_render_mode(render_mode)
         self.render_mode = render_mode
         self.observation_space = self.world.observation_space()
         self.action_space = self.world.action_space()
         self._physics = Physics(self.world.friction, self.world.damping)
-        self._part = states.goal_part(self.world.success)
         self._state: Sequence[float] = ()  # empty until reset
         self._goal: tuple[float, ...] = ()
         self._start: tuple[float, ...] = ()
         self._key = 0
 
-    def check_task(self, options: dict[str, Any] | None) -> dict[str, list[float]]:
-        """Return what ``reset`` is told, as float32 numbers, or say what is wrong with it.
-
-        Raises:
-            ValueError: an option is not known, or not possible; see Starting State.
-        """
-        given = check_options(options)
-        if "state" in given:
-            given["state"] = states.check_state(given["state"])
-        if "goal" in given:
-            given["goal"] = states.check_goal(given["goal"], self.world.success)
-        return given
-
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
-        given = self.check_task(options)
+        given = check_options(options, ("state", "goal"))
+        state = states.check_states(given["state"])[0] if "state" in given else None
+        goal = states.check_goals(given["goal"], self.world.success)[0] if "goal" in given else None
         super().reset(seed=seed)
-        # Drawn always, so that a task given again with its seed is known as that seed's.
-        key = int(self.np_random.integers(2**63 - 1))
-        task = draw_task(self.world, key, given.get("state"), given.get("goal"))
-        self._key, self._state, self._start, self._goal = key, task.state, task.state, task.goal
-        observation = self._observe()
-        return observation, self._info(observation, contact=False)
+        self._key = draw_key(self.np_random)
+        task = draw_task(self.world, self._key, state, goal)
+        self._state = self._start = task.state
+        self._goal = task.goal
+        return self._observe(), self._judge(self._state, self._goal, contact=False)[1]
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Move for a tenth of a second; see Transition Dynamics."""
         if not self._state:
-            raise gym.error.ResetNeeded("PushT-v0 was stepped before its first reset; call reset() before step()")
+            raise gym.error.ResetNeeded(f"{ENV_ID} was stepped before its first reset; call reset() before step()")
         self._state, contact = self._physics.step(self._state, *self._clipped(action))
-        observation = self._observe()
-        info = self._info(observation, contact)
-        reward = 0.0 if info["is_success"] else -1.0
-        if self.world.reward_type == "dense":
-            reward = -max(info["position_error"] / NEAR, info["angle_error"] / ALIGNED)
+        reward, info = self._judge(self._state, self._goal, contact)
         # Never truncated here: the time limit is a wrapper that gymnasium.make puts around.
-        return observation, reward, info["is_success"] and not self.world.continuing_task, False, info
+        return self._observe(), reward, info["is_success"] and not self.world.continuing_task, False, info
 
     def segment_actions(self) -> NDArray[np.float32] | None:
         """Return actions that lead from this episode's start to its goal, ``(T, 2)``.
 
-        None if it is not a segment that the environment draws for this episode's seed.
+        None if the task is not the segment that is drawn for this episode's seed.
         """
-        if not self._start or self.world.task != "segment":
-            return None
-        task = drawn_task(self.world, self._key)
-        if task.actions is None or (task.state, task.goal) != (self._start, self._goal):
-            return None
-        return task.actions.copy()
+        return self._segment(self._key, self._start, self._goal) if self._start else None
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return the table seen from above, ``(256, 256, 3)``: block and agent over the goal."""
         if self.render_mode is None:
-            gym.logger.warn('render() needs gym.make("gbplan/PushT-v0", render_mode="rgb_array")')
+            gym.logger.warn(f'render() needs gym.make("{ENV_ID}", render_mode="rgb_array")')
             return None
         if not self._state:
-            raise gym.error.ResetNeeded("PushT-v0 was rendered before its first reset; call reset() before render()")
+            raise gym.error.ResetNeeded(f"{ENV_ID} was rendered before its first reset; call reset() before render()")
         return draw_episode(self._state, self._goal)
 
     def _clipped(self, action: ArrayLike) -> tuple[float, float]:
@@ -225,15 +204,4 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
             "observation": np.array(self._state, np.float32),
             "achieved_goal": np.array(self._state[self._part], np.float32),
             "desired_goal": np.array(self._goal, np.float32),
-        }
-
-    def _info(self, observation: Observation, contact: bool) -> dict[str, Any]:
-        errors = states.errors(observation["achieved_goal"], observation["desired_goal"])
-        distance, angle = float(errors[0]), float(errors[1])
-        return {
-            "is_success": distance < NEAR and angle < ALIGNED,
-            "position_error": distance,
-            "angle_error": angle,
-            "coverage": geometry.coverage(self._state[states.BLOCK], self._goal[-4:]),
-            "contact": contact,
         }

@@ -1,6 +1,6 @@
 """What PushT can say about its world without being asked to act: rewards, and all it offers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.push_t import geometry, states
 from gbplan.envs.push_t.expert import SegmentExpert
 from gbplan.envs.push_t.rendering import draw
+from gbplan.envs.push_t.tasks import drawn_task
 from gbplan.envs.push_t.world import ALIGNED, NEAR, World
 
 
@@ -68,4 +69,37 @@ class InWorld:
     @property
     def expert(self) -> Callable[..., SegmentExpert] | None:
         """The method that returns the expert, with ``action_noise``; None where tasks are poses."""
-        return SegmentExpert if self.world.task == "segment" else None
+        return self._expert if self.world.task == "segment" else None
+
+    def _expert(self, action_noise: float = 0.0) -> SegmentExpert:
+        return SegmentExpert(action_noise).in_world(self.world)
+
+    def _judge(self, state: Sequence[float], goal: Sequence[float], contact: bool) -> tuple[float, dict[str, Any]]:
+        """Return reward and info of a state."""
+        errors = states.errors(state[self._part], goal)
+        distance, angle = float(errors[0]), float(errors[1])
+        success = distance < NEAR and angle < ALIGNED
+        info = {
+            "is_success": success,
+            "position_error": distance,
+            "angle_error": angle,
+            "coverage": geometry.coverage(state[states.BLOCK], goal[-4:]),
+            "contact": contact,
+        }
+        if self.world.reward_type == "dense":
+            return -max(distance / NEAR, angle / ALIGNED), info
+        return 0.0 if success else -1.0, info
+
+    @property
+    def _part(self) -> slice:
+        """What of a state is compared with a goal."""
+        return states.goal_part(self.world.success)
+
+    def _segment(self, key: int, start: Sequence[float], goal: Sequence[float]) -> NDArray[np.float32] | None:
+        """Return the actions of a task, ``(T, 2)``; None if it is not the segment that is drawn for this key."""
+        if self.world.task != "segment":
+            return None
+        task = drawn_task(self.world, key)
+        if task.actions is None or (task.state, task.goal) != (tuple(start), tuple(goal)):
+            return None
+        return task.actions.copy()

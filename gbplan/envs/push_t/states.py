@@ -16,11 +16,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.options import chosen_rows, require_rows
 from gbplan.envs.push_t import geometry
 from gbplan.envs.push_t.geometry import AGENT_HIGH, AGENT_LOW, AGENT_RADIUS
 from gbplan.envs.push_t.physics import AGENT_SPEED, BLOCK_SPEED, BLOCK_SPIN, SQUEEZE
+
+Floats = NDArray[np.float64]
 
 STATE_SIZE = 11
 BLOCK = slice(2, 6)  # the block's pose in a state
@@ -44,112 +47,82 @@ def at_rest(x: float, y: float, block_x: float, block_y: float, angle: float) ->
     return np.array(pose + [0.0] * (STATE_SIZE - len(pose)), np.float32).tolist()
 
 
-def check_state(given: Any) -> list[float]:
-    """Return a state as its 11 float32 numbers, or say what is wrong with it.
+def check_states(states: Any, mask: NDArray[np.bool_] | None = None) -> list[list[float]]:
+    """Return start states as rows of 11 float32 numbers, or say what is wrong with them.
 
     Args:
-        given: 11 numbers; or 5 or 7, the field's: positions of agent and block and the angle, then the agent's
-        velocity,
-            and otherwise at rest.
+        states: ``(D,)`` or, given a mask, also ``(N, D)``. D is 11; or 5 or 7, the field's: positions of agent and
+            block and the angle, then the agent's velocity, and otherwise at rest.
+        mask: rows to check and return, ``(N,)``; None: there is one state, without the leading axis.
 
     Raises:
-        ValueError: another shape, not finite, cosine and sine of no angle, off the table, agent in the block, too fast.
+        ValueError: wrong shape, not finite, cosine and sine of no angle, off the table, agent in the block, too fast.
     """
-    values = _numbers("state", given, {STATE_SIZE: 4, 7: None, 5: None})
-    pose, velocities = values[:6], values[6:]
-    state = [*pose, *velocities, *[0.0] * (STATE_SIZE - len(values))]
-    _check_agent("state", pose)
-    _check_block("state", pose[2:])
-    if geometry.overlap(pose[0], pose[1], pose[2:]) > AGENT_RADIUS:
-        raise ValueError(f"options['state'] has the agent's middle, {_shown(pose[:2])}, inside the block; move it out")
-    limits = [AGENT_SPEED] * 2 + [BLOCK_SPEED] * 2 + [BLOCK_SPIN]
-    for value, limit, name in zip(state[6:], limits, ("the agent", "the agent", *["the block"] * 3), strict=True):
-        if abs(value) > limit:
-            raise ValueError(
-                f"options['state'] moves {name} at {value:g}; keep the agent within {AGENT_SPEED:g} px/s per axis, the "
-                f"block within {BLOCK_SPEED:g} px/s and {BLOCK_SPIN:g} rad/s"
-            )
-    return state
+    array, rows = chosen_rows("state", states, (STATE_SIZE, 7, 5), mask)
+    full = array if array.shape[1] == STATE_SIZE else _with_cosine(array, 4)
+    full = np.pad(full, ((0, 0), (0, STATE_SIZE - full.shape[1])))
+    found = _checked("state", full, 4, array, rows)
+    slow = np.abs(found[:, 6:]) <= HIGH[6:]
+    speeds = f"{AGENT_SPEED:g} px/s per axis, the block's {BLOCK_SPEED:g} px/s and {BLOCK_SPIN:g} rad/s"
+    require_rows(slow.all(axis=1), "state", array, rows, f"keep the agent's speed within {speeds}")
+    return list(found.tolist())
 
 
-def check_goal(given: Any, success: str) -> list[float]:
-    """Return a goal as its float32 numbers, or say what is wrong with it.
+def check_goals(goals: Any, success: str, mask: NDArray[np.bool_] | None = None) -> list[list[float]]:
+    """Return goals as rows of float32 numbers, or say what is wrong with them.
 
     Args:
-        given: positions of agent and block, then cosine and sine (6 numbers) or angle (5); where only the block counts,
-            without the agent (4 or 3).
+        goals: ``(G,)`` or, given a mask, also ``(N, G)``: positions of agent and block, then cosine and sine (G = 6) or
+            the angle (5); where only the block counts, without the agent (4 or 3).
         success: ``"both"`` or ``"block"``, what counts.
+        mask: rows to check and return, ``(N,)``; None: there is one goal, without the leading axis.
 
     Raises:
-        ValueError: another shape, not finite, cosine and sine of no angle; block off the table; agent so deep in the
-            block that no state is that near.
+        ValueError: wrong shape, not finite, cosine and sine of no angle, off the table, agent in the block.
     """
-    if success == "block":
-        goal = _numbers("goal", given, {4: 2, 3: None})
-        _check_block("goal", goal)
-        return goal
-    goal = _numbers("goal", given, {6: 4, 5: None})
-    _check_agent("goal", goal)
-    _check_block("goal", goal[2:])
-    if geometry.overlap(goal[0], goal[1], goal[2:]) > AGENT_RADIUS:
-        raise ValueError(f"options['goal'] has the agent's middle, {_shown(goal[:2])}, inside the block; move it out")
-    return goal
+    at = 2 if success == "block" else 4
+    array, rows = chosen_rows("goal", goals, (at + 2, at + 1), mask)
+    full = array if array.shape[1] == at + 2 else _with_cosine(array, at)
+    return list(_checked("goal", full, at, array, rows).tolist())
 
 
-def _numbers(name: str, given: Any, sizes: dict[int, int | None]) -> list[float]:
-    """Return float32 numbers with cosine and sine, which stand at the place that belongs to their count.
+def _with_cosine(values: Floats, at: int) -> Floats:
+    """Put cosine and sine in place of the angle that is number ``at`` of each row."""
+    angle = values[:, at : at + 1]
+    return np.concatenate([values[:, :at], np.cos(angle), np.sin(angle), values[:, at + 1 :]], axis=1)
+
+
+def _checked(name: str, full: Floats, at: int, given: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Return rows as float32 numbers, whose pose is that of a block on the table, and of an agent beside it.
 
     Args:
         name: of the option.
-        given: what is to be read.
-        sizes: where the cosine is, by the count of numbers; None: an angle in its stead, after the positions.
+        full: with cosine and sine, ``(M, D)``.
+        at: where these two are.
+        given: what messages show, ``(M, ...)``.
+        rows: which rows these are, ``(M,)``.
     """
-    expected = f"options[{name!r}] must be finite numbers of shape {' or '.join(f'({size},)' for size in sizes)}"
-    try:
-        array = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{expected}, got {given!r}") from None
-    if array.ndim != 1 or len(array) not in sizes:
-        raise ValueError(f"{expected}, got shape {array.shape}")
-    if not np.isfinite(array).all() or np.abs(array).max() > 1e6:
-        raise ValueError(f"options[{name!r}] is {_shown(array.tolist())}; give finite numbers, in px and rad")
-    values, cosine = array.tolist(), sizes[len(array)]
-    if cosine is None:
-        at = max(index for index in sizes.values() if index is not None)
-        values[at : at + 1] = math.cos(values[at]), math.sin(values[at])
-    else:
-        cos, sin = values[cosine : cosine + 2]
-        norm = math.hypot(cos, sin)
-        if not 0.99 <= norm <= 1.01:
-            raise ValueError(
-                f"options[{name!r}] has {cos:g} and {sin:g} as cosine and sine of the angle, whose squares must add up "
-                "to 1"
-            )
-        if abs(norm - 1.0) > 1e-6:  # else they were observed, and stay what they are
-            values[cosine : cosine + 2] = cos / norm, sin / norm
-    rounded: list[float] = np.array(values, np.float32).tolist()
-    return rounded
-
-
-def _check_agent(name: str, position: list[float]) -> None:
-    if not all(AGENT_LOW <= value <= AGENT_HIGH for value in position[:2]):
-        raise ValueError(
-            f"options[{name!r}] has the agent at {_shown(position[:2])}, off the table; keep its x and y within "
-            f"{AGENT_LOW:g}..{AGENT_HIGH:g}"
-        )
-
-
-def _check_block(name: str, pose: list[float]) -> None:
-    beyond = geometry.beyond_walls(pose)
-    if beyond > SQUEEZE + ROUNDING:
-        raise ValueError(
-            f"options[{name!r}] has a corner of the block {beyond:.1f} px inside a wall; keep its corners within "
-            f"{geometry.LOW:g}..{geometry.HIGH:g}, or {SQUEEZE:g} px beyond at most"
-        )
-
-
-def _shown(values: list[float]) -> str:
-    return f"[{', '.join(f'{value:g}' for value in values)}]"
+    norm = np.hypot(full[:, at], full[:, at + 1])
+    unit = np.abs(norm - 1.0) <= 0.01
+    require_rows(unit, name, given, rows, f"numbers {at} and {at + 1} are cosine and sine of the block's angle")
+    observed = np.abs(norm - 1.0) <= 1e-6  # these stay what they are, to the last bit
+    full = full.copy()
+    full[:, at : at + 2] /= np.where(observed, 1.0, norm)[:, None]
+    with np.errstate(over="ignore"):  # too large for float32: infinite, so off the table
+        full = full.astype(np.float32).astype(np.float64)
+    if at == 4:
+        inside = (full[:, :2] >= AGENT_LOW) & (full[:, :2] <= AGENT_HIGH)
+        remedy = f"keep the agent on the table, its x and y within {AGENT_LOW:g}..{AGENT_HIGH:g}"
+        require_rows(inside.all(axis=1), name, given, rows, remedy)
+    poses = full[:, at - 2 : at + 2].tolist()
+    inside = np.array([geometry.beyond_walls(pose) <= SQUEEZE + ROUNDING for pose in poses])
+    remedy = f"keep the block's corners on the table, within {geometry.LOW:g}..{geometry.HIGH:g}"
+    require_rows(inside, name, given, rows, f"{remedy}, or {SQUEEZE:g} px beyond at most")
+    if at == 4:
+        depths = [geometry.overlap(x, y, pose) for (x, y), pose in zip(full[:, :2].tolist(), poses, strict=True)]
+        apart = np.array(depths) <= AGENT_RADIUS
+        require_rows(apart, name, given, rows, "move the agent's middle out of the block")
+    return full
 
 
 def errors(achieved: ArrayLike, desired: ArrayLike) -> tuple[Any, Any]:

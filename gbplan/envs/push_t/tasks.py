@@ -6,7 +6,7 @@ A task is a function of the world and one whole number, its key, which the envir
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,11 @@ class Task(NamedTuple):
     state: State
     goal: State
     actions: NDArray[np.float32] | None
+
+
+def draw_key(rng: np.random.Generator) -> int:
+    """Draw a task's key; at every reset, so that a task that is given again with its seed is known as that seed's."""
+    return int(rng.integers(2**63 - 1))
 
 
 def draw_task(world: World, key: int, state: Sequence[float] | None, goal: Sequence[float] | None) -> Task:
@@ -129,11 +134,3 @@ def _goal_of(world: World, state: State) -> State:
 def _solved(world: World, state: State, goal: State) -> bool:
     distance, angle = states.errors(_goal_of(world, state), goal)
     return bool(distance < NEAR and angle < ALIGNED)
-
-
-def check_options(options: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the options that are not None, or say which one is not known."""
-    for key in options or {}:
-        if key not in ("state", "goal"):
-            raise ValueError(f"reset options are 'state' and 'goal', got {key!r}")
-    return {key: value for key, value in (options or {}).items() if value is not None}

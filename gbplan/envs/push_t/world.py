@@ -11,6 +11,8 @@ import numpy as np
 from gbplan import checks
 from gbplan.envs.push_t import states
 
+ENV_ID = "gbplan/PushT-v0"
+
 NEAR = 20.0  # px
 ALIGNED = np.pi / 9
 
@@ -50,7 +52,7 @@ class World:
         known = [field.name for field in fields(cls)]
         for name in arguments:
             if name not in known:
-                raise TypeError(f"PushT-v0 has no argument {name!r} (it has {', '.join(known)}, render_mode)")
+                raise TypeError(f"{ENV_ID} has no argument {name!r} (it has {', '.join(known)}, render_mode)")
         return cls(**arguments)
 
     def __post_init__(self) -> None:

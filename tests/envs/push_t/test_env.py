@@ -154,9 +154,9 @@ def test_actions_are_clipped_and_wrong_ones_refused():
 
 def test_refused_options_leave_the_episode_as_it_was():
     env, observation, _ = begin()
-    with pytest.raises(ValueError, match="off the table"):
+    with pytest.raises(ValueError, match="keep the agent on the table"):
         env.reset(options={"state": STATE, "goal": [900.0, *GOAL[1:]]})
-    with pytest.raises(ValueError, match="reset options are 'state' and 'goal', got 'start'"):
+    with pytest.raises(ValueError, match="reset options are 'state', 'goal', got 'start'"):
         env.reset(options={"start": STATE})
     assert env.step([0.0, 0.0])[0]["observation"][0] == observation["observation"][0]
 

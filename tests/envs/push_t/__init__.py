@@ -1,0 +1,1 @@
+"""A package, since other worlds have tests of the same names."""
