@@ -88,7 +88,9 @@ def test_importing_the_package_loads_neither_torch_nor_lightning():
     import subprocess
     import sys
 
-    code = "import sys, gbplan; print({'torch', 'lightning', 'matplotlib', 'mujoco', 'pymunk'} & set(sys.modules) or [])"
+    code = (
+        "import sys, gbplan; print({'torch', 'lightning', 'matplotlib', 'mujoco', 'pymunk'} & set(sys.modules) or [])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
