@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import re
+import secrets
 import shutil
 import socket
 import tempfile
@@ -141,9 +142,7 @@ def replacing_folder(path: Path, overwrite: bool = True) -> Iterator[Path]:
         WriteError: it cannot be written; what was there is unchanged.
     """
     with _reporting(path):
-        draft = _draft(path)
-        shutil.rmtree(draft, ignore_errors=True)  # of another process of this number
-        draft.mkdir()
+        (draft := _draft(path)).mkdir()
     old = draft.with_suffix(".old")
     try:
         yield draft
@@ -194,15 +193,18 @@ def _sync(path: Path) -> None:
 
 
 def _draft(path: Path) -> Path:
-    """Name what is not complete yet: hidden, beside its target, and by who writes it."""
+    """Name what is not complete yet: hidden, beside its target, and by who writes it.
+
+    Two containers may be of one host name, and both have a process of this number: hence a random part.
+    """
     sweep(path.parent)
-    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.draft")
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}-{secrets.token_hex(4)}.draft")
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left in a folder, and put back what one of them was about to replace."""
     for path in folder.glob(".*"):
-        found = re.fullmatch(r"\.(.+)\.([^.]+)\.(\d+)\.(draft|old)", path.name)
+        found = re.fullmatch(r"\.(.+)\.([^.]+)\.(\d+)(?:-[0-9a-f]+)?\.(draft|old)", path.name)
         if found is None or _is_at_work(path, found[2], int(found[3])):
             continue
         with suppress(OSError):  # another process sweeps, too, or nothing may be changed here

@@ -137,7 +137,7 @@ def dead():
 
 
 def draft(folder, name, pid, host=None, kind="draft"):
-    path = folder / f".{name}.{(host or socket.gethostname()).replace('.', '-')}.{pid}.{kind}"
+    path = folder / f".{name}.{(host or socket.gethostname()).replace('.', '-')}.{pid}-0123abcd.{kind}"
     path.mkdir()
     (path / "file").write_text("half")
     return path
@@ -146,10 +146,31 @@ def draft(folder, name, pid, host=None, kind="draft"):
 def test_what_a_killed_process_left_is_swept_by_the_next_that_writes_there(tmp_path, dead):
     ours = [draft(tmp_path, "last.ckpt", dead), draft(tmp_path, "other", 1, "elsewhere")]
     os.utime(ours[1], (0, 0))  # of another machine, and long ago
+    older = tmp_path / f".config.yaml.{socket.gethostname().replace('.', '-')}.{dead}.draft"
+    older.touch()  # as earlier versions named them
     others = [draft(tmp_path, "last.ckpt", os.getppid()), draft(tmp_path, "last.ckpt", 1, "elsewhere")]
     (tmp_path / ".hidden").write_text("mine")
     write_text(tmp_path / "file")
     assert {*os.listdir(tmp_path)} == {"file", ".hidden", *(path.name for path in others)}
+
+
+def test_a_draft_of_this_process_is_its_own_and_is_recognised_when_that_is_dead(tmp_path, dead):
+    # Two containers of one host name may have a process of one number: one writes here while the other begins.
+    with (
+        replacing(tmp_path / "file") as first,
+        replacing(tmp_path / "file") as second,
+        replacing_folder(tmp_path / "x"),
+    ):
+        first.write("first")
+        second.write("second")
+        drafts = [path.name for path in tmp_path.glob(".*.draft")]
+        assert len(drafts) == 3
+    assert {*os.listdir(tmp_path)} == {"file", "x"}
+    assert (tmp_path / "file").read_text() == "first"  # which ended last
+    for name in drafts:
+        (tmp_path / name.replace(f".{os.getpid()}-", f".{dead}-")).touch()
+    sweep(tmp_path)
+    assert {*os.listdir(tmp_path)} == {"file", "x"}
 
 
 def test_a_folder_whose_replacement_was_killed_between_two_renames_comes_back(tmp_path, dead):
