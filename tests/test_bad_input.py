@@ -131,6 +131,10 @@ ROWS = {
         f"{PLAN} {PERFECT} --agent.planner=CEMPlanner --agent.planner.num_elites=400",
         "num_elites must not exceed num_samples, got 400 > 300",
     ),
+    "error of a longer rollout than an episode": (
+        f"{PLAN} {PERFECT} --error_horizon=101",
+        "error_horizon must not exceed the 100 model steps of an episode, got 101; it would be cut there and mean",
+    ),
     "discrete actions to collect": (
         f"{COLLECT} --env_id=Discrete-v0 --dataset_id=x-v0",
         r"Discrete-v0 has the action space Discrete\(4\), .* a Box of shape \(A,\) is required",

@@ -283,6 +283,7 @@ def test_numbers_out_of_range_are_refused_at_once(arguments, message):
     ("rounds", "data", "message"),
     [
         ({"agent": Agent(planner(horizon=4))}, {}, "horizon of 4 model steps exceeds the time limit of 3 steps"),
+        ({"error_horizon": 26}, {}, "error_horizon must not exceed the 3 model steps of an episode, got 26"),
         ({"tasks": {"env_id": "TwoStatesForEver-v0"}}, {}, "TwoStatesForEver-v0 has no time limit"),
         ({"tasks": {"env_kwargs": {"heeds": ("goal",)}}}, {}, "TwoStates-v0 cannot be put into a state"),
         ({"tasks": {"env_kwargs": {"heeds": ("state",)}}}, {}, r"cannot be put into a goal: reset\(options={'goal'"),

@@ -2,7 +2,7 @@ import gymnasium as gym
 import h5py
 import numpy as np
 import pytest
-from drift_env import Chase, DriftEnv
+from drift_env import Chase, DriftEnv, Script
 
 import gbplan.data.collect
 from gbplan import __version__
@@ -28,6 +28,14 @@ def test_the_same_arguments_give_the_same_dataset_bit_for_bit_however_many_run_s
     assert first.keys() == second.keys()
     for name, array in first.items():
         assert np.array_equal(array, second[name]), name
+
+
+def test_actions_are_stored_as_the_environment_executed_them(tmp_path):
+    run(tmp_path, policy=Script([3, -0.5]), episodes=1, env_kwargs={})
+    trajectories, _ = read_dataset("toy-v0", tmp_path)
+    steps = np.diff(trajectories.observations["observation"], axis=0)
+    np.testing.assert_allclose(steps, np.broadcast_to([0.25, -0.125], steps.shape), atol=1e-6)
+    assert (trajectories.actions[:-1] == [1, -0.5]).all()
 
 
 def test_episodes_are_those_of_their_seeds(tmp_path):

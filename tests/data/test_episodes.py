@@ -1,7 +1,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from drift_env import Chase, Script
+from drift_env import Chase, DriftEnv, Script
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from gbplan.data import make_vector_env, run_episodes
@@ -197,6 +197,41 @@ def test_wrong_arguments_are_refused(arguments, message):
 def test_an_environment_that_ignores_its_options_is_found_out():
     with pytest.raises(ValueError, match=r"ignores reset\(options=\{'goal': ...\}\)"):
         run_episodes(drift(2, heed_options=False), Chase(), seeds=[0, 1], goals=[[9, 9], [9, 9]])
+
+
+class Obedient(DriftEnv):
+    """Does what it is told, however large."""
+
+    def step(self, action):
+        self.position += 0.25 * action
+        observation, info = self._observe()
+        return observation, 0.0, False, False, info
+
+
+def test_actions_outside_the_space_are_clipped_and_stored_as_executed():
+    envs = SyncVectorEnv([Obedient], autoreset_mode=AutoresetMode.DISABLED)
+    policy = Script([3, -0.5], [-1.2, 2001])  # 2000 beyond its bound is a thousand widths of the box
+    trajectories = run_episodes(envs, policy, seeds=[0], states=[[0, 0]], goals=[[9, 9]], max_steps=2)
+    assert trajectories.actions.tolist() == [[1, -0.5], [-1, 1], [0, 0]]
+    assert trajectories.observations["observation"].tolist() == [[0, 0], [0.25, -0.125], [0, 0.125]]
+
+
+@pytest.mark.parametrize("action", [2001.5, -2001.5, 1e30, np.inf, np.nan])
+def test_actions_that_no_noise_explains_are_refused(action):
+    with pytest.raises(ValueError, match=r"Script returned the action \[.*\] in row 0, step 1; .* lie in Box\(-1"):
+        run_episodes(drift(2), Script([0, 0], [0, action]), seeds=[0, 1], max_steps=2)
+
+
+def test_rows_that_are_over_may_get_any_finite_action():
+    class Reckless(Script):
+        def act(self, observation, active=None):
+            return np.where(active[:, None], super().act(observation, active), np.float32(1e30))
+
+    trajectories = run_episodes(
+        drift(2), Reckless([1, 0]), seeds=[0, 1], states=[[0, 0]] * 2, goals=[[0.3, 0], [9, 9]], max_steps=3
+    )
+    assert trajectories.lengths.tolist() == [1, 3]
+    assert trajectories.select([0]).actions.tolist() == [[1, 0], [0, 0]]
 
 
 def test_wrong_actions_are_refused():

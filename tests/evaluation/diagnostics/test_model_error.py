@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 
 from gbplan.data import Trajectories, make_vector_env, run_episodes
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import TaskSet, model_error
+from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.networks import IdentityEncoder, MLPPredictor, Predictor, WorldModel
 from gbplan.policies import ExpertPolicy
 
@@ -132,3 +134,17 @@ def test_neither_encoder_nor_predictor_sees_more_than_fits_memory(monkeypatch):
     np.testing.assert_allclose(parts.one_step, whole.one_step, rtol=1e-6)
     np.testing.assert_allclose(parts.by_step, whole.by_step, rtol=1e-6)
     np.testing.assert_allclose(parts.latent_one_step, whole.latent_one_step, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("error_horizon", "time_limit", "action_block", "longest"),
+    [(100, 100, 1, None), (101, 100, 1, 100), (50, 100, 2, None), (51, 100, 2, 50), (25, 3, 1, None), (26, 3, 1, 3)],
+)
+def test_a_rollout_longer_than_an_episode_is_refused_unless_it_is_the_default(
+    error_horizon, time_limit, action_block, longest
+):
+    if longest is None:
+        require_within_episodes(error_horizon, time_limit, action_block)
+        return
+    with pytest.raises(ValueError, match=f"exceed the {longest} model steps of an episode, got {error_horizon}; it"):
+        require_within_episodes(error_horizon, time_limit, action_block)
