@@ -1,7 +1,7 @@
 # Makes the tables, figures and numbers of README.md and docs/ from what is in runs/: `make documents`.
 set -e
 runs=${1:-runs}
-report="gbplan report $runs/evaluate --kinds [detour]"
+report="gbplan report $runs/evaluate --kinds [detour] --overwrite"
 methods="base finetune noise adversarial pgd online online_noise online_adversarial"
 list() { echo "$*" | sed 's/ /,/g; s/.*/[&]/'; } # as yaml has it
 trainings=$(list $(for each in $methods; do echo $runs/$each; done; ls -d $runs/seed* 2> /dev/null || true))
@@ -12,7 +12,7 @@ $report --trainings "$trainings" --figures $runs/figures --names "$(list $compar
 $report --trainings "$trainings" --html $runs/report.html \
 	--names "$(list expert straight-line perfect-gradient-mpc $planned)"
 for table in planners attack_sweep; do
-	if test -d $runs/$table; then gbplan report $runs/$table --figures $runs/figures/$table; fi
+	if test -d $runs/$table; then gbplan report $runs/$table --figures $runs/figures/$table --overwrite; fi
 done
 for figure in docs/figures/*.png; do # those of the pages
 	name=$(basename $figure)

@@ -85,7 +85,9 @@ def _add_arguments(command: ArgumentParser, name: str) -> None:
     # with one is said without the alternatives of an optional type.
     skip: set[str | int] = {"overwrite", "policy"} if name == "evaluate" else {"overwrite"}
     command.add_function_arguments(_function(name), as_positional=name == "report", skip=skip, sub_configs=True)
-    if name != "report":
+    if name == "report":
+        add_overwrite(command, "Replace files that this command has not made; its own it replaces in any case.")
+    else:
         add_overwrite(command)
     if name in KEPT:
         add_keep(command)
@@ -96,9 +98,9 @@ def _add_arguments(command: ArgumentParser, name: str) -> None:
         command.add_subclass_arguments(Policy, "policy", required=False, help=what)
 
 
-def add_overwrite(parser: ArgumentParser) -> None:
+def add_overwrite(parser: ArgumentParser, meaning: str = "Replace what is there.") -> None:
     """Add the flag that permits to replace what is there: ``--overwrite``, or ``--overwrite=true``."""
-    parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help="Replace what is there.")
+    parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help=meaning)
 
 
 def _function(name: str) -> Callable[..., Any]:

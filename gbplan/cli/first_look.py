@@ -93,9 +93,8 @@ def require_plausible(command: str, args: Sequence[str]) -> None:
 def arguments_of(command: str) -> dict[str, Node]:
     """Return the arguments of a command by name, with what each takes."""
     if command in _FUNCTIONS:
-        overwrite = _OVERWRITE if command != "report" else {}
         keep = _KEEP if command != "demo" else {}
-        return {**_COMMON, **keep, **_signature(_FUNCTIONS[command]), **overwrite}
+        return {**_COMMON, **keep, **_signature(_FUNCTIONS[command]), **_OVERWRITE}
     groups = {name: _signature(place) for name, place in _GROUPS.items()}
     chosen: dict[str, Node] = dict.fromkeys(("model", "optimizer", "lr_scheduler", "seed_everything"))
     called = _signature(f"{_TRAINER}.{command}").items()

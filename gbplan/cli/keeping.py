@@ -30,7 +30,7 @@ _UNDECIDING = {
     "fit": {"config", "keep", "overwrite", "ckpt_path", "trainer.default_root_dir", "checkpoint.dirpath"}
     | {"trainer.enable_progress_bar"},
     "evaluate": {"config", "keep", "overwrite", "output"},
-    "report": {"config", "keep"},
+    "report": {"config", "keep", "overwrite"},
 }
 State = Literal["absent", "interrupted", "damaged"]
 _LIBRARIES = ("torch", "lightning", "gymnasium", "numpy")

@@ -43,8 +43,14 @@ def theme(name: Theme) -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure to ``path``, PNG or SVG by its ending, complete or not at all; the same figure, the same file."""
-    metadata = {"Date": None} if path.suffix == ".svg" else None
+def save(figure: Figure, path: Path, made_by: str = "gbplan") -> None:
+    """Write a figure, complete or not at all; the same figure, the same file.
+
+    Args:
+        figure: what to write.
+        path: where to, PNG or SVG by its ending.
+        made_by: what the file says of itself, in its metadata.
+    """
+    metadata = {"Date": None, "Creator": made_by} if path.suffix == ".svg" else {"Software": made_by}
     with replacing(path, "wb") as file:
         figure.savefig(file, format=path.suffix[1:], dpi=160, metadata=metadata)

@@ -21,6 +21,7 @@ from gbplan.plots import (
     theme,
 )
 from gbplan.report.curves import training_curves
+from gbplan.report.own_files import MARK
 from gbplan.report.radius_curves import radius_curves
 from gbplan.report.result_files import read_arrays
 from gbplan.report.training_seeds import over_training_seeds
@@ -96,6 +97,11 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
     return found
 
 
+def files_of(name: str, mode: str) -> tuple[str, str]:
+    """The files of a figure in one theme."""
+    return f"{name}-{mode}.png", f"{name}-{mode}.svg"
+
+
 def write_figures(drawn: dict[str, Drawing], folder: Path) -> None:
     """Write each figure as ``<name>-<theme>.png`` and ``.svg``."""
     with tqdm(total=2 * len(drawn), desc="figures", unit="figure", leave=False) as bar:
@@ -103,8 +109,8 @@ def write_figures(drawn: dict[str, Drawing], folder: Path) -> None:
             for mode in get_args(Theme):
                 with theme(mode):
                     figure = draw()
-                    for ending in ("png", "svg"):
-                        save(figure, folder / f"{name}-{mode}.{ending}")
+                    for file in files_of(name, mode):
+                        save(figure, folder / file, MARK)
                 bar.update()
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from gbplan.files import replacing
 from gbplan.plots import Theme, theme
 from gbplan.report.figures import Drawing
+from gbplan.report.own_files import MARK
 
 SETTINGS = ("method", "training", "environment", "provenance")
 
@@ -38,6 +39,7 @@ def write_page(
     template = resources.files("gbplan.report").joinpath("page.html").read_text()
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     text = page.render(
+        mark=MARK,
         title=title,
         table=table,
         notes="\n".join(notes),

@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gbplan.files import replacing, require_writable_folder
+from gbplan.plots import Theme
 from gbplan.report.comparison import comparison
-from gbplan.report.figures import drawings, write_figures
+from gbplan.report.figures import Drawing, drawings, files_of, write_figures
 from gbplan.report.markdown import markdown
+from gbplan.report.own_files import MARK, require_own
 from gbplan.report.page import write_page
 from gbplan.report.result_files import RESULT_FILE, read_result
 from gbplan.report.training_seeds import over_training_seeds
@@ -25,6 +28,7 @@ def report(
     html: str | None = None,
     trainings: Sequence[str] = (),
     compare: tuple[str, str] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
@@ -42,9 +46,11 @@ def report(
         trainings: folders whose trainings are drawn, too; ``folder`` if none is given.
         compare: names of two results; prints, instead of the table, how far the first is ahead of the second on the
             same tasks, pairing training seeds, with 95 % interval and verdict.
+        overwrite: replace files that this command has not made; its own it replaces in any case.
 
     Raises:
         FileNotFoundError: there are no results.
+        FileExistsError: a file of others would be replaced, and ``overwrite`` is false.
         PermissionError: a file or folder cannot be written.
         ValueError: no result is named so, none has such tasks, no column begins so, or two results cannot be compared.
     """
@@ -54,8 +60,7 @@ def report(
     for file_path in (output, html):
         if file_path is not None:
             require_writable_folder(Path(file_path).parent)
-            if Path(file_path).is_dir():
-                raise IsADirectoryError(f"{file_path} is a folder; name a file in it")
+            require_own(Path(file_path), overwrite)
     if figures is not None:
         require_writable_folder(Path(figures))
     for training in trainings:
@@ -82,17 +87,22 @@ def report(
             result["tasks"] = {kind: result["tasks"][kind] for kind in kinds if kind in result["tasks"]}
     with _as_results(Path(folder)):
         table = results_table(chosen, columns) if compare is None else comparison(chosen, *compare)
+    drawn: dict[str, Drawing] = {}
+    if figures is not None or html is not None:
+        events = [path for root in trainings or [folder] for path in Path(root).rglob("events.out.tfevents*")]
+        runs = sorted({path.parent for path in events} - {path.parent for path in paths})
+        with _as_results(Path(folder)):
+            drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
+    if figures is not None:
+        for name, mode in product(drawn, get_args(Theme)):
+            for file_name in files_of(name, mode):
+                require_own(Path(figures, file_name), overwrite)
     print(table)
     if output is not None:
         with replacing(Path(output)) as file:
-            file.write(table + "\n")
+            file.write(f"<!-- {MARK} -->\n\n{table}\n")
         print(f"\nthe table is in {output}")
-    if figures is None and html is None:
-        return
-    events = [path for root in trainings or [folder] for path in Path(root).rglob("events.out.tfevents*")]
-    runs = sorted({path.parent for path in events} - {path.parent for path in paths})
     with _as_results(Path(folder)):
-        drawn = drawings(list(zip(folders, chosen, strict=True)), runs)
         if figures is not None:
             write_figures(drawn, Path(figures))
             print(f"figures are in {figures}: {', '.join(drawn)}")
@@ -106,7 +116,7 @@ def _as_results(path: Path) -> Iterator[None]:
     """Name the file of what has the form of a result, but other entries than ours, which may come from anybody."""
     try:
         yield
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(
             f"{path} holds something else than results ({type(error).__name__}: {error}); evaluate again"
         ) from error

@@ -111,7 +111,7 @@ def test_commit_of_a_changed_checkout_is_marked(tmp_path, monkeypatch):
 def test_report_lays_out_all_results(evaluated, capsys, tmp_path):
     report(str(evaluated), output=str(tmp_path / "table.md"))
     table, _, where = capsys.readouterr().out.rpartition("\n\n")
-    assert table + "\n" == (tmp_path / "table.md").read_text()
+    assert (tmp_path / "table.md").read_text() == f"<!-- made by gbplan report -->\n\n{table}\n"
     assert where == f"the table is in {tmp_path / 'table.md'}\n"
     rows = [line.split("|") for line in table.splitlines() if line.startswith("|")]
     assert [row[1].strip() for row in rows[2:]] == ["base", "straight"]
