@@ -121,10 +121,11 @@ def run_evaluation(
     if len(chosen) != 1:
         got = " and ".join(chosen) or "none"
         raise ValueError(f"give exactly one of --ckpt_path, --simulator and --policy, got {got}")
-    checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
+    checkpoint = None
     if policy is None:
         if agent is None:
             raise ValueError("a world model needs an agent; add --agent FILE or --agent.planner GradientPlanner")
+        checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
         loaded = _simulator(tasks) if checkpoint is None else _world_model(checkpoint)
         policy = agent.policy(loaded.to(device))
     elif agent is not None:
