@@ -4,6 +4,7 @@ Only what every command needs is imported here. The rest, which takes seconds, i
 once a first look has found nothing wrong with its arguments.
 """
 
+import atexit
 import gc
 import logging
 import os
@@ -195,11 +196,15 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:
+        atexit.register(
+            gc.freeze
+        )  # else Python looks for garbage in all of torch on leaving: a second, under load many
         print(f"gbplan: interrupted; {interrupt}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(130) from None
     except SystemExit as end:
         if not isinstance(end, loaded_class("lightning.pytorch.utilities.exceptions", "SIGTERMException")):
             raise
+        atexit.register(gc.freeze)
         # Of itself it would leave with 0, and a makefile take the training for complete.
         print(f"gbplan: terminated; {end}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(143) from None

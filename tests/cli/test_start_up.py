@@ -45,3 +45,25 @@ def test_report_imports_no_torch(evaluated, tmp_path):
 @pytest.mark.parametrize("line", ["collect --help", "collect --env_id=X --dataset_id=x-v0 --policy=No --episodes=1"])
 def test_collect_imports_no_lightning(line):
     assert imported(line, of=("lightning", "matplotlib")) == "[]"
+
+
+INTERRUPTED = """
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))  # what is registered first comes last
+import gbplan.report.table
+from gbplan.cli import main
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
+sys.modules["gbplan.report.table"].results_table = interrupt
+main(["report", sys.argv[1]])
+"""
+
+
+def test_an_interrupted_command_leaves_without_looking_for_garbage(evaluated):
+    command = [sys.executable, "-c", INTERRUPTED, evaluated]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (130, "gbplan: interrupted\n", "True\n")
