@@ -50,7 +50,8 @@ def test_planners_of_the_field_spend_what_their_comments_say(name, rollouts):
     assert int(planned(name).model_calls) == rollouts * 50
 
 
-SWEEPS = {path.stem: yaml.safe_load(path.read_text()) for path in Path("benchmarks").glob("planner_budgets*.yaml")}
+BUDGETS = Path("experiments/budgets").glob("planner_budgets*.yaml")
+SWEEPS = {path.stem: yaml.safe_load(path.read_text()) for path in BUDGETS}
 SWEEPS = {name: SWEEPS["planner_budgets"] | settings for name, settings in SWEEPS.items()}  # one file is like it
 TRIED = {
     f"{sweep}, {name}, {i}": (

@@ -7,10 +7,10 @@ another seed than ``PlanningValidation``'s. The setting that solves most, all mo
 ``configs/planners`` takes; the first one, which was in use before, stays if it solves fewer by less than the standard
 error of the paired difference.
 
-    python benchmarks/planner_budgets.py --models runs/base/best.ckpt runs/online/best.ckpt    # writes the page
-    python benchmarks/planner_budgets.py --settings benchmarks/planner_budgets_open_loop.yaml  # for planning once
-    python benchmarks/planner_budgets.py --settings benchmarks/planner_budgets_latent.yaml \
-        --models runs/pixels/base/best.ckpt runs/pixels/online/best.ckpt                       # for latents and blocks
+    cd experiments/budgets
+    python planner_budgets.py --models ../../runs/base/best.ckpt ../../runs/online/best.ckpt  # writes the page
+    python planner_budgets.py --settings planner_budgets_open_loop.yaml --models ...  # for planning once
+    python planner_budgets.py --settings planner_budgets_latent.yaml --models ...  # for latents and blocks
 """
 
 import argparse
@@ -138,8 +138,8 @@ def main() -> None:
     how = f"replanning every {steps} model step{plural}" if steps else "planning once"
     text = f"""# How planners split their budget
 
-Command: `python benchmarks/planner_budgets.py --models {" ".join(arguments.models)} --settings \
-benchmarks/{arguments.settings.name} --count {arguments.count} --seed {arguments.seed}`, \
+Command: `python experiments/budgets/planner_budgets.py --models {" ".join(arguments.models)} --settings \
+experiments/budgets/{arguments.settings.name} --count {arguments.count} --seed {arguments.seed}`, \
 commit {made["commit"]}, {made["processor"]}, torch {made["torch"]}, Python {made["python"]}.
 
 {settings["env_id"]}, {settings["rollouts"]} rollouts of {settings["horizon"]} model steps a plan, {how}, on
