@@ -1,19 +1,43 @@
 """Checks of settings, which are passed by name: ``checks.positive(lr=lr)``.
 
-Each raises a ValueError that names the setting, what it must be, and what it is. NaN is refused by all, infinity by all
-that look at one number.
+Each raises a ValueError that names the setting, what it must be, and what it is. NaN is refused by all; infinity, and
+what is infinite in single precision, by all that look at one number.
 """
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import Any, get_args
+
+MOST = 2**31
+"""Counts must be lower: more overflow where they are used, if that does not take for ever."""
 
 
 def at_least_one(**counts: float) -> None:
     """Require counts, or factors, of 1 or more."""
     _require("at least 1", lambda count: count >= 1, counts)
+    _require("below 2^31", lambda count: count < MOST, counts)
+
+
+def count(**counts: int) -> None:
+    """Require counts that may be 0."""
+    not_negative(**counts)
+    _require("below 2^31", lambda count: count < MOST, counts)
+
+
+def flag(**flags: bool) -> None:
+    """Require true or false; a parser of yaml lets null pass, which would mean false."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false, got {value}")
+
+
+def seed(**seeds: int) -> None:
+    """Require what seeds a generator."""
+    for name, value in seeds.items():
+        if not (isinstance(value, Integral) and 0 <= value < 2**63):
+            raise ValueError(f"{name} must be in 0..2^63 - 1, got {value}")
 
 
 def positive(**values: float) -> None:
@@ -30,7 +54,7 @@ def share(*, below_one: bool = False, **values: float) -> None:
     """Require values in 0..1; with ``below_one``, 1 itself is refused."""
     limits = "lie in 0..1, 1 excluded" if below_one else "lie in 0..1"
     for name, value in values.items():
-        if not 0 <= value <= 1 or (below_one and value == 1):
+        if not (isinstance(value, Real) and 0 <= value <= 1) or (below_one and value == 1):
             raise ValueError(f"{name} must {limits}, got {value}")
 
 
@@ -67,7 +91,10 @@ def kind_of(base: type[Any], **given: object) -> None:
             raise TypeError(f"{name} must be an object of a {base.__name__} class ({known}), got {value!r}")
 
 
+_INFINITE = 2.0**128  # in single precision, in which plans are made
+
+
 def _require(what: str, holds: Callable[[float], bool], values: Mapping[str, float]) -> None:
     for name, value in values.items():
-        if not (holds(value) and math.isfinite(value)):
+        if not (isinstance(value, Real) and holds(value) and abs(value) < _INFINITE):
             raise ValueError(f"{name} must be {what}, got {value}")

@@ -38,6 +38,25 @@ def test_what_is_out_of_range_is_refused_by_name_and_value(check, required, refu
 
 
 @pytest.mark.parametrize(
+    ("check", "value", "message"),
+    [
+        (checks.at_least_one, 2**31, "b must be below 2^31, got 2147483648"),
+        (checks.count, 2**31, "b must be below 2^31, got 2147483648"),
+        (checks.count, -1, "b must be finite and not negative, got -1"),
+        (checks.positive, 1e39, "b must be positive and finite, got 1e+39"),
+        (checks.positive, None, "b must be positive and finite, got None"),
+        (checks.share, None, "b must lie in 0..1, got None"),
+        (checks.seed, 2**63, "b must be in 0..2^63 - 1, got 9223372036854775808"),
+        (checks.seed, 0.5, "b must be in 0..2^63 - 1, got 0.5"),
+        (checks.flag, None, "b must be true or false, got None"),
+    ],
+)
+def test_what_would_overflow_or_is_of_another_type_is_refused(check, value, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check(b=value)
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"a": 2, "b": 1, "c": 3}, "a must not exceed b, got 2 > 1"),

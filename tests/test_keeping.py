@@ -89,7 +89,7 @@ def test_a_recipe_of_another_form_is_refused(tmp_path, capsys, recipe):
     folder = tmp_path / "result"
     evaluate(folder)
     (folder / "recipe.json").write_text(recipe)
-    assert "recipe.json cannot be read" in refused(capsys, evaluate, folder, "--keep")
+    assert "recipe.json (which cannot be read: " in refused(capsys, evaluate, folder, "--keep")
 
 
 def test_a_result_newer_than_its_recipe_is_made_again(tmp_path, capsys):

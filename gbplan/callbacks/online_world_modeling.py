@@ -24,6 +24,16 @@ from gbplan.evaluation.planning_evaluation import gather_of
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.policies import Agent
+from gbplan.untrusted import COUNT, require_form
+
+_STATE = {
+    "rounds": COUNT,
+    "transitions": range(2**53),
+    "seeds_used": COUNT,
+    "configuration": dict,
+    "seeds": [range(2**63)],
+    "additions?": [COUNT],
+}
 
 
 class OnlineWorldModeling(L.Callback):
@@ -115,7 +125,7 @@ class OnlineWorldModeling(L.Callback):
             max_transitions=max_transitions,
             error_horizon=error_horizon,
         )
-        checks.not_negative(figure_tasks=figure_tasks)
+        checks.count(figure_tasks=figure_tasks)
         require_split(self, tasks, "training")
         if not 0 <= open_loop_fraction <= 1:
             raise ValueError(f"open_loop_fraction must lie in 0..1, got {open_loop_fraction}")
@@ -370,7 +380,18 @@ class OnlineWorldModeling(L.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was saved."""
+        """Go on where a checkpoint was saved.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        try:
+            require_form(state_dict, _STATE, self.state_key)
+        except ValueError as error:
+            raise ValueError(
+                f"the checkpoint is damaged ({error}); take another, or begin a new run from its weights with "
+                "model.init_from"
+            ) from None
         self.rounds = state_dict["rounds"]
         self.transitions = state_dict["transitions"]
         self._seeds_used = state_dict["seeds_used"]

@@ -28,6 +28,7 @@ from gbplan.cli.errors import (
     known_classes,
     loaded_class,
     missing_file,
+    naming_files,
     one_line,
     quiet_in_threads,
 )
@@ -133,7 +134,8 @@ def run(args: Sequence[str]) -> None:
         run_trainer(args)
         return
     parser = build_parser(name)
-    config = parser.parse_args(list(args))
+    with naming_files(rest):
+        config = parser.parse_args(list(args))
     given = config[config.subcommand]
     keep, recipe = given.pop("keep", False), None
     if keep or config.subcommand in ("collect", "evaluate"):
@@ -143,7 +145,8 @@ def run(args: Sequence[str]) -> None:
                 recipe.state()
         elif keep:
             given["overwrite"] |= recipe.state(given["overwrite"]) != "absent"
-    arguments = parser.instantiate(config)[config.subcommand]
+    with naming_files(rest):
+        arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
     made = _function(config.subcommand)(**arguments)
     if recipe is not None and made is not False:  # of several processes that evaluate one writes

@@ -4,7 +4,8 @@ import inspect
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 
@@ -59,6 +60,20 @@ def missing_file(args: Sequence[str]) -> str | None:
         if path.endswith((".yaml", ".yml")) and not Path(path).exists():
             return f"there is no file {path} (looked for in {Path.cwd()})"
     return None
+
+
+@contextmanager
+def naming_files(args: Sequence[str]) -> Iterator[None]:
+    """Add the yaml files of a command line to what a constructor says of a value, which knows no file."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        files = [path for each in args if (path := each.rpartition("=")[2]).endswith((".yaml", ".yml"))]
+        if not files:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        # In a line of its own: of jsonargparse's the last ones are left out.
+        raise kind(f"{error}\n(correct it in {' or '.join(files)}, or in the command)") from error
 
 
 def known_classes(message: str) -> str:

@@ -6,6 +6,7 @@ recipe there has nothing left to do, or goes on with what was interrupted.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from jsonargparse import ArgumentParser
 import gbplan
 from gbplan.describe import describe, differences
 from gbplan.files import replacing
-from gbplan.untrusted import read_json
+from gbplan.untrusted import read_json, require_form
 
 RECIPE = "recipe.json"
 
@@ -33,6 +34,17 @@ _UNDECIDING = {
     "report": {"config", "keep", "overwrite"},
 }
 State = Literal["absent", "interrupted", "damaged"]
+
+# What a recipe must hold: one that is damaged must not pass for that of what is there.
+_FILE = {"sha256": re.compile("[0-9a-f]{64}"), "size": range(2**63), "modified_ns": range(-(2**63), 2**63)}
+_FORM = {
+    "command": str,
+    "complete": bool,
+    "products": [str],
+    "code": {str: str},
+    "inputs": {str: _FILE},
+    "configuration": dict,
+}
 _LIBRARIES = ("torch", "lightning", "gymnasium", "numpy")
 
 
@@ -82,11 +94,11 @@ class Recipe:
         texts = set(_texts(plain))
         named = {Path(text) for text in texts if _looks_like_a_path(text) and os.path.isfile(text)}
         try:
-            known = read_json(path)["inputs"]
-        except (OSError, ValueError, KeyError, TypeError):
+            known = _read(path)["inputs"]
+        except (OSError, ValueError):
             known = {}
         made = tuple(products)
-        hashed = _hashed(sorted({*named, *inputs} - {*made}), known if isinstance(known, dict) else {})
+        hashed = _hashed(sorted({*named, *inputs} - {*made}), known)
         return cls(path, made, command, plain, code_version(texts), hashed)
 
     def state(self, overwrite: bool = False) -> State:
@@ -111,20 +123,22 @@ class Recipe:
                 )
             return "absent"
         try:
-            old = read_json(self.path)
-            changed = differences(old["configuration"], json.loads(json.dumps(self.configuration)))
+            old = _read(self.path)
+            listed = self._listed(old)
+            changed = differences(old["command"], self.command, "command")
+            changed += differences(old["configuration"], json.loads(json.dumps(self.configuration)))
             changed += differences(old["code"], self.code, "code")
             was, now = old["inputs"], self.inputs
             changed += [f"{path} is another file" for path in {**was, **now} if was.get(path) != now.get(path)]
-            complete, whole = bool(old["complete"]), self._has_all(old["products"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            changed, complete, whole = [f"{self.path.name} cannot be read"], False, False
+            complete, whole = old["complete"], self._has_all(listed)
+        except ValueError as error:
+            changed, complete, whole = [f"which cannot be read: {error}"], False, False
         if not changed and complete and whole:
             raise AlreadyDoneError(f"{self.path.parent}: done already, from the same configuration, code and inputs")
         if changed and not overwrite:
             raise FileExistsError(
-                f"{self.path.parent} was made otherwise ({'; '.join(changed)}); choose another folder, or replace it "
-                "with --keep --overwrite"
+                f"{self.path.parent} was made otherwise, says its {self.path.name} ({'; '.join(changed)}); choose "
+                "another folder, or replace it with --keep --overwrite"
             )
         return "absent" if changed else "damaged" if complete else "interrupted"
 
@@ -147,10 +161,36 @@ class Recipe:
         files = {path for path in {*self.products, *within} if path.is_file() and not path.name.startswith(".")}
         return sorted(files - {self.path})
 
-    def _has_all(self, products: list[str]) -> bool:
+    def _listed(self, old: dict[str, Any]) -> list[Path]:
+        """The products that a recipe lists.
+
+        Raises:
+            ValueError: one is none of this command's, whose presence would say nothing.
+        """
+        own = [Path(os.path.abspath(path)) for path in self.products]
+        listed = [Path(os.path.abspath(self.path.parent / each)) for each in old["products"]]
+        for name, path in zip(old["products"], listed, strict=True):
+            if not any(path.is_relative_to(each) for each in own):
+                raise ValueError(f"products: {name!r:.80} is none of {self.command}")
+        return listed
+
+    def _has_all(self, products: list[Path]) -> bool:
         """Whether all products are there, and none is younger than the recipe, which would be another one's."""
-        paths, written = [Path(self.path.parent, each) for each in products], self.path.stat().st_mtime_ns
-        return bool(paths) and all(path.is_file() and path.stat().st_mtime_ns <= written for path in paths)
+        written = self.path.stat().st_mtime_ns
+        first = Path(os.path.abspath(self.products[0]))
+        return first in products and all(path.is_file() and path.stat().st_mtime_ns <= written for path in products)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a recipe.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is none.
+    """
+    found: dict[str, Any] = read_json(path)
+    require_form(found, _FORM, "it")
+    return found
 
 
 def _hashed(paths: Iterable[Path], known: dict[str, Any]) -> dict[str, Any]:
@@ -159,8 +199,7 @@ def _hashed(paths: Iterable[Path], known: dict[str, Any]) -> dict[str, Any]:
     for path in paths:
         status = path.stat()
         stamp = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
-        old = known.get(str(path))
-        old = old if isinstance(old, dict) else {}
+        old = known.get(str(path), {})
         if {key: old.get(key) for key in stamp} == stamp:
             found[str(path)] = old
             continue

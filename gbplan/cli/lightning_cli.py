@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from gbplan import checks
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.cli.command import add_overwrite
+from gbplan.cli.errors import naming_files
 from gbplan.cli.keeping import add_keep
 from gbplan.cli.resuming import require_same_run
 from gbplan.cli.run_files import (
@@ -90,7 +91,9 @@ class GBPlanCLI(LightningCLI):
         Raises:
             AlreadyDoneError: see ``Recipe.state``.
         """
-        super().parse_arguments(parser, args)
+        self._given = [each for each in args if isinstance(each, str)] if isinstance(args, list) else []
+        with naming_files(self._given):
+            super().parse_arguments(parser, args)
         config = self.config.get(str(self.config.get("subcommand")), self.config)
         if self.config.get("subcommand") == "fit":
             self.recipe = training_recipe(config)
@@ -122,6 +125,11 @@ class GBPlanCLI(LightningCLI):
         checks.thread_count(num_threads=num_threads)
         if num_threads is not None:
             torch.set_num_threads(num_threads)
+
+    def instantiate_classes(self) -> None:
+        """Make what the configuration describes."""
+        with naming_files(self._given):
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Log to TensorBoard in the run's own folder if no other logger is asked for, and keep the last epoch there."""

@@ -1,11 +1,14 @@
 """Yaml that cannot take more memory, time or stack than its length suggests."""
 
+import re
 from typing import Any
 
 import yaml
 from jsonargparse import get_loader, set_loader
 
 MOST_NODES, DEEPEST = 100_000, 50  # our largest configuration has 200, 10 deep
+
+_TOO_LONG = re.compile("[-+]?[0-9][0-9a-fA-F_:ox]{300,}")  # for a float, or even for Python to read
 
 _load = get_loader("yaml")
 
@@ -24,7 +27,8 @@ def require_bounded(text: str) -> None:
     """Check how much yaml unfolds to, without unfolding it: aliases of aliases grow exponentially.
 
     Raises:
-        yaml.YAMLError: it is not yaml; it is nested too deeply, holds itself, or unfolds to too many values.
+        yaml.YAMLError: it is not yaml; it is nested too deeply, holds itself or a number that is too large for a float,
+            or unfolds to too many values.
     """
     sizes: dict[str | None, int] = {}  # of what has a name, unfolded
     opened: list[tuple[str | None, int]] = [(None, 0)]  # mappings and lists around this place: name and size so far
@@ -37,6 +41,8 @@ def require_bounded(text: str) -> None:
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, size = opened.pop()
         elif isinstance(event, yaml.ScalarEvent):
+            if event.style is None and _TOO_LONG.fullmatch(event.value):
+                raise yaml.YAMLError(f"a number of {len(event.value)} digits is larger than any that can be used")
             anchor, size = event.anchor, 1
         elif isinstance(event, yaml.AliasEvent):
             anchor, size = None, sizes.get(event.anchor, MOST_NODES + 1)  # one that is not closed yet holds itself

@@ -455,7 +455,9 @@ class TrajectoryDataModule(LightningDataModule):
         checkpoint = getattr(self.trainer, "ckpt_path", None)
         # The run's folder is the checkpoint's, or one of those that Lightning makes its checkpoints' folder in.
         look_in = [folder / BUFFER for folder in Path(checkpoint).absolute().parents[:4]] if checkpoint else []
-        self.buffer.load_state_dict(state_dict["buffer"], look_in)
+        like = self._require_setup()[0].frames
+        manifest = state_dict.get("buffer") if isinstance(state_dict, dict) else state_dict
+        self.buffer.load_state_dict(manifest, look_in, like)
 
     # ------------------------------------------------------------------------------------------------------- loading
 

@@ -1,5 +1,6 @@
 """The most recent episodes, within a bound, in files."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 from gbplan.data.frames import IN_MEMORY, Frames
-from gbplan.data.latents import LatentColumn
+from gbplan.data.latents import LATENTS, LatentColumn
 from gbplan.data.processes import Once, alone
 from gbplan.data.segment import Segment, file_digest, write_segment
 from gbplan.data.trajectories import Trajectories
 from gbplan.files import replacing, require_writable_folder
+from gbplan.untrusted import COUNT, require_form
 
 
 class ReplayBuffer:
@@ -211,42 +213,95 @@ class ReplayBuffer:
         ]
         return {"segments": segments, "left": self._left, "written": self.written, "added": self.added}
 
-    def load_state_dict(self, state: dict[str, Any], look_in: Sequence[Path] = ()) -> None:
+    def load_state_dict(self, state: Any, look_in: Sequence[Path] = (), like: Frames | None = None) -> None:
         """Replace the contents by saved ones.
 
         Args:
             state: the manifest.
             look_in: folders that may hold the files, besides this buffer's own.
+            like: what the episodes are to have the columns of; None: those of each other.
 
         Raises:
             FileNotFoundError: a file is in none of them.
-            ValueError: a file is not the one that the manifest names, or the manifest is none.
+            ValueError: a file is not the one that the manifest names, or holds other episodes than it says or than
+                these; or the manifest is none.
         """
-        if "segments" not in state:
+        try:
+            require_form(state, _MANIFEST, "it")
+            _require_sums(state)
+        except ValueError as error:
             raise ValueError(
-                "the checkpoint's replay buffer is not a manifest of files: it was made by an older version of gbplan; "
-                "begin a new run from its weights with model.init_from"
-            )
+                f"the checkpoint's replay buffer is not a manifest of files ({error}): it is damaged or of an older "
+                f"version of gbplan; {_ADVICE}"
+            ) from None
         folders = list(dict.fromkeys([self._place(), *look_in]))
-        self._take_over([(_find(entry, folders), str(entry["sha256"])) for entry in state["segments"]])
-        self._left, self.written = int(state["left"]), int(state["written"])
-        self.added = int(state["added"])
+        found = [Segment(_find(entry, folders), entry["sha256"]) for entry in state["segments"]]
+        for segment, entry in zip(found, state["segments"], strict=True):
+            _require_episodes(segment, entry, found[0], like)
+        self._take_over([(segment.path, segment.digest) for segment in found])
+        self._left, self.written, self.added = state["left"], state["written"], state["added"]
         self._needless, self._removable = [], []
+
+
+_ADVICE = "restore it, or begin a new run from the checkpoint's weights with model.init_from"
+_HASH = re.compile("[0-9a-f]{64}")
+_FILE = re.compile("[0-9]{6,}-[0-9a-f]{8}[.]pt")
+_MANIFEST = {
+    "segments": [{"file": _FILE, "sha256": _HASH, "episodes": COUNT[1:], "transitions": COUNT[1:]}],
+    "left": COUNT,
+    "written": COUNT,
+    "added": range(2**53),
+}
+
+
+def _require_sums(state: dict[str, Any]) -> None:
+    """Check that the numbers of a manifest agree with each other."""
+    segments, written = state["segments"], state["written"]
+    numbers = [int(entry["file"].partition("-")[0]) for entry in segments]
+    if numbers != [*range(written - len(segments), written)]:
+        raise ValueError(f"of {written} files it names numbers {numbers}")
+    transitions = sum(entry["transitions"] for entry in segments)
+    if not transitions <= state["added"] or (len(segments) == written and state["added"] != transitions):
+        raise ValueError(f"its files have {transitions} transitions of {state['added']} added")
+    episodes = sum(entry["episodes"] for entry in segments)
+    if not state["left"] <= max(episodes - 1, 0):
+        raise ValueError(f"{state['left']} of its {episodes} episodes have left")
+
+
+def _require_episodes(segment: Segment, entry: dict[str, Any], first: Segment, like: Frames | None) -> None:
+    """Check that a file holds the episodes of a manifest's entry."""
+    try:
+        segment.require_whole()
+        there = {"episodes": len(segment.lengths), "transitions": int(segment.lengths.sum())}
+        if there != {name: entry[name] for name in there}:
+            raise ValueError(f"it has {there}, the checkpoint says {entry}")
+        columns, expected = _columns(segment.frames), _columns(first.frames if like is None else like)
+        if columns != expected:
+            raise ValueError(f"it has columns {columns}, expected {expected}")
+    except ValueError as error:
+        raise ValueError(
+            f"the replay buffer's file {segment.path} does not hold its episodes ({error}); {_ADVICE}"
+        ) from None
+
+
+def _columns(frames: Frames) -> dict[str, str]:
+    """Shape and type of what each frame has, but for latents, which are made of it."""
+    types = {key: f"{frames.shapes[key]} of {dtype}" for key, dtype in frames.dtypes.items() if key != LATENTS}
+    return {**types, "actions": f"{tuple(frames.actions.shape[1:])} of {frames.actions.dtype}"}
 
 
 def _find(entry: dict[str, Any], folders: Sequence[Path]) -> Path:
     """Return the file of a manifest's entry."""
-    advice = "restore it, or begin a new run from the checkpoint's weights with model.init_from"
-    there = [path for folder in folders if (path := folder / str(entry["file"])).is_file()]
+    there = [path for folder in folders if (path := folder / entry["file"]).is_file()]
     if not there:
         raise FileNotFoundError(
             f"the replay buffer's file {entry['file']} is missing, looked for in {', '.join(map(str, folders))}; "
-            f"{advice}"
+            f"{_ADVICE}"
         )
     for path in there:
         if file_digest(path) == entry["sha256"]:
             return path
-    raise ValueError(f"the replay buffer's file {there[0]} is damaged, its SHA-256 is not the checkpoint's; {advice}")
+    raise ValueError(f"the replay buffer's file {there[0]} is damaged, its SHA-256 is not the checkpoint's; {_ADVICE}")
 
 
 def _belonging(path: Path) -> list[Path]:

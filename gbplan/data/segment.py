@@ -13,6 +13,7 @@ from torch import Tensor
 from gbplan.data.frames import Frames, Runs, as_tensor, is_goal, runs_of, to_column_dtype
 from gbplan.data.trajectories import Trajectories
 from gbplan.files import replacing
+from gbplan.untrusted import require_form
 
 
 def write_segment(folder: Path, number: int, trajectories: Trajectories) -> tuple[str, str]:
@@ -66,6 +67,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_FORM = {
+    "observations": {str: [Tensor]},
+    "infos": {str: Tensor},
+    "actions": Tensor,
+    "rewards": Tensor,
+    "lengths": Tensor,
+    "terminated": Tensor,
+}
+
+
 @dataclass(frozen=True)
 class Segment:
     """Episodes in a file, which is mapped, so that they take no memory for good.
@@ -82,6 +93,51 @@ class Segment:
     def _contents(self) -> dict[str, Any]:
         contents: dict[str, Any] = torch.load(self.path, mmap=True, weights_only=True)
         return contents
+
+    def require_whole(self) -> None:
+        """Check that the file holds episodes as ``write_segment`` writes them; it may come from anybody.
+
+        Raises:
+            ValueError: it does not.
+        """
+        try:
+            stored = self._contents
+        except Exception as error:  # of zip, pickle or torch, which have none in common
+            raise ValueError(f"it is no file of plain tensors ({type(error).__name__})") from None
+        require_form(stored, _FORM, "it")
+        if extra := stored.keys() - _FORM.keys():
+            raise ValueError(f"it holds {', '.join(sorted(map(str, extra)))} besides")
+        columns = {"actions": stored["actions"], "rewards": stored["rewards"], **stored["infos"]}
+        seen: dict[str, Tensor] = {}
+        rows: dict[str, Tensor] = {}
+        for key, parts in stored["observations"].items():
+            if len(parts) != 1 + is_goal(key):
+                raise ValueError(f"observations: {key} must be {'values and rows' if is_goal(key) else 'one tensor'}")
+            seen[key] = parts[0]
+            rows |= {f"rows of {key}": part for part in parts[1:]}
+        of_episodes = {"lengths": stored["lengths"], "terminated": stored["terminated"]}
+        for name, tensor in [*columns.items(), *seen.items(), *rows.items(), *of_episodes.items()]:
+            if tensor.layout != torch.strided or not (tensor.is_cpu and tensor.is_contiguous() and tensor.ndim):
+                raise ValueError(f"{name} must lie in memory frame by frame or episode by episode")
+            if tensor.is_complex():
+                raise ValueError(f"{name} must be real numbers, got {tensor.dtype}")
+        _require_vectors({"lengths": stored["lengths"], **rows}, torch.int64)
+        _require_vectors({"terminated": stored["terminated"]}, torch.bool)
+        _require_vectors({"rewards": stored["rewards"]})
+        frames, lengths = len(stored["actions"]), stored["lengths"].tolist()
+        if not lengths or min(lengths) < 1 or sum(lengths) + len(lengths) != frames:
+            raise ValueError(f"lengths must be 1 or more each, and with a last frame each add up to {frames} frames")
+        if len(stored["terminated"]) != len(lengths):
+            raise ValueError(f"terminated must have {len(lengths)} episodes, got {len(stored['terminated'])}")
+        for name, tensor in {**columns, **{key: rows.get(f"rows of {key}", seen[key]) for key in seen}}.items():
+            if len(tensor) != frames:
+                raise ValueError(f"{name} must have {frames} frames, got {len(tensor)}")
+        for name, index in rows.items():
+            if not 0 <= int(index.min()) <= int(index.max()) < len(seen[name.removeprefix("rows of ")]):
+                raise ValueError(f"{name} must be those of its values")
+        for name, tensor in {**seen, "actions": stored["actions"]}.items():
+            if tensor.dtype == torch.bool or not bool(tensor.isfinite().all()):
+                raise ValueError(f"{name} must be finite numbers")
 
     @cached_property
     def lengths(self) -> Tensor:
@@ -111,3 +167,11 @@ class Segment:
             lengths=stored["lengths"].numpy(),
             terminated=stored["terminated"].numpy(),
         )
+
+
+def _require_vectors(tensors: dict[str, Tensor], dtype: torch.dtype | None = None) -> None:
+    for name, tensor in tensors.items():
+        if tensor.ndim != 1 or tensor.dtype != (dtype or tensor.dtype):
+            raise ValueError(
+                f"{name} must be a vector of {dtype or 'numbers'}, got {tuple(tensor.shape)} of {tensor.dtype}"
+            )

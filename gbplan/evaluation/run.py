@@ -102,7 +102,7 @@ def run_evaluation(
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     checks.at_least_one(error_horizon=error_horizon)
-    checks.not_negative(diagnostic_tasks=diagnostic_tasks)
+    checks.count(diagnostic_tasks=diagnostic_tasks)
     for module in modules:
         import_module(module)
     sets = tasks.of_kinds(kinds)

@@ -48,7 +48,7 @@ class WeightedGoalLoss(Objective):
         """Check the settings."""
         checks.one_of(Weighting, weighting=self.weighting)
         checks.at_least_one(base=self.base)
-        checks.not_negative(step=self.step)
+        checks.count(step=self.step)
 
     def at_step(self, step: int) -> "WeightedGoalLoss":
         """The same loss, for a plan made after ``step`` executed model steps."""

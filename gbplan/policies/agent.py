@@ -22,10 +22,10 @@ class Agent:
         shrink_horizon: plan for the rest of the planner's horizon, counted from the episode's start, instead of always
             that far; never for fewer than ``replan_every`` steps.
         warm_start: hand the planner the rest of the previous plan, followed by standing still, as a candidate.
-        seed: seed of the planner's noise, which all tasks share, >= 0.
+        seed: seed of the planner's noise, which all tasks share, in 0..2^63 - 1.
 
     Raises:
-        ValueError: ``replan_every`` < 1 or ``seed`` < 0.
+        ValueError: ``replan_every`` < 1 or ``seed`` is out of range.
     """
 
     planner: Planner
@@ -41,7 +41,8 @@ class Agent:
             object.__setattr__(self, "objective", ReachGoal())
         if self.replan_every is not None:
             checks.at_least_one(replan_every=self.replan_every)
-        checks.not_negative(seed=self.seed)
+        checks.flag(shrink_horizon=self.shrink_horizon, warm_start=self.warm_start)
+        checks.seed(seed=self.seed)
 
     @property
     def open_loop(self) -> bool:

@@ -7,41 +7,76 @@ import csv
 import itertools
 import json
 import math
+import re
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.files import finish, replacing
-from gbplan.untrusted import MOST_MIB, read_json
+from gbplan.untrusted import COUNT, MOST_MIB, Number, read_json, require_form
 
 RESULT_FILE = "result.json"
 
-# What result files must hold to be shown, and of which types; they may come from anybody.
-_NUMBER, _NUMBER_OR_NONE, _DICT_OR_NONE = (int, float), (int, float, NoneType), (dict, NoneType)
+# What result files must hold to be shown; they may come from anybody. What an evaluation could not measure is null, and
+# so is what diverged.
+_SHARE, _MEASURE = Number(0, 1), (Number(0), None)
+_RATE = {"rate": _SHARE, "low": _SHARE, "high": _SHARE}
+_ERROR = {
+    "one_step": _MEASURE,
+    "open_loop": _MEASURE,
+    "latent_open_loop": _MEASURE,
+    "by_step?": ([_MEASURE], None),
+}
+_GAIN = {"mean": _MEASURE, "p95": _MEASURE, "max": _MEASURE}
+_METRICS = {
+    "count": COUNT[1:],
+    "success": _RATE,
+    "within": ({str: _RATE}, None),
+    "believed_success": (_RATE, None),
+    "final_distance": ({"mean": _MEASURE}, None),
+    "steps_to_success": _MEASURE,
+    "spl": (_SHARE, None),
+    "contacts": _MEASURE,
+    "model_error": ({"horizon": COUNT, "planned": _ERROR, "expert?": _ERROR}, None),
+    "planning": (
+        {"model_calls_per_plan": Number(0), "seconds_per_plan": Number(0), "first_cost?": (Number(), None)},
+        None,
+    ),
+    "missing": {str: str},
+    "gradient_alignment?": (
+        {"tasks": COUNT, re.compile("[0-9]+"): {"cosine": (Number(), None), "excluded": _SHARE}},
+        None,
+    ),
+    "input_smoothness?": ({str: {"environment": _GAIN}}, None),
+    "landscape?": ({"tasks": COUNT, "rank_correlation": (Number(), None)}, None),
+}
 _RESULT = {
     "name": str,
-    "method": dict,
+    "method": {
+        "action_block?": COUNT[1:],
+        "model?": str,
+        "model_sha256?": (str, None),
+        "mode?": str,
+        "planner?": {"class": str},
+    },
+    "training?": (
+        {
+            "class?": str,
+            "attack?": ({"class_path?": str, "init_args?": dict}, None),
+            "latent_factor?": (Number(), None),
+            "action_factor?": (Number(), None),
+            "init_from?": (str, None),
+            "data": {"datasets?": ([str], {str: Number()}), "seed?": int},
+        },
+        None,
+    ),
     "environment": dict,
     "tasks": dict,
-    "provenance": {"commit": (str, NoneType), "machine": str},
-}
-_METRICS = {
-    "count": int,
-    "success": {"rate": _NUMBER, "low": _NUMBER, "high": _NUMBER},
-    "within": _DICT_OR_NONE,
-    "believed_success": _DICT_OR_NONE,
-    "final_distance": _DICT_OR_NONE,
-    "steps_to_success": _NUMBER_OR_NONE,
-    "spl": _NUMBER_OR_NONE,
-    "contacts": _NUMBER_OR_NONE,
-    "model_error": _DICT_OR_NONE,
-    "planning": _DICT_OR_NONE,
-    "missing": dict,
+    "provenance": {"commit": (str, None), "machine": str, "processor?": str},
 }
 _LARGEST = 2**28
 """Bytes of the arrays of one file that are read; ours, of 16 episodes, have less than a megabyte."""
@@ -103,18 +138,20 @@ def read_result(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no result at {path}; make it with `gbplan evaluate --output {path.parent}`")
     try:
         result = read_json(path)
-        _require(result, _RESULT, "it")
+        require_form(result, _RESULT, "it")
+        if not result["tasks"]:
+            raise ValueError("it has no tasks")
         _require_printable([result["name"], result["provenance"], result["tasks"]])
         for kind, metrics in result["tasks"].items():
             if "/" in kind:  # which becomes a part of a file's name
                 raise ValueError(f"tasks cannot be called {kind!r:.80}")
-            _require(metrics, dict, kind)
-            if lacking := _METRICS.keys() - metrics.keys():
+            require_form(metrics, dict, kind)
+            if lacking := {key for key in _METRICS if not key.endswith("?")} - metrics.keys():
                 made = result["provenance"]["commit"] or "an unknown commit"
                 raise ValueError(
                     f"its {kind} tasks, of another version of gbplan ({made}), lack {', '.join(sorted(lacking))}"
                 )
-            _require(metrics, _METRICS, kind)
+            require_form(metrics, _METRICS, kind)
     except ValueError as error:
         raise ValueError(f"{path} is not a result file ({error}); evaluate again with --overwrite") from None
     found: dict[str, Any] = result
@@ -141,35 +178,33 @@ def read_tasks(result: dict[str, Any], kind: str) -> dict[str, NDArray[np.float6
         if path.stat().st_size > MOST_MIB * 2**20:
             raise ValueError(f"it is larger than {MOST_MIB} MiB")
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        names = [
-            name for name in (rows[0] if rows else {}) if name and name.startswith(("first_hit", "start_distance"))
-        ]
-        columns = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
+            header, *rows = list(csv.reader(file, strict=True)) or [[]]
         metrics = result["tasks"][kind]
-        if len(rows) != metrics["count"] or "first_hit" not in columns:
+        if len(rows) != metrics["count"] or "first_hit" not in header:
             raise ValueError(f"it should have first_hit of {metrics['count']} tasks")
-        if not math.isclose((columns["first_hit"] >= 0).mean(), metrics["success"]["rate"]):
-            raise ValueError(f"its tasks are not those of {RESULT_FILE}")
+        if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
+            raise ValueError("its rows should have one cell in each column, and no two columns one name")
+        columns = {
+            name: np.array([row[at] for row in rows], dtype=float)
+            for at, name in enumerate(header)
+            if name.startswith(("task", "first_hit", "start_distance"))
+        }
+        if not np.array_equal(columns.pop("task", range(len(rows))), range(len(rows))):
+            raise ValueError("its tasks should be numbered in their order")
+        for name, column in columns.items():
+            if not np.isfinite(column).all():
+                raise ValueError(f"{name} should be finite numbers")
+        rates = {"first_hit": metrics["success"]}
+        rates |= {f"first_hit@{threshold}": rate for threshold, rate in (metrics["within"] or {}).items()}
+        for name, rate in rates.items():
+            if name not in columns:
+                raise ValueError(f"it lacks {name}")
+            if not math.isclose((columns[name] >= 0).mean(), rate["rate"]):
+                raise ValueError(f"its {name} is not that of {RESULT_FILE}")
     except (OSError, ValueError, TypeError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} does not hold the tasks of a result ({reason}); evaluate again") from None
     return columns
-
-
-def _require(value: Any, expected: Any, name: str) -> None:
-    """Check that plain data have the types that are expected, entry by entry."""
-    if not isinstance(expected, dict):
-        if not isinstance(value, expected):
-            kinds = expected if isinstance(expected, tuple) else (expected,)
-            wanted = " or ".join(kind.__name__.removesuffix("Type").lower() for kind in kinds)
-            raise ValueError(f"{name} must be {wanted}, got {value!r:.80}")
-        return
-    _require(value, dict, name)
-    for key, kind in expected.items():
-        if key not in value:
-            raise ValueError(f"{name} lacks {key}")
-        _require(value[key], kind, f"{name}: {key}")
 
 
 def _require_printable(value: Any) -> None:

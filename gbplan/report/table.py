@@ -69,7 +69,9 @@ def report(
     found = [read_result(path) for path in paths]
     for path, result in zip(paths, found, strict=True):
         with _as_results(path):
-            table_of([result])
+            results_table([result])
+            if figures is not None or html is not None:
+                drawings([(path.parent, result)], [])
     folders, chosen = [], []
     for path, result in zip(paths, found, strict=True):
         if any(fnmatchcase(each, pattern) for each in (result["name"], path.parent.name) for pattern in names):

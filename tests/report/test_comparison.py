@@ -22,6 +22,7 @@ def write(evaluated, tmp_path):
         result["training"] = training or (None if seed is None else {"data": {"seed": seed}})
         metrics = result["tasks"]["detour"]
         metrics |= {"count": len(solved), "success": {"rate": float(np.mean(solved)), "low": 0.0, "high": 1.0}}
+        metrics["within"] = None
         folder = tmp_path / f"{name} {seed} {len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         (folder / RESULT_FILE).write_text(json.dumps(result))
@@ -92,7 +93,7 @@ def test_what_is_not_trained_stands_beside_every_seed(write, compared):
         ({"seed": 1}, "training seeds 0 and b 1, which make no pair"),
         ({"environment": {"task_seed": 1}}, "other detour tasks"),
         ({"start": 2.0}, "other detour tasks"),
-        ({"training": [0]}, "holds something else than results"),
+        ({"training": [0]}, "training must be dict or null"),
     ],
     ids=str,
 )

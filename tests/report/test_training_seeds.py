@@ -69,8 +69,8 @@ def test_number_that_one_seed_lacks_has_no_mean(beside):
         ("first_hit\n1\n", "should have first_hit of 500 tasks"),
         ("steps\n" + "1\n" * 500, "should have first_hit"),
         ("first_hit\n" + "one\n" * 500, "could not convert"),
-        ("first_hit\n" + "1\n" * 500, "not those of result.json"),
-        ("steps,first_hit\n" + "1\n" * 500, "not those of result.json"),
+        ("first_hit\n" + "1\n" * 500, "first_hit is not that of result.json"),
+        ("steps,first_hit\n" + "1\n" * 500, "one cell in each column"),
     ],
 )
 def test_outcomes_that_are_not_there_are_named_by_their_file(beside, text, reason):
