@@ -16,7 +16,7 @@ from gbplan.modules.world_model_module import Batch, WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.networks.fused.constant_parameters import constant_parameters
 
-Radii = Literal["fixed", "adaptive"]
+Radii = Literal["fixed", "adaptive", "displacement"]
 
 
 class AdversarialWorldModelModule(WorldModelModule):
@@ -50,8 +50,8 @@ class AdversarialWorldModelModule(WorldModelModule):
         world_model: WorldModel,
         attack: Attack,
         *,
-        latent_factor: float = 0.05,
-        action_factor: float = 0.02,
+        latent_factor: float | Sequence[float] = 0.05,
+        action_factor: float | Sequence[float] = 0.02,
         radii: Radii = "fixed",
         clean_fraction: float = 0.0,
         attack_seed: int = 0,
@@ -68,9 +68,12 @@ class AdversarialWorldModelModule(WorldModelModule):
         Args:
             world_model: the network to train.
             attack: finds the perturbations: FGSM, PGD, RandomNoise or NoAttack.
-            latent_factor: radius of each latent dimension in standard deviations of that dimension, >= 0.
+            latent_factor: radius of each latent dimension in standard deviations of that dimension, >= 0; or a factor
+                for each, so that what must be exact, such as a contact, has a smaller one than the rest.
             action_factor: likewise of each action dimension.
-            radii: standard deviations of the run's first batch (which checkpoints keep), or of each batch.
+            radii: of what factors are a share: of the standard deviation over the run's first batch ("fixed"; kept in
+                checkpoints) or over each batch ("adaptive"), or, for latents, of how far they move in a step, the root
+                mean square over the first batch ("displacement").
             clean_fraction: share of each batch's samples that is left as it is, in [0, 1).
             attack_seed: the attack's draws depend on it, the epoch and the batch's number only, so that a resumed run
                 continues exactly.
@@ -102,7 +105,8 @@ class AdversarialWorldModelModule(WorldModelModule):
         if not isinstance(attack, Attack):
             raise TypeError(f"attack must be an Attack, such as FGSM(), got {attack!r}")
         for name, factor in {"latent_factor": latent_factor, "action_factor": action_factor}.items():
-            if not (factor >= 0 and math.isfinite(factor)):
+            each = [factor] if isinstance(factor, int | float) else list(factor)
+            if not each or not all(one >= 0 and math.isfinite(one) for one in each):
                 raise ValueError(f"{name} must be finite and not negative, got {factor}")
         if radii not in get_args(Radii):
             raise ValueError(f"radii must be one of {list(get_args(Radii))}, got {radii!r}")
@@ -139,7 +143,7 @@ class AdversarialWorldModelModule(WorldModelModule):
 
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
         super()._check_data(datamodule)
-        if self.action_factor > 0 and datamodule.action_space.dtype.kind != "f":
+        if np.any(self.action_factor) and datamodule.action_space.dtype.kind != "f":
             raise TypeError(
                 f"actions of type {datamodule.action_space.dtype} cannot be attacked: there is no small step among "
                 "integers; set action_factor to 0 to perturb the latents only"
@@ -173,7 +177,9 @@ class AdversarialWorldModelModule(WorldModelModule):
         """Loss of the batch after the attack."""
         encoded = self.encoded(batch)
         latents, actions, target = self.training_pairs(encoded, batch["actions"])
-        radii = self._radii_of(latents, actions)
+        # "displacement": how far all latents of the windows move, not how far apart they are.
+        moves = self.radii == "displacement"
+        radii = self._radii_of(encoded.detach().diff(dim=1) if moves else latents, actions)
         key = (self.attack_seed, self.current_epoch, batch_idx, self.global_rank)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
         attacked = self._attacked(latents, actions, target, radii, torch.Generator().manual_seed(seed))
@@ -191,27 +197,36 @@ class AdversarialWorldModelModule(WorldModelModule):
     def _radii_of(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Set and return the radii of this batch, ``(*D)`` and ``(A',)``."""
         if self.latent_radius is None or self.action_radius is None or self.radii == "adaptive":
-            self.latent_radius = self._radius("latents", latents, self.latent_factor)
-            self.action_radius = self._radius("actions", actions, self.action_factor)
+            self.latent_radius = self._radius("latent", latents, self.latent_factor)
+            self.action_radius = self._radius("action", actions, self.action_factor)
         return self.latent_radius, self.action_radius
 
     @torch.no_grad()
-    def _radius(self, name: str, values: Tensor, factor: float) -> Tensor:
-        """Factor times the standard deviation of ``values`` ``(B, K, ...)`` over samples and steps."""
-        if factor == 0:
-            return torch.zeros(values.shape[2:], device=values.device)
-        std = values.flatten(0, 1).std(0, correction=0)
-        if self.radii == "fixed":
+    def _radius(self, name: str, values: Tensor, factor: float | Sequence[float]) -> Tensor:
+        """Factor times the spread of ``values`` ``(B, K, ...)`` over samples and steps."""
+        shape = values.shape[2:]
+        if not np.any(factor):
+            return torch.zeros(shape, device=values.device)
+        share = torch.as_tensor(factor, dtype=values.dtype, device=values.device)
+        if share.ndim and share.shape != shape:
+            raise ValueError(
+                f"{name}_factor has {len(share)} numbers, but {name}s have shape {tuple(shape)}; give one for all, or "
+                "one for each dimension"
+            )
+        rows = values.flatten(0, 1)
+        moves = self.radii == "displacement" and name == "latent"
+        spread = rows.square().mean(0).sqrt() if moves else rows.std(0, correction=0)
+        if self.radii != "adaptive":
             if torch.distributed.is_available() and torch.distributed.is_initialized():
                 # The processes' first batches differ, their radii must not; nor must one raise and the others wait.
-                torch.distributed.all_reduce(std)
-                std /= torch.distributed.get_world_size()
-            if not std.any():
+                torch.distributed.all_reduce(spread)
+                spread /= torch.distributed.get_world_size()
+            if not spread.any():
                 raise ValueError(
-                    f"the {name} of the first batch of {len(values)} are all alike, so their radius would be zero for "
+                    f"the {name}s of the first batch of {len(values)} are all alike, so their radius would be zero for "
                     "the whole run; use larger batches in random order, or radii: adaptive"
                 )
-        return factor * std
+        return share * spread
 
     def _attacked(
         self, latents: Tensor, actions: Tensor, target: Tensor, radii: tuple[Tensor, Tensor], generator: Generator

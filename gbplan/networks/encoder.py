@@ -60,19 +60,23 @@ class Encoder(nn.Module, ABC):
 
 
 class IdentityEncoder(Encoder):
-    """The state is its own latent; a goal is some of its coordinates, in environment units."""
+    """The state, or some of it, is its own latent; a goal is some of its coordinates, in environment units."""
 
     exact_goals = True
 
-    def __init__(self, dim: int, goal_indices: Sequence[int] = (0, 1)) -> None:
+    def __init__(
+        self, dim: int, goal_indices: Sequence[int] = (0, 1), state_indices: Sequence[int] | None = None
+    ) -> None:
         """Encode state vectors as they are.
 
         Args:
-            dim: number of state dimensions.
-            goal_indices: which state dimensions the goal consists of, in its order.
+            dim: number of latent dimensions D.
+            goal_indices: which latent dimensions the goal consists of, in its order.
+            state_indices: which numbers of the observation are the latent, D of them; null: all. Leave out those that
+                say nothing of what comes next.
 
         Raises:
-            ValueError: ``dim`` < 1, or an index outside 0..dim - 1.
+            ValueError: ``dim`` < 1, an index outside 0..dim - 1, or another number of state indices than ``dim``.
         """
         super().__init__()
         if dim < 1:
@@ -81,7 +85,10 @@ class IdentityEncoder(Encoder):
             raise ValueError(
                 f"goal_indices must lie in 0..{dim - 1} (dim = {dim}) and not be empty, got {goal_indices}"
             )
+        if state_indices is not None and (len(state_indices) != dim or min(state_indices) < 0):
+            raise ValueError(f"state_indices must be dim = {dim} numbers >= 0, got {list(state_indices)}")
         self.latent_shape = (dim,)
+        self.state_indices = None if state_indices is None else list(state_indices)
         self.goal_indices = list(goal_indices)
         first, last = self.goal_indices[0], self.goal_indices[-1]
         consecutive = self.goal_indices == list(range(first, last + 1))
@@ -89,8 +96,9 @@ class IdentityEncoder(Encoder):
         self.goal_index: slice | list[int] = slice(first, last + 1) if consecutive else self.goal_indices
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the state itself."""
-        return observations["observation"]
+        """Return the state itself, or the part of it that is the latent."""
+        state = observations["observation"]
+        return state if self.state_indices is None else state[..., self.state_indices]
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the desired goal itself."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from gbplan.objectives.goal_mse import GoalMSE
 from gbplan.objectives.objective import Objective
 from gbplan.objectives.reach_goal import ReachGoal
+from gbplan.objectives.scaled import Scaled
 from gbplan.objectives.weighted_goal_loss import WeightedGoalLoss
 
 
@@ -30,6 +31,12 @@ def cost_and_gradients(
         Cost ``(B,)``, and its gradients for ``predicted`` ``(B, H, *G)`` and for ``actions`` ``(B, H, A)``, the latter
         None where the cost says nothing of actions. All are detached.
     """
+    if type(objective) is Scaled:
+        weights = objective.weights(goal)
+        cost, gradient, of_actions = cost_and_gradients(
+            objective.objective, predicted * weights, goal * weights, actions
+        )
+        return cost, gradient.mul_(weights), of_actions
     known = _KNOWN.get(type(objective))
     if known is not None:
         return *known(objective, predicted, goal), None
@@ -42,7 +49,7 @@ def cost_and_gradients(
 
 def reads_last_only(objective: Objective) -> bool:
     """Tell whether the cost is known to depend on the last prediction alone, so that no other need be decoded."""
-    return type(objective) is GoalMSE
+    return type(objective.objective if type(objective) is Scaled else objective) is GoalMSE
 
 
 def _goal_mse(objective: GoalMSE, predicted: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:

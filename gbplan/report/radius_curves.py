@@ -62,6 +62,8 @@ def _attack(training: dict[str, Any]) -> tuple[str, float] | None:
     if kind in ("", "NoAttack"):
         return ("no attack", 0.0) if kind else None
     latent, action = training.get("latent_factor") or 0.0, training.get("action_factor") or 0.0
+    if isinstance(latent, list) or isinstance(action, list):  # no point on a curve of one radius
+        return None
     where = {(True, False): ["latents only"], (False, True): ["actions only"]}.get((latent > 0, action > 0), [])
     parts = [kind, *(f"{key} {value}" for key, value in attack.get("init_args", {}).items()), *where]
     return ", ".join(parts), latent or action

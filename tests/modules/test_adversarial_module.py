@@ -101,6 +101,29 @@ def test_radii_are_per_dimension():
     assert module.action_radius.tolist() == [0.0, 0.0]
 
 
+def test_a_factor_for_each_dimension_makes_its_radius():
+    model = make_world_model()
+    module = AdversarialWorldModelModule(model, NoAttack(), latent_factor=[1.0, 0.5], action_factor=[0.0, 2.0])
+    module.on_train_epoch_start()
+    module.training_loss(
+        batch_of([[[1.0, 3.0], [0.0, 0.0]], [[3.0, 7.0], [0.0, 0.0]]], [[[0.0, 1.0]], [[0.0, 3.0]]]), 0
+    )
+    assert module.latent_radius.tolist() == [1.0, 1.0]
+    assert module.action_radius.tolist() == [0.0, 2.0]
+
+
+def test_another_number_of_factors_than_dimensions_is_refused():
+    module = AdversarialWorldModelModule(make_world_model(), NoAttack(), latent_factor=[1.0, 0.5, 0.1])
+    with pytest.raises(ValueError, match=r"latent_factor has 3 numbers, but latents have shape \(2,\)"):
+        module.training_loss(batch_of([[[1.0, 3.0], [0.0, 0.0]]] * 2, [[[0.0, 1.0]]] * 2), 0)
+
+
+def test_radii_may_be_a_share_of_how_far_latents_move_in_a_step():
+    module = doubling_module(radii="displacement", latent_factor=0.1, action_factor=0.2)
+    module.training_loss(batch_of([[[5.0], [8.0], [12.0]]], [[[1.0], [3.0]]]), 0)
+    assert radii_of(module) == pytest.approx((0.1 * 12.5**0.5, 0.2))  # moves of 3 and 4; actions deviate by 1
+
+
 def test_first_batch_without_any_spread_is_refused():
     batch = batch_of([[[1.0], [2.0]]], [[[1.0]]])
     with pytest.raises(ValueError, match="the latents of the first batch of 1 are all alike, so their radius would be"):
@@ -156,7 +179,7 @@ def test_attack_leaves_no_gradient_on_the_model():
     [
         ({"latent_factor": -0.1}, "latent_factor must be finite and not negative, got -0.1"),
         ({"action_factor": float("nan")}, "action_factor must be finite and not negative, got nan"),
-        ({"radii": "guessed"}, r"radii must be one of \['fixed', 'adaptive'\], got 'guessed'"),
+        ({"radii": "guessed"}, r"radii must be one of \['fixed', 'adaptive', 'displacement'\], got 'guessed'"),
         ({"clean_fraction": 1.0}, r"clean_fraction must lie in 0..1, 1 excluded \(use NoAttack\), got 1.0"),
         ({"attack_seed": -1}, "attack_seed must not be negative, got -1"),
     ],

@@ -108,3 +108,17 @@ def test_proprioception_of_another_size_is_named():
 def test_a_probe_of_other_latents_is_named():
     with pytest.raises(ValueError, match=r"the probe reads latents of shape \(10,\), the encoder makes \(5,\)"):
         WorldModel(ConvEncoder(5, 16, width=4), MLPPredictor(5, 2), probe=Probe(10, 2))
+
+
+def test_a_part_of_the_state_may_be_the_latent():
+    encoder = IdentityEncoder(3, goal_indices=[2, 0], state_indices=[4, 1, 0])
+    state = torch.arange(10.0).reshape(2, 5)
+    latent = encoder.encode({"observation": state})
+    assert latent.tolist() == [[4.0, 1.0, 0.0], [9.0, 6.0, 5.0]]
+    assert encoder.goal_features(latent).tolist() == [[0.0, 4.0], [5.0, 9.0]]
+
+
+@pytest.mark.parametrize("indices", [[0, 1], [], [0, 1, -1]])
+def test_state_indices_must_be_as_many_as_latent_dimensions(indices):
+    with pytest.raises(ValueError, match="state_indices must be dim = 3 numbers >= 0"):
+        IdentityEncoder(3, state_indices=indices)

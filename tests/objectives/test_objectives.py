@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gbplan.objectives import GoalMSE, Objective, ReachGoal, WeightedGoalLoss
+from gbplan.objectives import GoalMSE, Objective, ReachGoal, Scaled, WeightedGoalLoss
 from gbplan.objectives.staged import at_step
 
 OBJECTIVES = [
@@ -15,6 +15,8 @@ OBJECTIVES = [
     WeightedGoalLoss("decreasing"),
     WeightedGoalLoss("staged"),
     WeightedGoalLoss("staged").at_step(100),
+    Scaled(ReachGoal(), [0.5]),
+    Scaled(WeightedGoalLoss("staged"), [2.0]),
 ]
 B, H, A = 3, 6, 2
 
@@ -71,4 +73,6 @@ def test_objectives_are_records_that_compare(objective):
 
 def test_the_step_of_the_episode_matters_to_staged_objectives_only(objective):
     later = at_step(objective, 7)
-    assert later == (replace(objective, step=7) if isinstance(objective, WeightedGoalLoss) else objective)
+    inner = getattr(objective, "objective", objective)
+    told = replace(inner, step=7) if isinstance(inner, WeightedGoalLoss) else inner
+    assert later == (replace(objective, objective=told) if isinstance(objective, Scaled) else told)
