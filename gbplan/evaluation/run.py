@@ -1,5 +1,6 @@
 """What ``gbplan evaluate`` does: a model and planner, or a policy, on the held-out tasks, with files on disk."""
 
+import os
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from importlib import import_module
@@ -16,7 +17,7 @@ from gbplan import checks
 from gbplan.data import make_vector_env
 from gbplan.describe import describe
 from gbplan.envs import Policy, offer
-from gbplan.envs.offers import require_contract
+from gbplan.envs.offers import require_contract, without_noise
 from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
@@ -24,6 +25,7 @@ from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
 from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
+from gbplan.evaluation.simulator import simulate
 from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.files import occupying
 from gbplan.modules import InitNetworkModule
@@ -66,7 +68,8 @@ def run_evaluation(
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
         ckpt_path: checkpoint of a world model trained with ``gbplan fit``.
-        simulator: plan through the environment's own differentiable simulator instead of a model.
+        simulator: plan through the environment instead of a model: through its differentiable simulator or, where it
+            has none, by steps of the environment itself, which only planners that sample can use.
         policy: a policy that needs no model: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
         agent: how to act through the model: its planner, objective and when to plan again, or a yaml file of them.
         tasks: which tasks; judge on those held out, tune on those of validation.
@@ -78,8 +81,8 @@ def run_evaluation(
             measure how much it amplifies its inputs; 0 leaves that out.
         name: name in tables; the output folder's name if not given.
         device: where the model runs: cpu, cuda, ...
-        num_threads: CPU threads of torch; null leaves it to torch. On a busy machine one thread is many times faster
-            than two that wait for each other.
+        num_threads: CPU threads of torch, and processes that step an environment for --simulator; null: those of this
+            machine. On a busy machine one thread is many times faster than two that wait for each other.
         modules: your own modules, whose classes the checkpoint may name; they are imported first.
         overwrite: replace results that are in the output folder.
         trainer: let Lightning's Trainer evaluate, on several devices say (``--trainer.devices 2 --trainer.strategy
@@ -126,7 +129,7 @@ def run_evaluation(
         if agent is None:
             raise ValueError("a world model needs an agent; add --agent FILE or --agent.planner GradientPlanner")
         checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
-        loaded = _simulator(tasks) if checkpoint is None else _world_model(checkpoint)
+        loaded = _simulator(tasks, num_threads) if checkpoint is None else _world_model(checkpoint)
         policy = agent.policy(loaded.to(device))
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
@@ -283,17 +286,14 @@ def _world_model(checkpoint: CheckpointFile) -> WorldModel:
     return model.eval()
 
 
-def _simulator(tasks: TaskSet) -> WorldModel:
-    env_id, env_kwargs = tasks.require_env_id(), tasks.env_kwargs or {}
+def _simulator(tasks: TaskSet, workers: int | None) -> WorldModel:
+    env_id, env_kwargs = tasks.require_env_id(), without_noise(tasks.require_env_id(), tasks.env_kwargs)
     with closing(gym.make(env_id, **env_kwargs)) as env:
         make = offer(env, "simulator")
-        if make is None:
-            raise ValueError(
-                f"{env_id}, made with {env_kwargs or 'no arguments'}, offers no differentiable simulator; give "
-                "--ckpt_path or --policy instead of --simulator"
-            )
-        model: WorldModel = make()
-    return model
+        if make is not None:
+            model: WorldModel = make()
+            return model
+    return simulate(env_id, env_kwargs, workers or os.cpu_count() or 1).eval()
 
 
 def _method(policy: Policy, checkpoint: CheckpointFile | None) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
                 "agent": Agent(GradientPlanner()),
                 "tasks": TaskSet("DoorWall-v0", {"contact": "stop"}, count=2),
             },
-            "DoorWall-v0, made with {'contact': 'stop'}, offers no differentiable simulator; give",
+            "an environment has no gradients to plan with",
         ),
     ],
 )

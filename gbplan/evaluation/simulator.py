@@ -1,0 +1,135 @@
+"""Planning on the environment itself: what a planner reaches whose model is never wrong."""
+
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
+from multiprocessing import get_context
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.spaces import Dict, flatdim
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gbplan.data import make_vector_env
+from gbplan.networks import Encoder, Predictor, WorldModel
+
+AT_ONCE = 256
+"""Rows that a process steps together."""
+
+
+class StateAndGoal(Encoder):
+    """The latent is the state, and beside it what is achieved there."""
+
+    observation_keys = ("observation", "achieved_goal")
+    exact_goals = True
+
+    def __init__(self, state_size: int, goal_size: int) -> None:
+        """Set the numbers of the state and of a goal."""
+        super().__init__()
+        self.latent_shape = (state_size + goal_size,)
+        self.state_size = state_size
+
+    def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Put both side by side."""
+        return torch.cat([observations[key] for key in self.observation_keys], dim=-1)
+
+    def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Return the desired goal itself."""
+        return observations["desired_goal"]
+
+    def goal_features(self, latent: Tensor) -> Tensor:
+        """Return what is achieved."""
+        return latent[..., self.state_size :]
+
+
+class EnvironmentDynamics(Predictor):
+    """A step of the environment, which is put into each state before; worker processes share the rows.
+
+    It has no gradient. Noise of the environment is left in, if there is any.
+    """
+
+    def __init__(self, env_id: str, env_kwargs: dict[str, Any], sizes: tuple[int, int, int], workers: int = 1) -> None:
+        """Prepare to step an environment.
+
+        Args:
+            env_id: registered id, of an environment that sets states.
+            env_kwargs: its arguments.
+            sizes: numbers of its state, its goals and its actions.
+            workers: processes, >= 1; with 1 it is stepped in this one.
+        """
+        super().__init__()
+        self._world = env_id, tuple(sorted(env_kwargs.items()))
+        self._state_size, goal_size, self.action_dim = sizes
+        self.latent_shape = (self._state_size + goal_size,)
+        self._workers = workers
+
+    @cached_property
+    def _pool(self) -> ProcessPoolExecutor:
+        # Not forked: threads of torch would be copied in whatever they were doing.
+        return ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
+
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Step every row; see ``Predictor``."""
+        stepped: Tensor = _Step.apply(self, latents[:, -1], actions[:, -1])
+        return stepped
+
+    def stepped(self, latents: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Step rows ``(B, D)`` and ``(B, A)``, ``(B, D)``."""
+        size = min(AT_ONCE, -(-len(latents) // self._workers))
+        parts = [slice(start, start + size) for start in range(0, len(latents), size)]
+        given = [(self._world, latents[part], actions[part], self._state_size) for part in parts]
+        steps = [self._pool.submit(_step_rows, *each).result for each in given] if self._workers > 1 else []
+        done = [step() for step in steps] if steps else [_step_rows(*each) for each in given]
+        return np.concatenate(done)
+
+
+class _Step(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, dynamics: EnvironmentDynamics, latents: Tensor, actions: Tensor) -> Tensor:
+        rows = (part.detach().cpu().float().numpy() for part in (latents, actions))
+        return torch.from_numpy(dynamics.stepped(*rows)).to(latents)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        raise ValueError(
+            "an environment has no gradients to plan with; plan through it with a planner that samples, such as "
+            "CEMPlanner, or through a trained model"
+        )
+
+
+_rows: dict[Any, gym.vector.VectorEnv] = {}  # of this process, by world and number
+
+
+def _step_rows(world: Any, latents: NDArray[np.float32], actions: NDArray[np.float32], size: int) -> NDArray:
+    """Put rows into their states, and step them once."""
+    (env_id, kwargs), count = world, len(latents)
+    if (key := (repr(world), count)) not in _rows:
+        _rows[key] = make_vector_env(env_id, count, dict(kwargs))
+        _rows[key].reset(seed=0)
+    envs = _rows[key]
+    envs.reset(options={"state": latents[:, :size], "goal": latents[:, size:]})
+    seen = envs.step(actions)[0]
+    return np.concatenate([seen["observation"], seen["achieved_goal"]], axis=1)
+
+
+def simulate(env_id: str, env_kwargs: dict[str, Any], workers: int = 1) -> WorldModel:
+    """Make a world model of an environment: its own steps.
+
+    Args:
+        env_id: registered id, of an environment that keeps the contract of ``gbplan.envs.offers``.
+        env_kwargs: its arguments.
+        workers: processes that step it.
+    """
+    with gym.make(env_id, **env_kwargs) as env:
+        seen, acts = env.observation_space, env.action_space
+        assert isinstance(seen, Dict)
+        state, goal, action = (flatdim(space) for space in (seen["observation"], seen["achieved_goal"], acts))
+    dynamics = EnvironmentDynamics(env_id, env_kwargs, (state, goal, action), workers)
+    model = WorldModel(StateAndGoal(state, goal), dynamics)
+    model.normalizer.fitted.fill_(True)  # the identity: steps are in environment units
+    return model
