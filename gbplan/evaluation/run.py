@@ -25,7 +25,7 @@ from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
 from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
-from gbplan.evaluation.simulator import simulate
+from gbplan.evaluation.simulator import EnvironmentDynamics, simulate
 from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.files import occupying
 from gbplan.modules import InitNetworkModule
@@ -131,6 +131,8 @@ def run_evaluation(
         checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
         loaded = _simulator(tasks, num_threads) if checkpoint is None else _world_model(checkpoint)
         policy = agent.policy(loaded.to(device))
+        if isinstance(loaded.predictor, EnvironmentDynamics):  # which has no gradients, and is the truth
+            diagnostic_tasks = 0
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
     limit = require_contract(tasks.require_env_id(), tasks.env_kwargs)

@@ -1,5 +1,6 @@
 """Plain ``nn.Module`` world models: encoders, predictors, and the model that joins them. No losses, no Lightning."""
 
+from gbplan.networks.body_frame import BodyFrameEncoder
 from gbplan.networks.conv import ConvEncoder
 from gbplan.networks.encoder import Encoder, IdentityEncoder
 from gbplan.networks.init_network import InitNetwork
@@ -12,6 +13,7 @@ from gbplan.networks.vit import ViTPredictor
 from gbplan.networks.world_model import WorldModel
 
 __all__ = [
+    "BodyFrameEncoder",
     "ConvEncoder",
     "Encoder",
     "IdentityEncoder",

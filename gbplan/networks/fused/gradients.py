@@ -38,7 +38,7 @@ def goal_features_with_pullback(model: _Model, latents: Tensor) -> tuple[Tensor,
     if not isinstance(model, WorldModel) or type(model).goal_features is not WorldModel.goal_features:
         return pullback_by_autograd(model.goal_features, latents)
     encoder, normalizer = model.encoder, model.normalizer
-    if type(encoder) is not IdentityEncoder:
+    if not isinstance(encoder, IdentityEncoder) or type(encoder).goal_features is not IdentityEncoder.goal_features:
         return pullback_by_autograd(model.goal_features, latents)
     mean, std, index = normalizer.latent_mean, normalizer.latent_std, encoder.goal_index
     if isinstance(index, list) and len(set(index)) < len(index):  # gradients of one dimension add up
