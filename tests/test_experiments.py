@@ -101,6 +101,8 @@ COUNTS = {  # collect, fit, evaluate
     "attack_sweep": (2, 96, 90),
     "door_wall": (1, 8, 40),
     "planners": (1, 3, 50),
+    "point_maze": (1, 7, 36),
+    "push_t": (1, 7, 34),
     "robustness": (3, 12, 82),
 }
 
