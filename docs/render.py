@@ -10,8 +10,9 @@ columns, so that pages can be made where nothing was run. With ``--results`` it 
     <!-- n: success("online-gradient-mpc") -->96.4<!-- /n -->             a number, with the decimals that stand there
 
 A number is an expression of what results say of detour tasks: ``success``, ``low``, ``high``, ``seeds``, ``believed``,
-``gap`` and ``text`` take a result's name; ``verdict`` takes the names of a pair that some table compares; ``table``
-takes a page of ``MEASURED`` or of a benchmark, the first cell of a row, a column, and other cells that tell the row:
+``gap``, and ``text`` take a result's name, and all but ``gap`` after it a task other than DoorWall:
+``success("base-cem-mpc", "push_t")``. ``verdict`` takes the names of a pair that some table compares; ``table`` takes a
+page of ``MEASURED`` or of a benchmark, the first cell of a row, a column, and other cells that tell the row:
 ``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
 
     python docs/render.py [--results runs] [PAGE ...]
@@ -40,7 +41,10 @@ MADE_BY = {
     "runs/evaluate": "make reproduce",
     "runs/ablations": "make reproduce TASK=ablations",
     "runs/robustness": "make reproduce TASK=robustness",
+    "runs/point_maze/evaluate": "make reproduce TASK=point_maze",
+    "runs/push_t/evaluate": "make reproduce TASK=push_t",
 }
+DOOR_WALL = ("runs/evaluate", "runs/ablations", "runs/robustness")  # whose results are told by their names alone
 MEASURED = {  # pages in docs/ that keep what was measured once
     "attack_sweep": "make reproduce TASK=attack_sweep",
     "planner_comparison": "make reproduce TASK=planners",
@@ -82,13 +86,13 @@ class Pages:
     def inline(self, how: str, standing: str) -> str:
         """What an expression says, with the decimals of the number that stands there."""
         known = {
-            "success": lambda name: self.numbers(name, "success %")[0],
-            "low": lambda name: self.numbers(name, "success %")[1],
-            "high": lambda name: self.numbers(name, "success %")[2],
-            "seeds": lambda name: ([1.0, *self.numbers(name, "success %")[3:]])[-2],
-            "believed": lambda name: self.numbers(name, "believed %")[0],
+            "success": lambda name, *of: self.numbers(name, "success %", *of)[0],
+            "low": lambda name, *of: self.numbers(name, "success %", *of)[1],
+            "high": lambda name, *of: self.numbers(name, "success %", *of)[2],
+            "seeds": lambda name, *of: ([1.0, *self.numbers(name, "success %", *of)[3:]])[-2],
+            "believed": lambda name, *of: self.numbers(name, "believed %", *of)[0],
             "gap": lambda name: self.numbers(name, "gap@25")[0],
-            "number": lambda name, column: self.numbers(name, column)[0],
+            "number": lambda name, column, *of: self.numbers(name, column, *of)[0],
             "text": self.cell,
             "verdict": lambda name, other: self.pair(name, other)["verdict"],
             "table": of_table,
@@ -99,17 +103,19 @@ class Pages:
         # What lies on the half is rounded up, whichever way floats hold it.
         return f"{value + 1e-9:,.{len(standing.partition('.')[2])}f}"
 
-    def cell(self, name: str, column: str) -> str:
-        """What a row says, of detour tasks where there are others, too."""
-        rows = [row for rows in self.store.values() for row in rows if row["result"] == name and column in row]
+    def cell(self, name: str, column: str, task: str = "") -> str:
+        """What a row says, of detour tasks where there are others, too; of DoorWall if no other task is named."""
+        folders = (f"runs/{task}/evaluate",) if task else DOOR_WALL
+        rows = [row for folder in folders for row in self.store.get(folder, []) if row["result"] == name]
+        rows = [row for row in rows if column in row]
         rows = [row for row in rows if row["tasks"] == "detour"] or rows
         if not rows:
-            raise ValueError(missing(f"{column} of {name}", MADE_BY))
+            raise ValueError(missing(f"{column} of {name}", folders))
         return rows[0][column]
 
-    def numbers(self, name: str, column: str) -> list[float]:
+    def numbers(self, name: str, column: str, task: str = "") -> list[float]:
         """The numbers of a cell."""
-        return numbers(self.cell(name, column))
+        return numbers(self.cell(name, column, task))
 
     def pair(self, name: str, other: str) -> Row:
         """How a result compares with another one."""
