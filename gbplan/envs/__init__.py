@@ -1,9 +1,10 @@
-"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium, and PushT pymunk.
+"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium, PushT pymunk, and some MuJoCo.
 
 Importing this package registers the environments.
 """
 
-from gbplan.envs import door_wall, point_maze, push_t
+from gbplan.envs import door_wall, fetch_push, point_maze, push_t
+from gbplan.envs.fetch_push import FetchPusherPolicy
 from gbplan.envs.offers import Offers, offer
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
@@ -11,6 +12,7 @@ from gbplan.envs.push_t import NoisyPusherPolicy
 from gbplan.envs.random_walk import RandomWalkPolicy
 
 __all__ = [
+    "FetchPusherPolicy",
     "NoisyPusherPolicy",
     "Observation",
     "Offers",
@@ -19,6 +21,7 @@ __all__ = [
     "Policy",
     "RandomWalkPolicy",
     "door_wall",
+    "fetch_push",
     "offer",
     "point_maze",
     "push_t",

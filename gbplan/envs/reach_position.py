@@ -1,4 +1,4 @@
-"""Rewards, success and ends where the goal is a position in the plane, to come near to."""
+"""Rewards, success and ends where the goal is a position, or another place in a metric space, to come near to."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike
 
 
 class ReachPosition:
-    """What an environment says about being at a position with a goal. All methods work over leading axes."""
+    """What an environment says about being at a position with a goal, G numbers. All methods work over leading axes.
+
+    A subclass whose goals are no positions writes its own ``goal_distance``.
+    """
 
     world: Any  # has reward_type ("sparse" or "dense"), goal_threshold (world units) and continuing_task (bool)
 
@@ -15,8 +18,8 @@ class ReachPosition:
         """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
 
         Args:
-            achieved_goal: positions, ``(..., 2)``.
-            desired_goal: goals, ``(..., 2)``.
+            achieved_goal: positions, ``(..., G)``.
+            desired_goal: goals, ``(..., G)``.
             info: not used; part of the goal-conditioned interface.
 
         Returns:
@@ -35,16 +38,19 @@ class ReachPosition:
         return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
 
     def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return the Euclidean distance between positions ``(..., 2)``, as ``info["distance"]`` has it, ``(...)``."""
+        """Return the Euclidean distance between positions ``(..., G)``, as ``info["distance"]`` has it, ``(...)``."""
         return distance_between(achieved, desired)
 
     def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return whether a position is at a goal, ``(..., 2)`` each, as ``info["is_success"]`` says, ``(...)``."""
-        return distance_between(achieved, desired) < self.world.goal_threshold
+        """Return whether a position is at a goal, ``(..., G)`` each, as ``info["is_success"]`` says, ``(...)``."""
+        return self.goal_distance(achieved, desired) < self.world.goal_threshold
 
 
 def distance_between(a: ArrayLike, b: ArrayLike) -> Any:
-    """Return the Euclidean distances between positions, ``(..., 2)`` each."""
+    """Return the Euclidean distances between positions, ``(..., G)`` each."""
     # Written out rather than np.linalg.norm: the single environment computes the same with Python floats.
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    return np.sqrt(difference[..., 0] * difference[..., 0] + difference[..., 1] * difference[..., 1])
+    squared = difference[..., 0] * difference[..., 0]
+    for i in range(1, difference.shape[-1]):
+        squared = squared + difference[..., i] * difference[..., i]
+    return np.sqrt(squared)

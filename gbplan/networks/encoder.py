@@ -65,15 +65,20 @@ class IdentityEncoder(Encoder):
     exact_goals = True
 
     def __init__(
-        self, dim: int, goal_indices: Sequence[int] = (0, 1), state_indices: Sequence[int] | None = None
+        self,
+        dim: int,
+        goal_indices: Sequence[int] = (0, 1),
+        state_indices: Sequence[int] | None = None,
+        key: str = "observation",
     ) -> None:
         """Encode state vectors as they are.
 
         Args:
             dim: number of latent dimensions D.
             goal_indices: which latent dimensions the goal consists of, in its order.
-            state_indices: which numbers of the observation are the latent, D of them; null: all. Leave out those that
-                say nothing of what comes next.
+            state_indices: which numbers of the state are the latent, D of them; null: all. Leave out those that say
+                nothing of what comes next.
+            key: the entry of the observation that is the state, as the model should see it.
 
         Raises:
             ValueError: ``dim`` < 1, an index outside 0..dim - 1, or another number of state indices than ``dim``.
@@ -89,6 +94,7 @@ class IdentityEncoder(Encoder):
             raise ValueError(f"state_indices must be dim = {dim} numbers >= 0, got {list(state_indices)}")
         self.latent_shape = (dim,)
         self.state_indices = None if state_indices is None else list(state_indices)
+        self.observation_keys = (key,)
         self.goal_indices = list(goal_indices)
         first, last = self.goal_indices[0], self.goal_indices[-1]
         consecutive = self.goal_indices == list(range(first, last + 1))
@@ -97,7 +103,7 @@ class IdentityEncoder(Encoder):
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the state itself, or the part of it that is the latent."""
-        state = observations["observation"]
+        state = observations[self.observation_keys[0]]
         return state if self.state_indices is None else state[..., self.state_indices]
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:

@@ -122,3 +122,11 @@ def test_a_part_of_the_state_may_be_the_latent():
 def test_state_indices_must_be_as_many_as_latent_dimensions(indices):
     with pytest.raises(ValueError, match="state_indices must be dim = 3 numbers >= 0"):
         IdentityEncoder(3, state_indices=indices)
+
+
+def test_state_is_read_from_the_entry_that_is_asked_for():
+    seen = {"observation": torch.zeros(2, 9), "features": torch.arange(6.0).reshape(2, 3)}
+    encoder = IdentityEncoder(3, goal_indices=[1, 2], key="features")
+    assert encoder.observation_keys == ("features",)
+    assert torch.equal(encoder.encode(seen), seen["features"])
+    assert torch.equal(encoder.goal_features(encoder.encode(seen)), torch.tensor([[1.0, 2.0], [4.0, 5.0]]))

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.arguments import world_of
 from gbplan.envs.native_vector import check_render_mode
 from gbplan.envs.options import check_options
 from gbplan.envs.planar import draw_episode
@@ -126,7 +127,7 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
             TypeError: an argument is of the wrong type, or there is none of this name.
             gymnasium.error.DependencyNotInstalled: MuJoCo is not there.
         """
-        self.world = World.from_arguments(world)
+        self.world = world_of(World, ENV_ID, world)
         check_render_mode(render_mode)
         self.render_mode = render_mode
         self.observation_space = self.world.observation_space()

@@ -1,14 +1,12 @@
 """MuJoCo's simulation of the ball in a maze, for many states at once."""
 
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.mujoco_extra import require_mujoco
+from gbplan.envs.mujoco_extra import mujoco_of, robotics_assets
 from gbplan.envs.point_maze.maze import maze_of
 from gbplan.envs.point_maze.world import ENV_ID, MAX_SPEED
 
@@ -36,7 +34,7 @@ class Physics:
         self._arguments = maze, frame_skip
         self._frame_skip = frame_skip
         self._model = _model(maze)
-        self._data = _mujoco().MjData(self._model)  # working memory only
+        self._data = mujoco_of(ENV_ID).MjData(self._model)  # working memory only
         self._maze = maze_of(maze)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -66,12 +64,8 @@ class Physics:
 @lru_cache
 def _model(maze: str) -> Any:
     """Return MuJoCo's model of the ball among walls."""
-    mujoco = _mujoco()
-    package = find_spec("gymnasium_robotics")  # found, not imported, which would register and print
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    point = Path(package.submodule_search_locations[0], "envs", "assets", "point", "point.xml")
-    spec = mujoco.MjSpec.from_file(str(point))
+    mujoco = mujoco_of(ENV_ID)
+    spec = mujoco.MjSpec.from_file(str(robotics_assets() / "point" / "point.xml"))
     for x, y in maze_of(maze).walls.tolist():
         spec.worldbody.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, pos=[x, y, 0.2], size=[0.5, 0.5, 0.2], contype=1, conaffinity=1
@@ -79,13 +73,6 @@ def _model(maze: str) -> Any:
     # Else a step would depend on the one before, where the solver would begin.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_WARMSTART
     return spec.compile()
-
-
-def _mujoco() -> Any:
-    require_mujoco(ENV_ID)
-    import mujoco
-
-    return mujoco
 
 
 def _rollout() -> Any:

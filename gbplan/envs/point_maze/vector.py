@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.arguments import world_of
 from gbplan.envs.native_vector import Bools, Infos, NativeVectorEnv
 from gbplan.envs.options import check_options
 from gbplan.envs.planar import draw_episode
@@ -64,7 +65,7 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
             TypeError: an argument is of the wrong type, or there is none of this name.
             gymnasium.error.DependencyNotInstalled: MuJoCo is not there.
         """
-        self.world = World.from_arguments(world)
+        self.world = world_of(World, ENV_ID, world)
         spaces = self.world.observation_space(), self.world.action_space()
         super().__init__(num_envs, max_episode_steps, render_mode, *spaces)
         self._physics = Physics(self.world.maze, self.world.frame_skip)

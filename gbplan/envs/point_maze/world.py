@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import gymnasium as gym
 import numpy as np
 
 from gbplan import checks
+from gbplan.envs import arguments
 from gbplan.envs.point_maze.maze import Maze, maze_of
 
 ENV_ID = "gbplan/PointMaze-v0"
@@ -36,32 +37,14 @@ class World:
     goal_threshold: float = 0.45
     continuing_task: bool = False
 
-    @classmethod
-    def from_arguments(cls, arguments: dict[str, Any]) -> World:
-        """Make the world from an environment's keyword arguments.
-
-        Raises:
-            ValueError: an argument is outside its range.
-            TypeError: an argument is of the wrong type, or there is none of this name.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in arguments:
-            if name not in known:
-                raise TypeError(f"{ENV_ID} has no argument {name!r} (it has {', '.join(known)}, render_mode)")
-        return cls(**arguments)
-
     def __post_init__(self) -> None:
         checks.one_of(MazeName, maze=self.maze)
         checks.one_of(Task, task=self.task)
         checks.one_of(RewardType, reward_type=self.reward_type)
-        if not isinstance(self.continuing_task, bool | np.bool_):
-            raise TypeError(f"continuing_task must be True or False, got {self.continuing_task!r}")
+        arguments.flag("continuing_task", self.continuing_task)
         for name in ("start_speed", "goal_threshold"):
-            value = getattr(self, name)
-            if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-                raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
-        if isinstance(self.frame_skip, bool) or not isinstance(self.frame_skip, int | np.integer):
-            raise TypeError(f"frame_skip must be a whole number, got {self.frame_skip!r}")
+            arguments.number(name, getattr(self, name))
+        arguments.whole_number("frame_skip", self.frame_skip)
         if not 1 <= self.frame_skip <= 10:
             raise ValueError(f"frame_skip must lie in 1..10, got {self.frame_skip}")
         if not 0.0 <= self.start_speed <= MAX_SPEED:

@@ -6,10 +6,10 @@
 import gymnasium as gym
 
 from gbplan.envs.push_t.env import PushTEnv
-from gbplan.envs.push_t.expert import SegmentExpert
 from gbplan.envs.push_t.pusher import NoisyPusherPolicy
 from gbplan.envs.push_t.vector import PushTVectorEnv
 from gbplan.envs.push_t.world import ENV_ID
+from gbplan.envs.segments import SegmentExpert
 
 __all__ = ["NoisyPusherPolicy", "PushTEnv", "PushTVectorEnv", "SegmentExpert"]
 

@@ -7,14 +7,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.arguments import world_of
 from gbplan.envs.native_vector import check_render_mode
 from gbplan.envs.options import check_options
 from gbplan.envs.push_t import states
 from gbplan.envs.push_t.in_world import InWorld
 from gbplan.envs.push_t.physics import Physics
 from gbplan.envs.push_t.rendering import draw_episode
-from gbplan.envs.push_t.tasks import draw_key, draw_task
+from gbplan.envs.push_t.tasks import draw_task
 from gbplan.envs.push_t.world import ENV_ID, World
+from gbplan.envs.segments import draw_key
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -140,7 +142,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
         """Make the environment; ``world`` are the arguments above, checked by :class:`World`."""
-        self.world = World.from_arguments(world)
+        self.world = world_of(World, ENV_ID, world)
         check_render_mode(render_mode)
         self.render_mode = render_mode
         self.observation_space = self.world.observation_space()

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.push_t import geometry, states
-from gbplan.envs.push_t.expert import SegmentExpert
 from gbplan.envs.push_t.rendering import draw
 from gbplan.envs.push_t.tasks import drawn_task
 from gbplan.envs.push_t.world import ALIGNED, NEAR, World
+from gbplan.envs.segments import SegmentExpert
 
 
 class InWorld:

@@ -6,15 +6,14 @@ A task is a function of the world and one whole number, its key, which the envir
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gbplan.envs.push_t import geometry, states
 from gbplan.envs.push_t.physics import Physics
 from gbplan.envs.push_t.pusher import Pusher
 from gbplan.envs.push_t.world import ALIGNED, NEAR, World
+from gbplan.envs.segments import Task
 
 # Where drawn agents and blocks begin, px; the field's.
 AGENT_STARTS = (50.0, 450.0)
@@ -25,25 +24,6 @@ LEAD = 75  # a segment begins within so many steps of a pusher's episode
 ATTEMPTS = 200
 
 State = tuple[float, ...]
-
-
-class Task(NamedTuple):
-    """Where to begin and where to go.
-
-    Attributes:
-        state: of :data:`states.STATE_SIZE` numbers.
-        goal: what of a state is compared, see :func:`states.goal_part`.
-        actions: those that lead from one to the other, ``(T, 2)``; None: nobody knows any.
-    """
-
-    state: State
-    goal: State
-    actions: NDArray[np.float32] | None
-
-
-def draw_key(rng: np.random.Generator) -> int:
-    """Draw a task's key; at every reset, so that a task that is given again with its seed is known as that seed's."""
-    return int(rng.integers(2**63 - 1))
 
 
 def draw_task(world: World, key: int, state: Sequence[float] | None, goal: Sequence[float] | None) -> Task:

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.arguments import world_of
 from gbplan.envs.native_vector import Bools, Infos, NativeVectorEnv
 from gbplan.envs.options import check_options
 from gbplan.envs.push_t import states
@@ -15,8 +16,9 @@ from gbplan.envs.push_t.env import Observation, PushTEnv
 from gbplan.envs.push_t.in_world import InWorld
 from gbplan.envs.push_t.physics import Physics
 from gbplan.envs.push_t.rendering import draw_episode
-from gbplan.envs.push_t.tasks import draw_key, draw_task
+from gbplan.envs.push_t.tasks import draw_task
 from gbplan.envs.push_t.world import ENV_ID, World
+from gbplan.envs.segments import draw_key
 
 
 class PushTVectorEnv(InWorld, NativeVectorEnv):
@@ -63,7 +65,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
             ValueError: an argument is outside its range.
             TypeError: an argument is of the wrong type, or there is none of that name.
         """
-        self.world = World.from_arguments(world)
+        self.world = world_of(World, ENV_ID, world)
         spaces = self.world.observation_space(), self.world.action_space()
         super().__init__(num_envs, max_episode_steps, render_mode, *spaces)
         self._physics = Physics(self.world.friction, self.world.damping)

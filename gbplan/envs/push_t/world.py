@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import gymnasium as gym
 import numpy as np
 
 from gbplan import checks
+from gbplan.envs import arguments
 from gbplan.envs.push_t import states
 
 ENV_ID = "gbplan/PushT-v0"
@@ -41,27 +42,11 @@ class World:
     reward_type: Reward = "sparse"
     continuing_task: bool = False
 
-    @classmethod
-    def from_arguments(cls, arguments: dict[str, Any]) -> World:
-        """Make the world from an environment's keyword arguments.
-
-        Raises:
-            ValueError: an argument is outside its range.
-            TypeError: a number is not a number, or there is no argument of this name.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in arguments:
-            if name not in known:
-                raise TypeError(f"{ENV_ID} has no argument {name!r} (it has {', '.join(known)}, render_mode)")
-        return cls(**arguments)
-
     def __post_init__(self) -> None:
         for name in ("friction", "damping"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
-        object.__setattr__(self, "segment_steps", _whole_number("segment_steps", self.segment_steps))
-        if not isinstance(self.continuing_task, bool | np.bool_):
-            raise TypeError(f"continuing_task must be True or False, got {self.continuing_task!r}")
-        object.__setattr__(self, "continuing_task", bool(self.continuing_task))
+            object.__setattr__(self, name, arguments.number(name, getattr(self, name)))
+        object.__setattr__(self, "segment_steps", arguments.whole_number("segment_steps", self.segment_steps))
+        object.__setattr__(self, "continuing_task", arguments.flag("continuing_task", self.continuing_task))
         checks.one_of(Success, success=self.success)
         checks.one_of(Task, task=self.task)
         checks.one_of(Reward, reward_type=self.reward_type)
@@ -84,15 +69,3 @@ class World:
     def action_space(self) -> gym.spaces.Box:
         """Return the space of the action."""
         return gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
-    return float(value)
-
-
-def _whole_number(name: str, value: Any) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}")
-    return int(value)

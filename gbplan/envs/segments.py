@@ -1,24 +1,46 @@
-"""The expert of segment tasks: whoever made the goal."""
+"""Tasks that are segments of somebody's episode, and the expert that repeats his actions."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.envs.expert import Expert
+from gbplan.envs.offers import name_of
 from gbplan.envs.policy import Observation
-from gbplan.envs.push_t.world import ENV_ID, World
 
 
-class SegmentExpert(Expert[World]):
-    """Repeat the actions of the pusher whose episode the task is a segment of, then stand still.
+class Task(NamedTuple):
+    """Where to begin and where to go.
+
+    Attributes:
+        state: the whole state, ``(S,)``.
+        goal: what of a state is compared, ``(G,)``.
+        actions: those that lead from one to the other, ``(T, A)``; None: nobody knows any.
+    """
+
+    state: Any
+    goal: Any
+    actions: NDArray[np.float32] | None
+
+
+def draw_key(rng: np.random.Generator) -> int:
+    """Draw a task's key; at every reset, so that a task that is given again with its seed is known as that seed's."""
+    return int(rng.integers(2**63 - 1))
+
+
+class SegmentExpert(Expert[Any]):
+    """Repeat the actions of the episode that the task is a segment of, then stand still.
 
     It looks at nothing, and reaches the goal exactly, since a state determines what follows. It knows only tasks that
     the environment drew: from the seed alone, or those again, set with their seed.
+
+    The vector environment answers ``call("segment_actions")`` with the actions of each row's task, ``(T, A)`` or None.
     """
 
-    environment = ENV_ID
+    environment = "PushT or Rope"
     _envs: gym.vector.VectorEnv | None = None
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
@@ -27,12 +49,12 @@ class SegmentExpert(Expert[World]):
         self._envs, self._step = envs, 0
         self._actions: list[NDArray[np.float32]] = []
 
-    def _best(self, world: World, observation: Observation) -> NDArray[np.float64]:
+    def _best(self, world: Any, observation: Observation) -> NDArray[np.float64]:
         if self._envs is None:
             raise RuntimeError("SegmentExpert knows no tasks; call reset(envs, seeds)")
         if not self._actions:
             self._actions = _actions_of(self._envs)
-        best = np.zeros((len(self._actions), 2))
+        best = np.zeros((len(self._actions), self._actions[0].shape[1]))
         for row, actions in enumerate(self._actions):
             if self._step < len(actions):
                 best[row] = actions[self._step]
@@ -46,11 +68,11 @@ def _actions_of(envs: gym.vector.VectorEnv) -> list[NDArray[np.float32]]:
     Raises:
         ValueError: a row's task is none that the environment drew.
     """
-    found = envs.unwrapped.call("segment_actions")  # type: ignore[attr-defined]  # every vector form of PushT has it
+    found = envs.unwrapped.call("segment_actions")  # type: ignore[attr-defined]  # every vector form has it
     for row, actions in enumerate(found):
         if actions is None:
             raise ValueError(
-                f"the expert knows segments that PushT itself drew, and the task of row {row} is none; reset with "
-                "the seed that drew the task, or without options"
+                f"the expert knows segments that {name_of(envs)} itself drew, and the task of row {row} is none; reset "
+                "with the seed that drew the task, or without options"
             )
     return list(found)
