@@ -3,13 +3,14 @@
 Importing this package registers the environments.
 """
 
-from gbplan.envs import door_wall, fetch_push, point_maze, push_t
+from gbplan.envs import door_wall, fetch_push, point_maze, push_t, rope
 from gbplan.envs.fetch_push import FetchPusherPolicy
 from gbplan.envs.offers import Offers, offer
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
 from gbplan.envs.push_t import NoisyPusherPolicy
 from gbplan.envs.random_walk import RandomWalkPolicy
+from gbplan.envs.rope import RopePusherPolicy
 
 __all__ = [
     "FetchPusherPolicy",
@@ -20,9 +21,11 @@ __all__ = [
     "PixelVectorObservation",
     "Policy",
     "RandomWalkPolicy",
+    "RopePusherPolicy",
     "door_wall",
     "fetch_push",
     "offer",
     "point_maze",
     "push_t",
+    "rope",
 ]

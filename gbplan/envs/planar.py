@@ -86,7 +86,7 @@ def draw_episode(scene: Scene, trail: Sequence[Point], goal: Point, goal_radius:
     Returns:
         RGB picture, ``(SIZE, SIZE, 3)``, y upwards.
     """
-    picture = _empty(scene, SIZE).copy()
+    picture = empty(scene, SIZE).copy()
     unit = 2 * scene.view / SIZE  # world units of one pixel
     _line(picture, scene, goal, goal, goal_radius, tuple(int(0.5 * c + 127) for c in GOAL))
     _line(picture, scene, goal, goal, 2.5 * unit, GOAL)
@@ -97,7 +97,7 @@ def draw_episode(scene: Scene, trail: Sequence[Point], goal: Point, goal_radius:
 
 
 @lru_cache(maxsize=32)
-def _empty(scene: Scene, size: int) -> Floats:
+def empty(scene: Scene, size: int) -> Floats:
     """Draw the scene without agent, ``(size, size, 3)``."""
     edges = np.linspace(-scene.view, scene.view, size + 1)
 
@@ -135,7 +135,7 @@ class _Backdrop(NamedTuple):
 def _backdrop_of(scene: Scene, size: int) -> _Backdrop:
     """Prepare the empty scene, once for each world and size."""
     fine = max(1, SIZE // size)
-    return _backdrop(_empty(scene, fine * size), fine)
+    return _backdrop(empty(scene, fine * size), fine)
 
 
 def _backdrop(under: Floats, fine: int) -> _Backdrop:
@@ -163,7 +163,7 @@ def _agents(scene: Scene, behind: _Backdrop, positions: Floats) -> tuple[NDArray
     """
     size, fine = len(behind.picture), behind.fine
     radius = scene.agent_radius * size * fine / (2 * scene.view)
-    column, row = _to_pixels(scene, positions[:, 0], positions[:, 1], size * fine)
+    column, row = to_pixels(scene, positions[:, 0], positions[:, 1], size * fine)
     reach = int((2 * radius + 1) / fine) + 2
     # Of an agent half outside the picture the pixels that lie inside.
     left, top = (
@@ -173,7 +173,7 @@ def _agents(scene: Scene, behind: _Backdrop, positions: Floats) -> tuple[NDArray
         (first * fine - middle)[:, None].astype(np.float32) + np.arange(reach * fine, dtype=np.float32)
         for first, middle in ((left, column), (top, row))
     )
-    cover = _cover(np.sqrt((x * x)[:, None, :] + (y * y)[:, :, None]), radius)
+    cover = cover_of(np.sqrt((x * x)[:, None, :] + (y * y)[:, :, None]), radius)
     patches = sliding_window_view(behind.change, (reach * fine, reach * fine), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
     change = patches[top * fine, left * fine] * cover[:, None]
     rows, columns = top[:, None] + np.arange(reach), left[:, None] + np.arange(reach)
@@ -200,7 +200,7 @@ def _line(picture: Floats, scene: Scene, a: Point, b: Point, radius: float, colo
     """Paint everything within ``radius`` world units of the segment from a to b, with smooth edges."""
     size = len(picture)
     radius *= size / (2 * scene.view)
-    (ax, ay), (bx, by) = _to_pixels(scene, *a, size), _to_pixels(scene, *b, size)
+    (ax, ay), (bx, by) = to_pixels(scene, *a, size), to_pixels(scene, *b, size)
     reach = radius + 1.0
     left, right = max(int(min(ax, bx) - reach), 0), min(int(max(ax, bx) + reach) + 2, size)
     top, bottom = max(int(min(ay, by) - reach), 0), min(int(max(ay, by) + reach) + 2, size)
@@ -210,15 +210,15 @@ def _line(picture: Floats, scene: Scene, a: Point, b: Point, radius: float, colo
     along = np.clip(along, 0.0, 1.0)
     distance = np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay))
     window = picture[top:bottom, left:right]
-    window += _cover(distance, radius)[:, :, None] * (np.array(colour, np.float32) - window)
+    window += cover_of(distance, radius)[:, :, None] * (np.array(colour, np.float32) - window)
 
 
-def _cover(distance: NDArray, radius: float) -> Floats:
+def cover_of(distance: NDArray, radius: float) -> Floats:
     """Return how much of a pixel at this distance, pixels, a disc covers: 1 inside, fading over its edge to 0."""
     return np.clip(radius + 0.5 - distance, 0.0, 1.0).astype(np.float32)
 
 
-def _to_pixels(scene: Scene, x: Any, y: Any, size: int) -> tuple[Any, Any]:
+def to_pixels(scene: Scene, x: Any, y: Any, size: int) -> tuple[Any, Any]:
     """Return the column and the row of a place, in pixels from the middle of the first one."""
     scale = size / (2 * scene.view)
     return (scene.view + x) * scale - 0.5, (scene.view - y) * scale - 0.5

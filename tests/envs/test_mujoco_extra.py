@@ -9,7 +9,7 @@ import pytest
 
 from gbplan.envs import mujoco_extra
 
-WORLDS = ["gbplan/PointMaze-v0", "gbplan/FetchPush-v0"]
+WORLDS = ["gbplan/PointMaze-v0", "gbplan/FetchPush-v0", "gbplan/Rope-v0"]
 
 
 def test_what_is_installed_is_among_what_was_tested():

@@ -15,11 +15,13 @@ from gbplan.policies import RandomPolicy
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, episode_seeds
 
 FETCH = ("gbplan/FetchPush-v0", {"task": "far", "reward_type": "dense"}, 50)
-WORLDS = [FETCH]
+PUSHED = ("gbplan/Rope-v0", {"segment_steps": 1}, 20)
+STROKED = ("gbplan/Rope-v0", {"action": "small", "task": "shape", "reward_type": "dense"}, 20)
+WORLDS = [FETCH, PUSHED, STROKED]
 ROWS = 2
 
 
-@pytest.fixture(params=WORLDS, ids=lambda world: world[0])
+@pytest.fixture(params=WORLDS, ids=["fetch_push", "rope", "rope_small"])
 def world(request):
     return request.param
 

@@ -1,0 +1,77 @@
+"""Pictures of the table, seen from above: of many ropes at once, and of one over its goal.
+
+Everything is antialiased: an edge fades over a pixel of the picture, so that pixels change smoothly with the state.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gbplan.envs.planar import AGENT, BACKGROUND, SIZE, Colour, Scene, cover_of, empty, to_pixels
+from gbplan.envs.rope.states import GOAL_SIZE, NODES, REACH, ROPE_RADIUS, TIP_RADIUS
+
+VIEW = REACH + 0.1  # m from the middle of the table, that are seen
+CHUNK = 16  # pictures at once; the distances of their pixels from links fit a processor's cache
+
+ROPE = (190, 120, 50)
+GOAL_ROPE = (235, 170, 165)
+
+SCENE = Scene(view=VIEW, agent_radius=TIP_RADIUS, ground=BACKGROUND, layers=())
+
+Floats = NDArray[np.float32]
+
+
+def draw(shapes: ArrayLike, tips: ArrayLike | None, size: int = 64) -> NDArray[np.uint8]:
+    """Draw ropes, and tips where they are seen.
+
+    Args:
+        shapes: x and y of the nodes, ``(N, 42)`` or ``(N, 21, 2)``, m.
+        tips: x and y of the tips, ``(N, 2)``, m; None: none.
+        size: pixels along an edge of a picture, at least 8.
+
+    Returns:
+        RGB pictures, ``(N, size, size, 3)``, y upwards.
+
+    Raises:
+        ValueError: shapes or size are something else.
+    """
+    values = np.asarray(shapes, np.float32)
+    if values.ndim not in (2, 3) or values[:1].size not in (0, GOAL_SIZE):
+        raise ValueError(f"shapes to draw must have shape (N, {GOAL_SIZE}), got {values.shape}")
+    if not isinstance(size, int | np.integer) or size < 8:
+        raise ValueError(f"size must be a whole number of pixels, at least 8, got {size!r}")
+    ropes = values.reshape(-1, NODES, 2)
+    pictures = np.empty((len(ropes), size, size, 3), np.uint8)
+    for start in range(0, len(ropes), CHUNK):
+        some = ropes[start : start + CHUNK]
+        picture = np.repeat(empty(SCENE, int(size))[None], len(some), axis=0)
+        _paint(picture, some, ROPE_RADIUS, ROPE)
+        if tips is not None:
+            _paint(picture, np.asarray(tips, np.float32)[start : start + CHUNK, None], TIP_RADIUS, AGENT)
+        pictures[start : start + CHUNK] = np.rint(picture)
+    return pictures
+
+
+def draw_episode(shape: ArrayLike, tip: ArrayLike, goal: ArrayLike) -> NDArray[np.uint8]:
+    """Draw a rope ``(21, 2)`` and a tip ``(2,)`` over a goal ``(42,)``, ``(SIZE, SIZE, 3)``."""
+    picture = empty(SCENE, SIZE)[None].copy()
+    _paint(picture, np.asarray(goal, np.float32).reshape(1, NODES, 2), ROPE_RADIUS, GOAL_ROPE)
+    _paint(picture, np.asarray(shape, np.float32).reshape(1, NODES, 2), ROPE_RADIUS, ROPE)
+    _paint(picture, np.asarray(tip, np.float32).reshape(1, 1, 2), TIP_RADIUS, AGENT)
+    return np.rint(picture[0]).astype(np.uint8)
+
+
+def _paint(pictures: Floats, lines: Floats, radius: float, colour: Colour) -> None:
+    """Paint all that is within ``radius`` of lines through K places ``(N, K, 2)``, one line on each picture."""
+    size = pictures.shape[1]
+    x, y = to_pixels(SCENE, lines[..., 0], lines[..., 1], size)
+    place = np.arange(size, dtype=np.float32)
+    squared = np.full(pictures.shape[:3], np.inf, np.float32)
+    for first, last in zip(range(x.shape[1]), range(min(1, x.shape[1] - 1), x.shape[1]), strict=False):
+        ax, ay, bx, by = (column[:, None, None] for column in (x[:, first], y[:, first], x[:, last], y[:, last]))
+        dx, dy = place[None, None, :] - ax, place[None, :, None] - ay
+        wx, wy = bx - ax, by - ay
+        along = np.clip((dx * wx + dy * wy) / np.maximum(wx * wx + wy * wy, np.float32(1e-12)), 0, 1)
+        ex, ey = dx - along * wx, dy - along * wy
+        np.minimum(squared, ex * ex + ey * ey, out=squared)
+    cover = cover_of(np.sqrt(squared), radius * size / (2 * VIEW))[..., None]
+    pictures += cover * (np.array(colour, np.float32) - pictures)
