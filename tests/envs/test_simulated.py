@@ -35,8 +35,11 @@ def make_vector(world, num_envs=ROWS, **arguments):
 
 
 def draw_actions(env, count, seed=0):
-    size = env.action_space.shape
-    return np.random.default_rng(seed).uniform(-1.2, 1.2, (count, *size)).astype(np.float32)  # clipped, too
+    rng, shape = np.random.default_rng(seed), env.action_space.shape
+    actions = rng.uniform(-1.2, 1.2, (count, *shape))  # clipped, too
+    if shape[-1] == 4:  # pushes of the rope, which take as long to simulate as they are
+        actions[..., 2:] = actions[..., :2] + rng.uniform(-0.3, 0.3, actions[..., 2:].shape)
+    return actions.astype(np.float32)
 
 
 def assert_row(row, observation, info, observations, infos):
@@ -68,8 +71,8 @@ def test_contract_is_kept_within_the_time_limit(world):
 def test_what_was_observed_is_the_whole_state_and_goes_on_the_same_way_to_the_bit(world):
     env, other = make(world, continuing_task=True), make(world, continuing_task=True)
     observation, _ = env.reset(seed=3)
-    for step, action in enumerate(draw_actions(env, 6)):
-        if step % 3 == 0:  # also in the middle of an episode, whatever the other one did before
+    for step, action in enumerate(draw_actions(env, 4)):
+        if step % 2 == 0:  # also in the middle of an episode, whatever the other one did before
             options = {"state": observation["observation"], "goal": observation["desired_goal"]}
             again, _ = other.reset(seed=step, options=options)
             for key in observation:
@@ -108,7 +111,7 @@ def test_every_vector_form_gives_the_same_episode(world):
         disabled = {"vector_kwargs": {"autoreset_mode": AutoresetMode.DISABLED}}
         envs = make_vector(world, vectorization_mode=mode, **disabled)
         try:
-            one, other = (run_episodes(each, RandomPolicy(), seeds=[4, 5], max_steps=2) for each in (envs, native))
+            one, other = (run_episodes(each, RandomPolicy(), seeds=[4, 5], max_steps=1) for each in (envs, native))
         finally:
             envs.close()
         for key, value in one.observations.items():

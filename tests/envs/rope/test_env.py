@@ -99,8 +99,8 @@ def test_success_is_nearer_than_the_threshold_and_ends_the_episode_unless_the_ta
 
 @pytest.mark.parametrize("action", ["push", pytest.param("small", marks=pytest.mark.slow)])
 def test_expert_of_segments_reaches_every_goal_exactly(action):
-    envs = make_vector_env(ID, 4, {"action": action, "continuing_task": True, "max_episode_steps": 50})
-    seeds = episode_seeds(HELD_OUT_SEEDS, 3, 4)
+    envs = make_vector_env(ID, 2, {"action": action, "continuing_task": True, "max_episode_steps": 50})
+    seeds = episode_seeds(HELD_OUT_SEEDS, 3, 2)
     drawn, infos = envs.reset(seed=seeds)
     assert (infos["distance"] >= 0.03).all()
     # As evaluations do it: the tasks again, set with their seeds.
