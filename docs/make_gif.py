@@ -1,0 +1,79 @@
+"""Films what models do in an environment: a row of tasks for each, goals in pale.
+
+Used as ``python docs/make_gif.py --output docs/figures/point_maze.gif --agent configs/point_maze/gradient_open_loop.yaml
+--tasks.env_id gbplan/PointMaze-v0 --tasks.kind detour --models "{base: runs/point_maze/base/best.ckpt, online: ...}"``.
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from gbplan.data import make_vector_env
+from gbplan.envs import offer
+from gbplan.evaluation import TaskSet, evaluate, load_world_model
+from gbplan.policies import Agent
+
+SIZE = 112  # pixels of a picture
+EDGE = 3
+MILLISECONDS = 60
+COLORS = {True: (44, 140, 75), False: (190, 60, 50)}  # of the edge: reached, missed
+
+
+def film(output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, count: int = 6, every: int = 1) -> None:
+    """Plan the first tasks of a set through each model, and write what happens.
+
+    Args:
+        output: the GIF.
+        models: checkpoints by the names of their rows.
+        agent: how to act through them.
+        tasks: which tasks.
+        count: how many of them.
+        every: environment steps from one picture to the next.
+    """
+    torch.set_num_threads(1)
+    drawn = tasks.draw().select(range(count))
+    rows = []
+    with closing(make_vector_env(drawn.env_id, count, drawn.env_kwargs)) as envs:
+        pictures, goals = offer(envs, "render_state"), offer(envs, "render_goal")(drawn.goals, SIZE)
+        for name, path in models.items():
+            found = evaluate(agent.policy(load_world_model(path)), envs, drawn)
+            print(f"{name}: {found.summary()}")
+            states = found.trajectories.observations["observation"]
+            for task, episode in enumerate(found.trajectories.episodes()):
+                shown = pictures(states[episode][::every], SIZE)
+                rows.append(_edged(shown * 0.7 + goals[task] * 0.3, bool(found.success[task])))
+    length = max(map(len, rows))
+    still = [np.concatenate([row, row[-1:].repeat(length - len(row), axis=0)]) for row in rows]
+    lines = [np.concatenate(still[i : i + count], axis=2) for i in range(0, len(still), count)]
+    frames = [_named(Image.fromarray(frame), list(models)) for frame in np.concatenate(lines, axis=1)]
+    palette = frames[-1].quantize(64)
+    first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    durations = [MILLISECONDS] * (length - 1) + [2500]
+    first.save(Path(output), save_all=True, append_images=rest, duration=durations, loop=0)
+
+
+def _edged(pictures: NDArray, reached: bool) -> NDArray[np.uint8]:
+    """Pictures ``(T, size, size, 3)`` with an edge, whose last one's colour tells how it ended."""
+    edged = np.pad(pictures.astype(np.uint8), ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0)), constant_values=255)
+    inside = edged[-1, EDGE:-EDGE, EDGE:-EDGE].copy()
+    edged[-1], edged[-1, EDGE:-EDGE, EDGE:-EDGE] = COLORS[reached], inside
+    return edged
+
+
+def _named(frame: Image.Image, names: list[str]) -> Image.Image:
+    """A frame with the rows' names on its left."""
+    wide = Image.new("RGB", (frame.width + 70, frame.height), "white")
+    wide.paste(frame, (70, 0))
+    for i, name in enumerate(names):
+        place = (4, (i + 0.45) * frame.height / len(names))
+        ImageDraw.Draw(wide).multiline_text(place, name.replace(" ", "\n"), "black")
+    return wide
+
+
+if __name__ == "__main__":
+    auto_cli(film, as_positional=False)
