@@ -25,31 +25,34 @@ COLORS = {True: (44, 140, 75), False: (190, 60, 50)}  # of the edge: reached, mi
 
 
 def film(output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, count: int = 6, every: int = 1) -> None:
-    """Plan the first tasks of a set through each model, and write what happens.
+    """Plan tasks through each model, and write what happens in the first ones that the first model misses.
 
     Args:
         output: the GIF.
         models: checkpoints by the names of their rows.
         agent: how to act through them.
         tasks: which tasks.
-        count: how many of them.
+        count: how many of them are shown.
         every: environment steps from one picture to the next.
     """
     torch.set_num_threads(1)
-    drawn = tasks.draw().select(range(count))
-    rows = []
-    with closing(make_vector_env(drawn.env_id, count, drawn.env_kwargs)) as envs:
-        pictures, goals = offer(envs, "render_state"), offer(envs, "render_goal")(drawn.goals, SIZE)
+    drawn, results = tasks.draw(), []
+    with closing(make_vector_env(drawn.env_id, len(drawn), drawn.env_kwargs)) as envs:
         for name, path in models.items():
-            found = evaluate(agent.policy(load_world_model(path)), envs, drawn)
-            print(f"{name}: {found.summary()}")
-            states = found.trajectories.observations["observation"]
-            for task, episode in enumerate(found.trajectories.episodes()):
-                shown = pictures(states[episode][::every], SIZE)
-                rows.append(_edged(shown * 0.7 + goals[task] * 0.3, bool(found.success[task])))
+            results.append(evaluate(agent.policy(load_world_model(path)), envs, drawn))
+            print(f"{name}: {results[-1].summary()}")
+        shown = np.flatnonzero(~results[0].success)[:count]
+        pictures, goals = offer(envs, "render_state"), offer(envs, "render_goal")(drawn.goals[shown], SIZE)
+        rows = []
+        for result in results:
+            states, episodes = result.trajectories.observations["observation"], [*result.trajectories.episodes()]
+            for task, goal in zip(shown, goals, strict=True):
+                seen = pictures(states[episodes[task]][::every], SIZE)
+                rows.append(_edged(seen * 0.7 + goal * 0.3, bool(result.success[task])))
     length = max(map(len, rows))
     still = [np.concatenate([row, row[-1:].repeat(length - len(row), axis=0)]) for row in rows]
-    lines = [np.concatenate(still[i : i + count], axis=2) for i in range(0, len(still), count)]
+    across = len(shown)
+    lines = [np.concatenate(still[i : i + across], axis=2) for i in range(0, len(still), across)]
     frames = [_named(Image.fromarray(frame), list(models)) for frame in np.concatenate(lines, axis=1)]
     palette = frames[-1].quantize(64)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)

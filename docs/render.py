@@ -137,7 +137,8 @@ class Pages:
         names, kinds, columns = given.pop("--names"), given.pop("--kinds"), given.pop("--columns")
         if given:
             raise ValueError(f"a table is told by --names, --kinds and --columns, got {', '.join(given)}")
-        there = [row for key, rows in self.store.items() if Path(key).is_relative_to(folder) for row in rows]
+        folders = DOOR_WALL if folder == "runs" else [key for key in self.store if Path(key).is_relative_to(folder)]
+        there = [row for key in folders for row in self.store.get(key, [])]
         if absent := [name for name in names if not any(fnmatchcase(row["result"], name) for row in there)]:
             raise ValueError(missing(f"{' and '.join(absent)} in {folder}", [folder] if folder in MADE_BY else MADE_BY))
         there = [row for row in there if any(fnmatchcase(row["result"], name) for name in names)]
