@@ -145,7 +145,7 @@ def test_command_does_what_it_promises_and_says_where(command, after_base, tmp_p
 
 @pytest.mark.timeout(120)
 def test_tensorboard_shows_what_lies_in_runs(base_run, tmp_path):
-    (command,) = re.findall(r"(?m)^    (tensorboard .*)$", Path("README.md").read_text())
+    (command,) = re.findall(r"(?m)^    (tensorboard .*)$", Path("docs/start.md").read_text())
     shutil.copytree(base_run, tmp_path / "runs" / "base")
     program, *arguments = shlex.split(command)
     with subprocess.Popen(

@@ -50,6 +50,16 @@ def test_number_of_seeds_is_that_of_the_row():
     assert re.findall(r">(\d)<", made) == ["5", "1"]
 
 
+def test_results_of_another_task_are_given_where_it_is_named_and_nowhere_else():
+    store = {"runs/push_t/evaluate": rows(a="1.0", only="3.0"), "runs/evaluate": rows(a="2.0")}
+    page = 'x <!-- n: success("a") -->0.0<!-- /n --> <!-- n: success("a", "push_t") -->0.0<!-- /n -->\n'
+    assert re.findall(r">(\d\.0)<", Pages(store).text(page)) == ["2.0", "1.0"]
+    with pytest.raises(ValueError, match="no success % of only; make it with `make reproduce`"):
+        Pages(store).text(page.replace('"a")', '"only")'))
+    with pytest.raises(ValueError, match="make it with `make reproduce TASK=push_t`"):
+        Pages(store).text(page.replace('"a", ', '"none", '))
+
+
 @pytest.mark.parametrize(
     ("page", "command"),
     [
