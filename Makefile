@@ -1,4 +1,4 @@
-# make install | test | test-all | lint | reproduce | documents | benchmarks | clean
+# make install | test | test-all | lint | site | reproduce | documents | benchmarks | clean
 #
 # make reproduce                                    the table of DoorWall-v0, of one training seed
 # make reproduce SEEDS="0 1 2 3 4" FULL=1           of five, and with larger budgets of the planners
@@ -9,14 +9,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-RUNS := runs
 TASK ?= door_wall
-SEEDS ?=
 FULL ?= 0
 JOBS ?= 2
 TIMED := vector_env rendering training_throughput rollout plan_time planners start_up
 
-.PHONY: install test test-all lint reproduce documents benchmarks clean
+.PHONY: install test test-all lint site reproduce documents benchmarks clean
 
 install: $(INSTALLED)
 
@@ -32,19 +30,21 @@ test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m ""
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+site: $(INSTALLED) # python -m http.server --directory site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 reproduce: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" snakemake --snakefile experiments/Snakefile --cores $(JOBS) --nolock --rerun-incomplete \
 		--quiet rules --config task=$(TASK) seeds="$(SEEDS)" full=$(FULL)
 
 documents: $(INSTALLED)
-	PATH="$(abspath $(BIN)):$$PATH" sh docs/make_documents.sh $(RUNS)
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/make_documents.sh
 
 benchmarks: $(INSTALLED) # on a machine that does nothing else; needs what `make reproduce` trains
 	for name in $(TIMED); do $(BIN)/python benchmarks/$$name.py || exit; done
 
 clean: # all that was made
-	rm -rf $(RUNS)
+	rm -rf runs site

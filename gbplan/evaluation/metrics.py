@@ -19,7 +19,7 @@ def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[fl
     Returns:
         Lower and upper bound, in [0, 1].
 
-    Example:
+    Examples:
         >>> low, high = wilson_interval(47, 50)
         >>> round(low, 3), round(high, 3)
         (0.838, 0.979)
@@ -38,7 +38,7 @@ def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[fl
 class SuccessRate(Metric):
     """Share of episodes that succeeded, with its Wilson interval.
 
-    Example:
+    Examples:
         >>> metric = SuccessRate()
         >>> metric.update(torch.tensor([True, False, True, True]))
         >>> float(metric.compute())
@@ -77,7 +77,7 @@ class SPL(Metric):
 
     s is 1 for a success and 0 otherwise, l the length of the shortest path, p that of the path taken.
 
-    Example:
+    Examples:
         >>> metric = SPL()
         >>> taken, shortest = torch.tensor([2.0, 1.0, 5.0]), torch.tensor([1.0, 1.0, 1.0])
         >>> metric.update(torch.tensor([True, True, False]), taken, shortest)
