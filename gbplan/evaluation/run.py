@@ -20,12 +20,12 @@ from gbplan.envs import Policy, offer
 from gbplan.envs.offers import require_contract, without_noise
 from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.drawable import drawable
+from gbplan.evaluation.environment_model import EnvironmentDynamics, simulate
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
 from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
-from gbplan.evaluation.simulator import EnvironmentDynamics, simulate
 from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.files import occupying
 from gbplan.modules import InitNetworkModule

@@ -5,8 +5,8 @@ from numpy.testing import assert_allclose
 
 from gbplan.data import make_vector_env, run_episodes
 from gbplan.evaluation import TaskSet, run_evaluation
+from gbplan.evaluation.environment_model import simulate
 from gbplan.evaluation.evaluate import evaluate
-from gbplan.evaluation.simulator import simulate
 from gbplan.objectives import GoalMSE, ReachGoal
 from gbplan.planners import CEMPlanner, GradientPlanner, PlanningProblem
 from gbplan.policies import Agent, RandomPolicy
