@@ -27,7 +27,7 @@ TOP_SPEED = 0.07  # of the car, units of the track per step
 
 
 class MountainCarGoal(gym.Wrapper):
-    """``MountainCarContinuous-v0`` whose goal is a place on the slope, drawn anew in each episode.
+    """``MountainCarContinuous-v0`` whose goal is a place on the slope, a new draw in each episode.
 
     Observations are the position, in units of the track, and the velocity as a share of the top speed. Success is to
     be within ``goal_threshold`` of the goal.

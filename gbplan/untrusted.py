@@ -14,7 +14,7 @@ COUNT = range(2**31)
 
 Form = Any
 """What data must be: None, a type, a ``range`` or ``Number``, a compiled pattern that a whole text matches, a list of
-one form, that of its entries, a dict of forms by key, or a tuple of forms, of which any will do. A key that ends with
+one form, that of its entries, a dict of forms by key, or a tuple of forms; any of them will do. A key that ends with
 "?" may be missing. ``str`` or a pattern as a key is for all keys not named; without one, those are not looked at.
 """
 

@@ -9,7 +9,7 @@ from gbplan.attacks.pgd import pgd, require_step_size
 def fgsm(loss: Loss, x: Tensor, radius: Tensor, *, generator: Generator, step_size: float = 1.25) -> Tensor:
     """One signed gradient step from a random start: ``clip(p + step_size * radius * sign(gradient at p))``.
 
-    Arguments, result, errors and source: ``pgd``, of which this is the case ``steps=1``.
+    Arguments, result, errors and source: ``pgd``; this is its case ``steps=1``.
     """
     return pgd(loss, x, radius, generator=generator, steps=1, step_size=step_size)
 

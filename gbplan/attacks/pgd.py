@@ -52,7 +52,7 @@ def pgd(
 class PGD(Attack):
     """Projected gradient ascent: several signed gradient steps from a random start (paper Table 11: 2 and 3 steps).
 
-    A training step costs ``steps`` extra passes through the model, forth and back.
+    A training step costs ``steps`` extra forward and backward passes through the model.
     """
 
     def __init__(self, steps: int = 3, step_size: float = 1.25) -> None:

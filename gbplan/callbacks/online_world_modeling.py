@@ -70,7 +70,7 @@ class OnlineWorldModeling(L.Callback):
     - the figure ``online/paths`` of imagined and executed paths.
 
     Source: arXiv 2512.09929, Algorithm 2. There the task is a training trajectory's first and last frame, the plan is
-    always executed open loop, and the data is replayed by batch index; here tasks are drawn anew, replanning is
+    always executed open loop, and the data is replayed by batch index; here tasks are new draws, replanning is
     possible, and the buffer is sampled uniformly.
 
     Attributes:
@@ -239,7 +239,7 @@ class OnlineWorldModeling(L.Callback):
     # ------------------------------------------------------------------------------------------------------- round
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hold a round, if it is time."""
+        """Run a data-collection round if one is due this epoch."""
         since = trainer.current_epoch + 1 - self.first_round_after
         if since < 0 or since % self.every_n_epochs:
             return
@@ -254,7 +254,7 @@ class OnlineWorldModeling(L.Callback):
         data, model = self._data(trainer), require_world_model(self, pl_module)
         seconds_training = time.perf_counter() - self._training_since
         with averaged_weights(trainer, pl_module), eval_mode(model):
-            executed = self._hold(trainer, model, count)
+            executed = self._run_round(trainer, model, count)
         episodes = Trajectories.concatenate([part.trajectories for part in executed])
         if self.write_to is not None:
             self._additions.append(data.buffer.written)
@@ -276,7 +276,7 @@ class OnlineWorldModeling(L.Callback):
         self._draw(trainer, executed)
         self._training_since = time.perf_counter()
 
-    def _hold(self, trainer: L.Trainer, model: WorldModel, count: int) -> list[Executed]:
+    def _run_round(self, trainer: L.Trainer, model: WorldModel, count: int) -> list[Executed]:
         """Plan and execute the tasks of a round; changes nothing of this callback's state but ``_next_seed``."""
         executed = []
         self._next_seed = self._seeds_used

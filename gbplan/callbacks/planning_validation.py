@@ -113,7 +113,7 @@ class PlanningValidation(L.Callback):
         self._restored = state_dict["configuration"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Plan, execute and log, if it is time."""
+        """Plan, execute and log if a planning validation is due this epoch."""
         if (trainer.current_epoch + 1) % self.every_n_epochs:
             return
         model = require_world_model(self, pl_module)

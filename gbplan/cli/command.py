@@ -115,7 +115,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 @contextmanager
 def rarely_collecting() -> Iterator[None]:
-    """Import without looking for garbage, of which an import makes none: a sixth of its time otherwise."""
+    """Import without looking for garbage; an import makes none: a sixth of its time otherwise."""
     gc.disable()
     try:
         yield

@@ -96,7 +96,7 @@ def _subclasses(base: type) -> set[str]:
 
 
 def one_line(message: str) -> str:
-    """Condense a message; jsonargparse lists every alternative of an optional type, of which one is to the point."""
+    """Condense a message; jsonargparse lists every alternative of an optional type, and one is to the point."""
     noise = ("Does not validate", "- Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
     lines = [line.strip() for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith((*noise, "Given value", "- Expected a path but"))]

@@ -232,7 +232,7 @@ def read_yaml(path: Path) -> Any:
     """Read a yaml file whose keys are given once.
 
     Raises:
-        ValueError: it is not yaml, or a key is given twice, of which the later would silently win.
+        ValueError: it is not yaml, or a key is given twice; the later would silently win.
     """
     try:
         text = path.read_text(encoding="utf-8")

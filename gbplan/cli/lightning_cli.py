@@ -243,7 +243,7 @@ def _acting(agent: Agent | None = None) -> None:
 
 
 def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    """Call a method of the Trainer, and raise the KeyboardInterrupt of which it makes an exit with 1.
+    """Call a method of the Trainer, and raise the KeyboardInterrupt that it turns into an exit with 1.
 
     Raises:
         ValueError: it should read a checkpoint as more than plain data.

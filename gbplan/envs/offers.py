@@ -158,7 +158,7 @@ def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
 
 
 def without_noise(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the arguments that are not noise, of which the environment itself says what they are called."""
+    """Return the arguments that are not noise; the environment itself says what they are called."""
     given = env_kwargs or {}
     with closing(gym.make(env_id, **given)) as env:
         noise = env.metadata.get("noise_arguments", ())

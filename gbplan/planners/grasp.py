@@ -99,7 +99,7 @@ class GRASPPlanner(Planner):
         )  # (B, R, H, A)
         x = (actions - problem.center) / problem.half_range  # the box becomes [-1, 1]
         _, latents = problem.cost_and_latents(actions)
-        states = torch.empty_like(latents)  # (B, R, H, *D), of which the first is the present
+        states = torch.empty_like(latents)  # (B, R, H, *D); the first is the present
         states[:, :, 0] = problem.context[:, None, -1]
         states[:, :, 1:] = latents[:, :, :-1]
         weight = torch.full((horizon,), self.goal_weight).to(states)

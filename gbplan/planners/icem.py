@@ -28,7 +28,7 @@ class ICEMPlanner(Planner):
     Samples are clipped to the action bounds before they are rolled out. Standard deviations are counted in half ranges
     of the action box. A task costs the number of samples drawn, times H, model calls.
 
-    The paper's own settings depend on the task: 10 elites, of which it keeps 30 %, decay 1.25, momentum 0.1 and
+    The paper's own settings depend on the task: 10 elites (30 % are kept), decay 1.25, momentum 0.1 and
     exponents of 0.25 to 4. Samples, iterations and elites are here those of the field's CEM, and the spread at the
     start is that of ``CEMPlanner``.
 

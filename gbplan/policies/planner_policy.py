@@ -83,7 +83,7 @@ class PlannerPolicy(Policy):
         self.effort = PlanningEffort()
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Choose the next action of each row, planning if it is time; see ``Policy``.
+        """Choose the next action of each row, planning where a new plan is due; see ``Policy``.
 
         Raises:
             ValueError: an active row's observation or goal is not finite, or planning fails.

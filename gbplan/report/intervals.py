@@ -11,7 +11,7 @@ DRAWS = 2000
 
 
 def success_interval(solved: NDArray[np.bool_]) -> tuple[float, float]:
-    """Interval of the success rate of a method, of which several seeds were trained.
+    """Interval of the success rate of a method that was trained with several seeds.
 
     Args:
         solved: which tasks each model solved, ``(S, T)``: a row a training seed, a column a task, the same for all.

@@ -182,9 +182,9 @@ def test_the_model_plans_in_eval_mode_and_every_part_gets_its_mode_back(two_stat
             pl_module.world_model.encoder.eval()  # a frozen part
             pl_module.world_model.predictor.register_forward_hook(lambda *_: None)
 
-        def _hold(self, trainer, model, count):
+        def _run_round(self, trainer, model, count):
             modes.append([part.training for part in model.modules()])
-            return super()._hold(trainer, model, count)
+            return super()._run_round(trainer, model, count)
 
         def on_train_epoch_end(self, trainer, pl_module):
             super().on_train_epoch_end(trainer, pl_module)

@@ -90,7 +90,7 @@ def test_run_that_fails_within_a_round_and_is_resumed_equals_the_uninterrupted_o
 
     owner, name = {
         "plan": (GradientPlanner, "plan"),
-        "extend": (OnlineWorldModeling, "_hold"),
+        "extend": (OnlineWorldModeling, "_run_round"),
         "log": (OnlineWorldModeling, "_draw"),
     }[stop_in]
     original = getattr(owner, name)

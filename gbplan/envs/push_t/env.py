@@ -62,7 +62,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     ## Transition Dynamics
 
-    A step is a tenth of a second: ten steps of pymunk, in each of which the agent's velocity changes by *(100 (target
+    A step is a tenth of a second: ten steps of pymunk; in each, the agent's velocity changes by *(100 (target
     - position) - 20 velocity) / 100*; from rest it comes a quarter of the way. Nothing resists the agent but walls,
     and a block that a wall resists: then both stand still. See :class:`~gbplan.envs.push_t.physics.Physics`.
 

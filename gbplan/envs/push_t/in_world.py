@@ -51,7 +51,7 @@ class InWorld:
         """Return pictures of states ``(N, 11)``, ``(N, size, size, 3)``: table, block and agent, and no goal.
 
         Args:
-            states: of which only the first six numbers are seen.
+            states: only their first six numbers are seen.
             size: pixels along an edge, at least 8.
         """
         return draw(states, size)

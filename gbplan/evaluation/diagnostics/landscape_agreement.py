@@ -51,7 +51,7 @@ def landscape_agreement(
         policy: has model and agent.
         truth: the true dynamics: a differentiable simulator, or an environment that sets states, of which only one
             task is asked.
-        tasks: N tasks, of which the first ones are used.
+        tasks: N tasks; the first ones are used.
         observations: what the environment shows at their start, ``(N, ...)`` per key.
         plans: the model actions planned there, ``(N, H, A')``; the second plan is made with another seed.
         expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: standing still is.
