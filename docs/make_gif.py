@@ -1,6 +1,6 @@
 """Films what models do in an environment: a row of tasks for each, goals in pale.
 
-Used as ``python docs/make_gif.py --output point_maze.gif --agent configs/point_maze/gradient_open_loop.yaml
+Used as ``python docs/make_gif.py --output point_maze.gif --agent configs/point_maze/agents/gradient_open_loop.yaml
 --tasks.env_id gbplan/PointMaze-v0 --tasks.kind detour --models "{base: runs/point_maze/base/best.ckpt, online: ...}"``.
 """
 
