@@ -34,7 +34,10 @@ def commands(*files: Path) -> set[str]:
 
 
 ON_PAGES = commands(*PAGES)
-COMMANDS = sorted(ON_PAGES | commands(*CONFIGS))
+# Of the tasks on pymunk and MuJoCo only data are collected here: their trainings need base models of their own, and are
+# parsed in test_cli.py.
+OF_OTHER_TASKS = re.compile(r"gbplan (fit|evaluate) --config configs/(push_t|point_maze|fetch_push)/")
+COMMANDS = sorted(each for each in ON_PAGES | commands(*CONFIGS) if each in ON_PAGES or not OF_OTHER_TASKS.match(each))
 
 # Numbers in configurations that decide how long a command takes.
 SMALL = {
@@ -94,7 +97,7 @@ def after_base(tmp_path_factory):
     (checkout / "docs" / "figures").mkdir(parents=True)
     with contextlib.chdir(checkout):
         for command in COMMANDS:
-            if command.startswith("gbplan collect --config"):
+            if command.startswith("gbplan collect --config configs/door_wall"):
                 execute(command)
         for command in COMMANDS:
             if command.startswith("gbplan fit --config configs/door_wall/base.yaml") and not METHOD.search(command):
