@@ -100,6 +100,7 @@ COUNTS = {  # collect, fit, evaluate
     "ablations": (1, 5, 10),
     "attack_sweep": (2, 96, 90),
     "door_wall": (1, 8, 40),
+    "door_wall_pixels": (1, 12, 27),
     "fetch_push": (1, 2, 9),
     "planners": (1, 3, 50),
     "point_maze": (1, 7, 36),
