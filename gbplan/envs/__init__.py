@@ -3,7 +3,7 @@
 Importing this package registers the environments.
 """
 
-from gbplan.envs import door_wall, fetch_push, point_maze, push_t, rope
+from gbplan.envs import door_layouts, door_wall, fetch_push, point_maze, push_t, rope
 from gbplan.envs.fetch_push import FetchPusherPolicy
 from gbplan.envs.offers import Offers, offer
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
@@ -22,6 +22,7 @@ __all__ = [
     "Policy",
     "RandomWalkPolicy",
     "RopePusherPolicy",
+    "door_layouts",
     "door_wall",
     "fetch_push",
     "offer",

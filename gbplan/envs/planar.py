@@ -131,7 +131,7 @@ class _Backdrop(NamedTuple):
     fine: int
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)  # more than there are layouts of a world; 0.8 MB each
 def _backdrop_of(scene: Scene, size: int) -> _Backdrop:
     """Prepare the empty scene, once for each world and size."""
     fine = max(1, SIZE // size)

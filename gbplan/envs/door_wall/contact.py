@@ -31,16 +31,19 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-def slide(x: float, y: float, dx: float, dy: float, low: float, high: float) -> tuple[float, float, bool, bool]:
+def slide(
+    x: float, y: float, dx: float, dy: float, low: float, high: float, wall: float = 0.0
+) -> tuple[float, float, bool, bool]:
     """Move one agent; a blocked axis ends at its obstacle, the other axis goes on.
 
     Args:
-        x: position, not 0, within the borders and outside the wall's skin.
+        x: position, not that of the wall, within the borders and outside the wall's skin.
         y: position.
         dx: intended displacement, any finite size.
         dy: intended displacement.
         low: lower edge of the door.
         high: upper edge of the door.
+        wall: x of the wall, in ``slide`` alone; away from the borders by more than the skin.
 
     Returns:
         The position reached, and per axis whether something was in the way: ``(x, y, hit_x, hit_y)``.
@@ -48,13 +51,13 @@ def slide(x: float, y: float, dx: float, dy: float, low: float, high: float) -> 
     end_x, end_y = x + dx, y + dy
     new_x, new_y = _within_borders(end_x), _within_borders(end_y)
     hit_x, hit_y = new_x != end_x, new_y != end_y
-    side = 1.0 if x > 0.0 else -1.0
-    if side * end_x < 0.0:
-        if low <= _within_borders(y + x / (x - end_x) * dy) <= high:
+    side = 1.0 if x > wall else -1.0
+    if side * (end_x - wall) < 0.0:
+        if low <= _within_borders(y + (x - wall) / (x - end_x) * dy) <= high:
             side = -side
         else:
-            new_x, hit_x = side * SKIN, True
-    new_x, held = _beside_the_wall(new_x, new_y, side, dx, low, high)
+            new_x, hit_x = wall + side * SKIN, True
+    new_x, held = _beside_the_wall(new_x, new_y, side, dx, low, high, wall)
     return new_x, new_y, hit_x or held, hit_y
 
 
@@ -171,11 +174,13 @@ def _within_borders(value: float) -> float:
     return -LIMIT if value < -LIMIT else LIMIT if value > LIMIT else value
 
 
-def _beside_the_wall(x: float, y: float, side: float, dx: float, low: float, high: float) -> tuple[float, bool]:
-    """Hold an agent on ``side`` off the wall, and off x = 0 in the doorway; returns x and whether dx met the skin."""
-    if side * x < SKIN and not low <= y <= high:
-        return side * SKIN, side * dx < 0.0
-    return (side * CLOSEST if side * x < CLOSEST else x), False
+def _beside_the_wall(
+    x: float, y: float, side: float, dx: float, low: float, high: float, wall: float = 0.0
+) -> tuple[float, bool]:
+    """Hold an agent on ``side`` off the wall, and off its x in the doorway; returns x and whether dx met the skin."""
+    if side * (x - wall) < SKIN and not low <= y <= high:
+        return wall + side * SKIN, side * dx < 0.0
+    return (wall + side * CLOSEST if side * (x - wall) < CLOSEST else x), False
 
 
 def _rows_beside_the_wall(

@@ -26,11 +26,11 @@ class DoorWallExpert(Expert[World]):
     def _best(self, world: World, observation: Observation) -> Floats:
         state = np.asarray(observation["observation"], np.float64)
         goal = np.clip(np.asarray(observation["desired_goal"], np.float64), -LIMIT, LIMIT)
-        return _accelerate(world, state, goal) if world.dynamics == "velocity" else _walk(world, state, goal)
+        return _accelerate(world, state, goal) if world.dynamics == "velocity" else walk(world, state, goal)
 
 
-def _walk(world: World, position: Floats, goal: Floats) -> Floats:
-    """Return actions that move in a straight line to the next waypoint, as fast as the slower axis allows."""
+def walk(world: World, position: Floats, goal: Floats) -> Floats:
+    """Return actions ``(..., 2)`` that move straight to the next waypoint, as fast as the slower axis allows."""
     side, beyond, height, through = _passage(world, position, goal)
     in_doorway = (world.door_low <= position[..., 1]) & (position[..., 1] <= world.door_high)
     # First to the doorway, at a distance from the wall, then through it: between two heights inside the door every

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 
 
+def way_around(world: World, start: NDArray[np.float64], end: NDArray[np.float64]) -> Any:
+    """Return the length of the shortest path between positions ``(..., 2)`` that avoids the wall, ``(...)``."""
+    height = np.clip(height_at_wall(start, end), world.door_low, world.door_high)
+    door = np.stack([np.zeros_like(height), height], axis=-1)
+    around = distance_between(start, door) + distance_between(door, end)
+    return np.where(start[..., 0] * end[..., 0] < 0.0, around, distance_between(start, end))[()]
+
+
 class InWorld(ReachPosition):
     """What the single and the vector environment both say about their world. All methods work over leading axes."""
 
@@ -34,11 +42,7 @@ class InWorld(ReachPosition):
             goal: goals, ``(..., 2)``.
         """
         start, end = np.asarray(state, np.float64)[..., :2], np.asarray(goal, np.float64)
-        straight = distance_between(start, end)
-        height = np.clip(height_at_wall(start, end), self.world.door_low, self.world.door_high)
-        door = np.stack([np.zeros_like(height), height], axis=-1)
-        around = distance_between(start, door) + distance_between(door, end)
-        return np.where(start[..., 0] * end[..., 0] < 0.0, around, straight)[()]
+        return way_around(self.world, start, end)
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states, ``(N, size, size, 3)``: walls, door and agent, neither trail nor goal.

@@ -16,11 +16,12 @@ DOOR = (176, 224, 176)
 
 def scene_of(world: World) -> Scene:
     """Return the room with wall and door."""
-    return _room(world.door_low, world.door_high)
+    return room(world.door_low, world.door_high)
 
 
-@lru_cache(maxsize=32)
-def _room(door_low: float, door_high: float) -> Scene:
-    across, thick = (-HALF_SIZE, HALF_SIZE), (-WALL_RADIUS, WALL_RADIUS)
+@lru_cache(maxsize=128)
+def room(door_low: float, door_high: float, wall: float = 0.0) -> Scene:
+    """Return the room with a wall at ``x = wall`` and its door."""
+    across, thick = (-HALF_SIZE, HALF_SIZE), (wall - WALL_RADIUS, wall + WALL_RADIUS)
     layers = (BACKGROUND, ((across, across),)), (WALL, ((thick, across),)), (DOOR, ((thick, (door_low, door_high)),))
     return Scene(VIEW, AGENT_RADIUS, WALL, layers)

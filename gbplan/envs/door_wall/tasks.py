@@ -58,11 +58,12 @@ def _draw(world: World, rng: np.random.Generator) -> tuple[tuple[float, float], 
         else:
             goal_y = LIMIT * (2.0 * goal_y - 1.0)
         start_x, start_y, goal_x, goal_y = np.array([start_x, start_y, goal_x, goal_y], np.float32).tolist()
-        if world.task == "uniform" or _is_detour(world, start_x, start_y, goal_x, goal_y):
+        if world.task == "uniform" or is_detour(world, start_x, start_y, goal_x, goal_y):
             return (start_x, start_y), (goal_x, goal_y)
 
 
-def _is_detour(world: World, start_x: float, start_y: float, goal_x: float, goal_y: float) -> bool:
+def is_detour(world: World, start_x: float, start_y: float, goal_x: float, goal_y: float) -> bool:
+    """Return whether the straight line misses the door, and the goal does not lie behind it, both by some margin."""
     crossing = start_y + (goal_y - start_y) * start_x / (start_x - goal_x)
     beside_door = abs(crossing - world.door_center) > world.door_half_width + DETOUR_CROSSING_MARGIN
     return beside_door and abs(goal_y - world.door_center) > world.door_half_width + DETOUR_GOAL_MARGIN
