@@ -72,7 +72,7 @@ class World:
         checks.one_of(Kind, task=self.task)
         if not 0.01 <= self.goal_threshold < 2 * START_CLEARANCE:
             raise ValueError(
-                f"goal_threshold must lie in 0.01..{2 * START_CLEARANCE}, the latter excluded, got {self.goal_threshold}"
+                f"goal_threshold must lie in 0.01..{2 * START_CLEARANCE} (excluded), got {self.goal_threshold}"
             )
         if not self.door_half_width <= WIDEST:
             raise ValueError(f"door_half_width must be at most {WIDEST}, got {self.door_half_width}")
