@@ -1,5 +1,6 @@
 """What tests of several rooms share: a small dataset, and a model trained on it for a moment."""
 
+import os
 import signal
 
 import pytest
@@ -12,6 +13,9 @@ from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, ExpertPolicy, StraightLinePolicy
 
 TINY = "door-wall/tiny-v0"
+
+# Equal numbers on every machine, also in the processes that tests start.
+os.environ["GBPLAN_CALIBRATE"] = "0"
 
 # A shell starts what it puts into the background with Ctrl-C ignored; the tests of interruption need it, here and in
 # the processes they start.

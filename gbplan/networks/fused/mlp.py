@@ -16,6 +16,7 @@ the rows of one step are adjacent, as matrix products like them.
 
 import importlib
 import math
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,12 +31,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gbplan.networks.fused.calibration import Seconds, calibrated_rows
 from gbplan.networks.fused.pullback import Pullback
 
 _aten = torch.ops.aten
 
-# When the compiled loops beat torch (benchmarks/rollout.md): with ReLU and layers of which BLAS takes a whole tile at
-# its best, always; else up to so many multiplications per step, rows times weights.
+# The rule where nothing is measured, from a processor with AVX-512: with ReLU and layers of which BLAS takes a whole
+# tile at its best, compiled loops always; else up to so many multiplications per step, rows times weights.
 KERNEL_LAYER = 2**14
 KERNEL_WORK = 2**19
 # So many activations of a layer, a megabyte in float32, stay in the cache where the latents are all that is kept. Four
@@ -119,9 +121,10 @@ class Perceptron:
         return np.array([self.parameters[0].shape[1], *map(len, self.biases)])
 
     @cached_property
-    def most_compiled_rows(self) -> float:
-        """Up to how many rows ``compiled`` is faster than torch."""
-        return _most_compiled_rows(self)
+    def shape(self) -> str:
+        """All that the speed of a rollout depends on, apart from rows, horizon and machine."""
+        sizes = "-".join(map(str, self.sizes.tolist()))
+        return f"{sizes} {self.activation} {self.residual} {self.action_mean.dtype} {torch.get_num_threads()}"
 
     @cached_property
     def compiled(self) -> "_Compiled | None":
@@ -156,8 +159,9 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
     Returns:
         Latents after each action, ``(B, H, D)``.
     """
-    loops = _choose(perceptron, actions.shape[0])
-    if torch.is_grad_enabled() and (latent.requires_grad or actions.requires_grad):
+    differentiable = torch.is_grad_enabled() and (latent.requires_grad or actions.requires_grad)
+    loops = _choose(perceptron, actions.shape[0], differentiable)
+    if differentiable:
         predicted: Tensor = _MLPRollout.apply(latent, actions, perceptron, loops)
         return predicted
     return loops.forward(perceptron, latent.detach(), actions.detach(), keep=False)[0]
@@ -165,7 +169,7 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
 
 def mlp_rollout_with_pullback(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
     """Predict steps 1..H as ``mlp_rollout``, and return the way back to the actions; autograd has no part in it."""
-    loops = _choose(perceptron, actions.shape[0])
+    loops = _choose(perceptron, actions.shape[0], True)
     predicted, kept = loops.forward(perceptron, latent.detach(), actions.detach(), keep=True)
     return predicted, lambda gradient: loops.backward(perceptron, kept, gradient)[1]
 
@@ -301,18 +305,51 @@ class _Compiled:
         return torch.from_numpy(of_latent), torch.from_numpy(of_actions)
 
 
-def _choose(perceptron: Perceptron, rows: int) -> _Loops:
-    compiled = perceptron.compiled if rows <= perceptron.most_compiled_rows else None
+def _choose(perceptron: Perceptron, rows: int, backward: bool) -> _Loops:
+    compiled = perceptron.compiled if rows <= _most_compiled_rows(perceptron, backward) else None
     return _Products() if compiled is None else compiled
 
 
-def _most_compiled_rows(perceptron: Perceptron) -> float:
-    """Up to how many rows the compiled loops are faster."""
+_measured: dict[tuple[str, bool], float] = {}
+
+
+def _most_compiled_rows(perceptron: Perceptron, backward: bool) -> float:
+    """Up to how many rows the compiled loops are faster: as measured on this machine, or by rule."""
+    if not perceptron.action_mean.is_cpu:
+        return 0
+    key = perceptron.shape, backward
+    if key not in _measured:
+        rule = _rows_by_rule(perceptron)
+        if perceptron.compiled is None:
+            return rule
+        _measured[key] = calibrated_rows(f"{perceptron.shape} {backward}", rule, _stopwatch(perceptron, backward))
+    return _measured[key]
+
+
+def _stopwatch(perceptron: Perceptron, backward: bool) -> Seconds:
+    """How long a rollout of four steps takes one way or the other."""
+    generator = torch.Generator().manual_seed(0)
+    dim, action_dim = len(perceptron.biases[-1]), len(perceptron.action_mean)
+
+    def seconds(compiled: bool, rows: int) -> float:
+        loops = perceptron.compiled if compiled else _Products()
+        assert loops is not None
+        latent = torch.randn(rows, dim, generator=generator, dtype=perceptron.action_mean.dtype)
+        actions = torch.randn(rows, 4, action_dim, generator=generator, dtype=latent.dtype)
+        started = time.perf_counter()
+        predicted, kept = loops.forward(perceptron, latent, actions, keep=backward)
+        if backward:
+            loops.backward(perceptron, kept, predicted)
+        return time.perf_counter() - started
+
+    return seconds
+
+
+def _rows_by_rule(perceptron: Perceptron) -> float:
+    """Up to how many rows the compiled loops were faster on the machine of benchmarks/rollout.md."""
     sizes = perceptron.sizes.tolist()
     layers = [m * n for m, n in pairwise(sizes)]
     work = sum(layers)
-    if not perceptron.action_mean.is_cpu:
-        return 0
     if perceptron.activation != "relu":
         work += sum(sizes[1:-1]) * TRANSCENDENTAL_WORK
     elif max(layers) <= KERNEL_LAYER:

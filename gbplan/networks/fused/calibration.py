@@ -1,0 +1,122 @@
+"""Up to how many rows the compiled loops are faster than torch, measured once on each machine and kept in a file.
+
+Which one is faster depends on the processor, so a rule by rows and widths alone is wrong on some. Both compute the same
+numbers, but round them otherwise. So that a seed gives the same result again, the rule gives way only to a clear lead,
+a measurement is never repeated where its file is, and nothing is measured where the file cannot be written.
+``GBPLAN_CALIBRATE=0`` leaves it to the rule, which is the same on all machines.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gbplan.files import WriteError, replacing
+
+ROWS = (1, 4, 16, 64, 256, 1024)
+"""Rows at which both are timed, a factor apart."""
+CLEAR = 1.15
+"""How many times faster the other way must be for the rule to give way."""
+SECONDS = 0.09
+"""Time for one measurement; a shape has two, with and without gradients. A larger number of rows is left out then."""
+WAIT = 10.0
+"""Seconds to wait for another process that measures the same shape."""
+
+Seconds = Callable[[bool, int], float]
+"""Time of a rollout, by whether it is the compiled one, and its rows."""
+
+
+def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
+    """Return up to how many rows the compiled loops are to be used.
+
+    Args:
+        shape: all that the speed depends on, apart from the machine and the versions of what computes.
+        rule: what to return without a measurement; may be infinite.
+        seconds: runs a rollout and returns how long it took.
+    """
+    if os.environ.get("GBPLAN_CALIBRATE", "1") == "0":
+        return rule
+    made_of = {"shape": shape, "rule": str(rule), **_machine()}
+    name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+    path = cache_folder() / f"rollout-{name}.json"
+    try:
+        if (kept := _read(path)) is not None:
+            return kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock"), timeout=WAIT):
+            if (kept := _read(path)) is not None:  # another process was faster
+                return kept
+            found = most_rows(rule, seconds)
+            with replacing(path) as file:
+                json.dump({**made_of, "rows": found}, file)
+    except (OSError, Timeout, WriteError):
+        return rule
+    return found
+
+
+def most_rows(rule: float, seconds: Seconds) -> float:
+    """Measure up to how many rows the compiled loops are faster, in at most about ``SECONDS``.
+
+    Between two numbers of rows with different winners, the winners change half-way.
+    """
+    _fastest(seconds, ROWS[0])  # loads, or compiles, what is timed
+    started, last = time.perf_counter(), 0.0
+    for i, rows in enumerate(ROWS):
+        growth = ROWS[i] / ROWS[i - 1] if i else 1
+        if i and time.perf_counter() - started + growth * last > SECONDS:
+            # What was measured says nothing of more rows: there the rule decides.
+            return max(rule, ROWS[i - 1])
+        begun = time.perf_counter()
+        compiled, products = _fastest(seconds, rows)
+        last = time.perf_counter() - begun
+        ahead = products / compiled  # how many times faster the compiled loops are
+        if ahead < 1 / CLEAR or (rows > rule and ahead < CLEAR):
+            return 0 if i == 0 else math.isqrt(ROWS[i - 1] * rows)
+    return max(rule, ROWS[-1])
+
+
+def cache_folder() -> Path:
+    """Folder of what is kept on this machine: ``gbplan`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gbplan"
+
+
+def _fastest(seconds: Seconds, rows: int) -> tuple[float, float]:
+    """Least time of the compiled loops and of torch, taken in turn, so that a busy machine slows both."""
+    pairs = [(seconds(True, rows), seconds(False, rows)) for _ in range(4)][1:]  # the first one warms up
+    return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+
+
+def _read(path: Path) -> float | None:
+    """Rows that were measured before; None if there is no file, or a damaged one."""
+    try:
+        rows = json.loads(path.read_text())["rows"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return rows if isinstance(rows, (int, float)) and not isinstance(rows, bool) and rows >= 0 else None
+
+
+def _machine() -> dict[str, str]:
+    return {"processor": _processor(), **{name: _version(name) for name in ("torch", "numba", "numpy", "scipy")}}
+
+
+def _processor() -> str:
+    """Model and instructions of the processor, as far as the system says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    return " ".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
