@@ -34,10 +34,12 @@ from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.networks.fused import mlp
 from gbplan.networks.fused import rollout as recognising
 from gbplan.networks.fused.constant_parameters import constant_parameters
+from gbplan.networks.mlp import Activation
 from gbplan.objectives import ReachGoal
 from gbplan.planners import CEMPlanner, GradientPlanner, Planner, PlanningProblem, White, memory
 
 WIDTH = 128
+WIDE = 512
 Times = dict[str, list[float]]
 
 
@@ -46,10 +48,17 @@ def make_model() -> WorldModel:
     return WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, (WIDTH, WIDTH)))
 
 
+def make_wide_model(activation: Activation) -> WorldModel:
+    """The sizes of configs/push_t: a latent of ten numbers, and five actions of two in a block."""
+    torch.manual_seed(0)
+    return WorldModel(IdentityEncoder(10), MLPPredictor(10, 10, (WIDE, WIDE, WIDE), activation=activation))
+
+
 def make_problem(model: WorldModel, batch: int) -> PlanningProblem:
     torch.manual_seed(1)
-    one, context, goal = torch.ones(2), torch.randn(batch, 1, 2), torch.randn(batch, 2)
-    return PlanningProblem(model, ReachGoal(0.5), context, torch.zeros(batch, 0, 2), goal, -one, one)
+    (dim,), actions = model.latent_shape, model.action_dim
+    one, context, goal = torch.ones(actions), torch.randn(batch, 1, dim), torch.randn(batch, 2)
+    return PlanningProblem(model, ReachGoal(0.5), context, torch.zeros(batch, 0, actions), goal, -one, one)
 
 
 def in_chunks(rows: int, run: Callable[[], object]) -> Callable[[], object]:
@@ -162,15 +171,20 @@ def chunk_table(model: WorldModel, rounds: int) -> list[str]:
     return lines
 
 
-def plan_table(model: WorldModel, rounds: int) -> list[str]:
-    gradient = GradientPlanner(25, 100, num_samples=1, restarts=1, init_std=0.0)
-    default = GradientPlanner(25)
-    cem = CEMPlanner(25, noise=White(), init_std=1.0)
-    cells = [("GradientPlanner, 100 Adam steps, 1 start", gradient, batch) for batch in (1, 16, 64, 512)]
+def plans_of(horizon: int, iterations: int) -> list[tuple[str, Planner, int]]:
+    gradient = GradientPlanner(horizon, 100, num_samples=1, restarts=1, init_std=0.0)
+    default = GradientPlanner(horizon)
+    cem = CEMPlanner(horizon, iterations, noise=White(), init_std=1.0)
+    cells: list[tuple[str, Planner, int]] = []
+    cells += [("GradientPlanner, 100 Adam steps, 1 start", gradient, batch) for batch in (1, 16, 64)]
     cells += [("GradientPlanner, defaults", default, batch) for batch in (1, 16)]
-    cells += [("CEMPlanner, 300 samples, 30 iterations", cem, batch) for batch in (1, 64)]
+    cells += [(f"CEMPlanner, 300 samples, {iterations} iterations", cem, batch) for batch in (1, 16)]
+    return cells
+
+
+def plan_table(model: WorldModel, cells: list[tuple[str, Planner, int]], rounds: int) -> list[str]:
     lines = [
-        "| planner, H = 25 | B | plain, ms | fused, ms | plain / fused | mean cost, plain | mean cost, fused |",
+        "| planner | B | plain, ms | fused, ms | plain / fused | mean cost, plain | mean cost, fused |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, planner, batch in tqdm(cells, desc="plans"):
@@ -189,6 +203,21 @@ def plan_table(model: WorldModel, rounds: int) -> list[str]:
     return lines
 
 
+def wide_tables(rounds: int) -> list[str]:
+    lines = []
+    for activation in ("silu", "gelu"):
+        lines += [f"Whole plans with a network of 3x{WIDE} {activation}, H = 7:", ""]
+        lines += [*plan_table(make_wide_model(activation), plans_of(7, 3), rounds), ""]
+    return lines
+
+
+def processor() -> str:
+    """What the system calls the processor, and whether it has AVX-512."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {'AVX-512' if 'avx512f' in ' '.join(lines) else 'no AVX-512'}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
@@ -203,12 +232,14 @@ def main() -> None:
             "# Rollout of a perceptron",
             "",
             f"Command: `python benchmarks/rollout.py --rounds {arguments.rounds} --plan-rounds "
-            f"{arguments.plan_rounds}`, commit {commit.stdout.strip()}, one thread of {os.cpu_count()} x86-64 cores "
-            f"with AVX-512, shared with other work (load average {os.getloadavg()[0]:.1f}), torch {torch.__version__}, "
-            f"numba {numba.__version__}, numpy {np.__version__}, Python {platform.python_version()}.",
+            f"{arguments.plan_rounds}`, commit {commit.stdout.strip()}, one thread of {os.cpu_count()} cores "
+            f"({processor()}), shared with other work (load average {os.getloadavg()[0]:.1f}), torch "
+            f"{torch.__version__}, numba {numba.__version__}, numpy {np.__version__}, Python "
+            f"{platform.python_version()}.",
             "",
             "MLP 2x128, float32. Medians of CPU time; ratios are medians within rounds. `fused` is the compiled",
-            "loops, `fused in torch` what serves where those are not to be had. What the columns are: see the script.",
+            "loops or torch's products, whichever was found faster here; `fused in torch` is the products alone.",
+            "More on the columns: in the script.",
             "",
             *rollout_table(model, arguments.rounds),
             "",
@@ -216,10 +247,11 @@ def main() -> None:
             "",
             *chunk_table(model, arguments.plan_rounds),
             "",
-            "Whole plans:",
+            "Whole plans, H = 25:",
             "",
-            *plan_table(model, arguments.plan_rounds),
+            *plan_table(model, plans_of(25, 30), arguments.plan_rounds),
             "",
+            *wide_tables(arguments.plan_rounds),
         ]
     )
     arguments.output.write_text(text)
