@@ -104,7 +104,7 @@ COUNTS = {  # collect, fit, evaluate
     "fetch_push": (1, 2, 9),
     "planners": (1, 3, 50),
     "point_maze": (1, 7, 36),
-    "push_t": (1, 7, 34),
+    "push_t": (1, 7, 40),
     "robustness": (3, 12, 82),
 }
 
