@@ -99,6 +99,7 @@ SLOW = pytest.mark.slow
 COUNTS = {  # collect, fit, evaluate
     "ablations": (1, 5, 10),
     "attack_sweep": (2, 96, 90),
+    "door_layouts": (1, 4, 10),
     "door_wall": (1, 8, 40),
     "door_wall_pixels": (1, 12, 27),
     "fetch_push": (1, 2, 9),
