@@ -1,7 +1,7 @@
-"""Checks of settings, which are passed by name: ``checks.positive(lr=lr)``.
+"""Checks of settings, passed by name: ``checks.positive(lr=lr)``.
 
-Each raises a ValueError that names the setting, what it must be, and what it is. NaN is refused by all; infinity, and
-what is infinite in single precision, by all that look at one number.
+Each raises a ValueError with the name of the setting, the values allowed, and its value. All refuse NaN; all that check
+a number also refuse infinity, and numbers that are infinite in single precision.
 """
 
 import os
@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import Any, get_args
 
 MOST = 2**31
-"""Counts must be lower: more overflow where they are used, if that does not take for ever."""
+"""Upper limit of counts: larger ones overflow where they are used, or take for ever."""
 
 
 def at_least_one(**counts: float) -> None:
@@ -27,14 +27,14 @@ def count(**counts: int) -> None:
 
 
 def flag(**flags: bool) -> None:
-    """Require true or false; a parser of yaml lets null pass, which would mean false."""
+    """Require true or false; yaml parsers accept null, which would mean false."""
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be true or false, got {value}")
 
 
 def seed(**seeds: int) -> None:
-    """Require what seeds a generator."""
+    """Require a seed that generators accept."""
     for name, value in seeds.items():
         if not (isinstance(value, Integral) and 0 <= value < 2**63):
             raise ValueError(f"{name} must be in 0..2^63 - 1, got {value}")
@@ -59,9 +59,9 @@ def share(*, below_one: bool = False, **values: float) -> None:
 
 
 def thread_count(**counts: int | None) -> None:
-    """Require a number of threads that this machine has cores for; None leaves it to torch.
+    """Require no more threads than this machine has cores; None leaves the number to torch.
 
-    A million threads do not raise an error but end the process.
+    A million threads would end the process without an error.
     """
     cores = os.cpu_count() or 1
     for name, value in counts.items():
@@ -77,7 +77,7 @@ def ascending(**values: float) -> None:
 
 
 def one_of(choices: object, **given: object) -> None:
-    """Require what a ``Literal`` allows: ``one_of(Bounds, bounds=bounds)``."""
+    """Require one of the values of a ``Literal``: ``one_of(Bounds, bounds=bounds)``."""
     for name, choice in given.items():
         if choice not in get_args(choices):
             raise ValueError(f"{name} must be one of {list(get_args(choices))}, got {choice!r}")
@@ -91,7 +91,7 @@ def kind_of(base: type[Any], **given: object) -> None:
             raise TypeError(f"{name} must be an object of a {base.__name__} class ({known}), got {value!r}")
 
 
-_INFINITE = 2.0**128  # in single precision, in which plans are made
+_INFINITE = 2.0**128  # in single precision, which plans use
 
 
 def _require(what: str, holds: Callable[[float], bool], values: Mapping[str, float]) -> None:

@@ -37,7 +37,7 @@ class Attack(ABC):
             The perturbed point, shaped like ``x``, detached.
 
         Raises:
-            TypeError: ``x`` holds integers, among which there is no small step.
+            TypeError: ``x`` holds integers, which cannot move by a small step.
             ValueError: the radius is negative or not finite, or does not broadcast to ``x``; or the loss does not
                 depend on ``x`` differentiably.
         """
@@ -67,7 +67,7 @@ class Attack(ABC):
 
     @abstractmethod
     def _perturb(self, loss: Loss, x: Tensor, radius: Tensor, generator: Generator) -> Tensor:
-        """Perturb; gradients are enabled, inputs are checked, and what leaves the box is clipped to it.
+        """Perturb a checked point with gradients enabled; ``perturb`` clips the result to the box.
 
         Args:
             loss: what the attack raises.

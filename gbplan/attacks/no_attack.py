@@ -1,4 +1,4 @@
-"""Leaving the point where it is."""
+"""The attack that changes nothing."""
 
 from torch import Generator, Tensor
 
@@ -6,7 +6,7 @@ from gbplan.attacks.attack import Attack, Loss
 
 
 class NoAttack(Attack):
-    """Returns the point itself: training with it is plain training, the other control of adversarial training."""
+    """Returns the point unchanged: training with it is plain training, the other control of adversarial training."""
 
     def _perturb(self, loss: Loss, x: Tensor, radius: Tensor, generator: Generator) -> Tensor:
         return x

@@ -43,7 +43,7 @@ def pgd(
             )
         # autograd.grad, not backward: backward would leave gradients on the parameters of the attacked model.
         (gradient,) = torch.autograd.grad(value, point)
-        # Where the gradient is NaN there is no way up, and the point stays where it is, inside the box.
+        # A NaN gradient has no direction: the coordinate stays where it is, inside the box.
         direction = gradient.nan_to_num(nan=0.0).sign()
         point = (point.detach() + step_size * radius * direction).clamp(low, high)
     return point

@@ -1,4 +1,4 @@
-"""Perturbations that no gradient has chosen."""
+"""Random perturbations: the control for attacks."""
 
 from typing import Literal, get_args
 
@@ -29,9 +29,9 @@ def random_noise(x: Tensor, radius: Tensor, *, generator: Generator, kind: Kind 
 
 
 class RandomNoise(Attack):
-    """Noise in the same box, without looking at the loss: what is left of an attack when its direction is taken away.
+    """Noise in the attack's box, whatever the loss: an attack without its direction.
 
-    The control of adversarial training: where it does as well, the radius was the cure and not the adversary.
+    The control of adversarial training: where it does as well, the radius helped and not the adversary.
     """
 
     def __init__(self, kind: Kind = "corners") -> None:

@@ -1,4 +1,4 @@
-"""Lightning callbacks: what happens around the training of a world model."""
+"""Lightning callbacks for training world models: online data, validation by planning, averaged weights."""
 
 from gbplan.callbacks.online_world_modeling import OnlineWorldModeling
 from gbplan.callbacks.planning_validation import PlanningValidation

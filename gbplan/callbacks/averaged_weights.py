@@ -1,4 +1,4 @@
-"""Planning with averaged weights, where a training averages them."""
+"""Planning with averaged weights, if the training averages them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,15 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveragi
 
 @contextmanager
 def averaged_weights(trainer: L.Trainer, pl_module: L.LightningModule) -> Iterator[None]:
-    """Lend the module the averaged weights of Lightning's callbacks, if there are any by now.
+    """Give the module the averaged weights of Lightning's callbacks inside the context, if there are any by now.
 
-    They are the weights that such a training is for: a ``WeightAveraging`` (as ``EMAWeightAveraging`` is one) puts them
-    into its checkpoints, and Lightning validates with them. A ``StochasticWeightAveraging`` hands them over at the end
-    of the training only, so that checkpoints before it hold the others.
+    These weights are the result of such a training: a ``WeightAveraging`` (for example ``EMAWeightAveraging``) saves
+    them in its checkpoints, and Lightning validates with them. A ``StochasticWeightAveraging`` copies them to the
+    module only when the training ends, so earlier checkpoints contain the weights that are not averaged.
 
     Args:
-        trainer: whose callbacks average.
-        pl_module: gets its own weights back, to the bit.
+        trainer: the trainer with the averaging callbacks.
+        pl_module: the module in training; its own weights return afterwards, bit for bit.
     """
     for callback in getattr(trainer, "callbacks", []):
         average = getattr(callback, "_average_model", None)

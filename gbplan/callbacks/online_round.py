@@ -1,4 +1,4 @@
-"""One round of online data: which tasks, what came of their plans, and what to say about it."""
+"""One round of online data collection: its tasks, the outcome of their plans, and its metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ from gbplan.policies import PlannerPolicy
 
 @dataclass(frozen=True)
 class Group:
-    """Tasks of a round that are of one kind and planned for in one way.
+    """Tasks of a round with one kind and one way of planning.
 
     Attributes:
-        tasks: which tasks.
-        open_loop: planned for once, instead of again and again.
+        tasks: the tasks.
+        open_loop: whether each task is planned once, without replanning.
     """
 
     tasks: TaskSet
@@ -41,10 +41,10 @@ def split_round(count: int, sets: Sequence[TaskSet], open_loop_fraction: float) 
     Args:
         count: tasks of the round.
         sets: tasks of each kind; their own counts do not matter.
-        open_loop_fraction: share of each kind that is planned for once.
+        open_loop_fraction: share of each kind that is planned once.
 
     Returns:
-        The groups that have tasks.
+        The groups with at least one task.
     """
     groups = []
     for index, tasks in enumerate(sets):
@@ -57,23 +57,23 @@ def split_round(count: int, sets: Sequence[TaskSet], open_loop_fraction: float) 
 
 @dataclass(frozen=True)
 class Executed:
-    """What came of the plans for N tasks.
+    """The outcome of the plans for N tasks.
 
     Attributes:
-        group: which tasks.
+        group: kind and way of planning.
         tasks: the tasks themselves.
         trajectories: the executed episodes, in the tasks' order.
-        imagined: where the model said that the first plan of each task leads, environment's goal space,
+        imagined: path that the model predicted for the first plan of each task, environment's goal space,
             ``(N, H, *G)``; None without a probe.
         success: whether the environment says that the goal was reached, ``(N,)``.
-        believed: whether the model believed that its first plan would reach it, ``(N,)``; None where it cannot be told.
+        believed: whether the model believed that its first plan would reach it, ``(N,)``; None where this is not known.
         final_distance: distance to the goal at the episode's end, environment units, ``(N,)``; None where goals are not
             metric.
         errors: open-loop errors of the model along the ``planned`` and, where there is an expert, the ``expert``
             trajectory of each task, ``(N,)``: ``latent_error_<trajectories>`` and, with a probe, ``model_error_<...>``;
             NaN where an episode is too short to measure one.
         seconds: wall time spent in the planner, of the slowest process.
-        background: line segments that figures draw behind paths, if the environment offers any.
+        background: line segments that figures draw behind paths, if the environment has any.
         radius: of the goal region, environment units; None where success is not a matter of distance.
     """
 
@@ -102,14 +102,15 @@ def execute(
     keys: Sequence[str] = (),
     progress: str | None = None,
 ) -> Executed:
-    """Plan and execute tasks, each process its share of them, and give all of it to every process.
+    """Plan and execute tasks, a share in each process, and return all outcomes in every process.
 
-    The result does not depend on the number of processes, up to floating-point rounding: episodes are laid in the
-    order of the tasks.
+    The result does not depend on the number of processes, up to floating-point rounding: episodes are in the order of
+    the tasks.
 
     Args:
-        policy: plans.
-        group: what the tasks are; those planned for once end with their plan, since the agent would stand still then.
+        policy: the policy that plans.
+        group: kind of the tasks and way of planning; an open-loop episode ends with its plan, because the agent would
+            stand still afterwards.
         tasks: N tasks.
         error_horizon: longest open-loop rollout for the model's error, model steps.
         gather: see ``Gather``.
@@ -119,7 +120,7 @@ def execute(
         progress: name of a progress bar; None shows none.
 
     Returns:
-        What came of all N tasks.
+        The outcome of all N tasks.
     """
     rows, model = np.arange(rank, len(tasks), world_size), policy.world_model
     envs = make_vector_env(tasks.env_id, min(max(len(rows), 1), tasks_at_once(tasks, model, keys)), tasks.env_kwargs)
@@ -170,7 +171,7 @@ def summarise(executed: Sequence[Executed]) -> dict[str, float]:
         ``success`` with its 95 % Wilson interval ``success_low`` and ``success_high``, ``believed_success``,
         ``final_distance``, ``latent_error_planned``, ``model_error_planned``, and where the environment has an expert
         ``latent_error_expert``, ``model_error_expert`` and ``gap``, the error planned minus that of the expert;
-        ``seconds_planning``; and ``success/<group>``. What cannot be told is left out.
+        ``seconds_planning``; and ``success/<group>``. Metrics that are not known are left out.
     """
     counts = [len(part.tasks) for part in executed]
 

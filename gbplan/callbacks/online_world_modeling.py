@@ -1,4 +1,4 @@
-"""Training on what really happens when the model's own plans are executed."""
+"""Online world modelling: training on the true outcome of the model's own plans."""
 
 import time
 from collections.abc import Sequence
@@ -40,23 +40,23 @@ class OnlineWorldModeling(L.Callback):
     """Adds the true outcome of the current model's plans to the training data, round by round.
 
     A gradient planner leaves the data the model was trained on, and the model is wrong where it has seen nothing. So,
-    as in DAgger, the planner itself decides what is seen: every few epochs it plans new training tasks with the model
-    as it is, the plans are executed in the environment, and the true transitions join the replay buffer of the
-    ``TrajectoryDataModule``, whose ``online_fraction`` is their share of each later epoch. How the module trains is its
-    own affair, so this goes together with any loss. Needs ``Trainer(reload_dataloaders_every_n_epochs=1)``.
+    as in DAgger, the planner itself chooses the data: every few epochs it plans new training tasks with the current
+    model, the plans are executed in the environment, and the true transitions join the replay buffer of the
+    ``TrajectoryDataModule``, whose ``online_fraction`` is their share of each later epoch. The callback works with any
+    training loss. Needs ``Trainer(reload_dataloaders_every_n_epochs=1)``.
 
     Round r comes at the end of epoch ``first_round_after + r * every_n_epochs`` (the first epoch is 1); it can be
-    trained on from the next epoch on. Its tasks are new ones of the training seeds, never those of validation or of the
-    held-out tasks, and no two rounds share one. All draws are keyed by (tasks.seed, round), and the state is in the
-    checkpoint, so a run that was stopped, within a round too, and resumed equals the uninterrupted one bit for bit on
-    CPU. Of several processes each plans its share of the tasks, and all of them hold the same buffer. In Python, give
-    the trainer ``plugins=[gbplan.modules.SafeCheckpointIO()]``, as ``gbplan fit`` does: no checkpoint is half written.
+    trained on from the next epoch on. Its tasks are new draws from the training seeds: no validation task, no held-out
+    task, and no task of another round. All draws are keyed by (tasks.seed, round), and the checkpoint contains the
+    state, so a run that was stopped (even within a round) and resumed equals the uninterrupted one bit for bit on CPU.
+    With several processes, each plans its share of the tasks, and all have the same buffer. In Python, give the trainer
+    ``plugins=[gbplan.modules.SafeCheckpointIO()]``, as ``gbplan fit`` does: no checkpoint is half written.
 
-    Several of them, in environments of the same spaces, fill one buffer, each with a ``name`` of its own.
+    Several such callbacks, in environments with the same spaces, fill one buffer; each needs its own ``name``.
 
     Where a callback of Lightning averages weights, the plans are made with the average, see ``averaged_weights``.
 
-    Logged each round, about plans nobody has trained on yet:
+    Each round logs, for plans that no training has used yet:
 
     - ``online/success`` with its 95 % Wilson interval ``online/success_low`` and ``online/success_high``, and
       ``online/success/<kind>/<mode>``;
@@ -65,7 +65,7 @@ class OnlineWorldModeling(L.Callback):
     - ``online/model_error_planned`` and, where the environment has an expert, ``online/model_error_expert`` and
       ``online/gap``: open-loop errors in environment units, if the model has a probe, and the first minus the second;
       ``online/latent_error_planned`` and ``online/latent_error_expert``: the same in latents, standardised units;
-    - ``online/round``; ``online/transitions``, in all so far; ``online/buffer_transitions``;
+    - ``online/round``; ``online/transitions``, the total so far; ``online/buffer_transitions``;
     - ``online/seconds_planning``; ``online/seconds_training``, since the last round;
     - the figure ``online/paths`` of imagined and executed paths.
 
@@ -74,7 +74,7 @@ class OnlineWorldModeling(L.Callback):
     possible, and the buffer is sampled uniformly.
 
     Attributes:
-        rounds: rounds that are over.
+        rounds: finished rounds.
         transitions: transitions they have collected.
     """
 
@@ -97,24 +97,25 @@ class OnlineWorldModeling(L.Callback):
         """Set the schedule, the tasks and the agent.
 
         Args:
-            agent: acts in the rounds; a yaml file of one, or its parts. The seed of its noise is another in every
-                round, made from that of ``tasks``.
+            agent: plans and acts in the rounds; a yaml file of an agent, or its parts. The seed of its noise changes
+                with every round and is made from the seed of ``tasks``.
             tasks: tasks of a round. Their environment must be goal-conditioned, with a time limit, and with
                 ``reset(options={"state": ..., "goal": ...})``; env_id null: the one the datasets were collected in,
                 made with the same arguments but for those in env_kwargs. The split must be training. The seed is one
-                of 0 to 1072; choose another than the datasets', or their tasks come again.
-            kinds: several kinds of tasks, ``tasks.count`` of each in a round; none given: the one of ``tasks``.
+                of 0 to 1072; choose another than the datasets', or their tasks are repeated.
+            kinds: several kinds of tasks, ``tasks.count`` of each in a round; none given: the kind of ``tasks``.
             every_n_epochs: epochs from one round to the next.
             first_round_after: epochs before the first round.
-            max_transitions: most transitions to collect in all; rounds become smaller, and stop, before it is exceeded.
-            open_loop_fraction: share of the tasks that are planned for once; their episodes end with the plan. All of
-                them where the agent's replan_every is null.
+            max_transitions: upper limit of all transitions collected; rounds become smaller, and stop, before they
+                would exceed it.
+            open_loop_fraction: share of the tasks that are planned once; their episodes end with the plan. All tasks,
+                if the agent's replan_every is null.
             error_horizon: longest rollout for the model's open-loop error, model steps.
             figure_tasks: tasks in the figure; 0 draws none.
             write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
             write_root: its folder of datasets; null: the data module's.
             overwrite: replace a dataset of that name.
-            name: what the logs begin with; of several such callbacks in a training each needs its own.
+            name: prefix of the logs; several such callbacks in one training need different names.
 
         Raises:
             ValueError: a number is out of its range, a kind is named twice, or the tasks are not of the training split.
@@ -138,7 +139,7 @@ class OnlineWorldModeling(L.Callback):
         self.max_transitions = max_transitions
         self.open_loop_fraction = 1.0 if agent.open_loop else open_loop_fraction
         self.error_horizon = error_horizon
-        self._configuration = describe(self)  # what decides the data; the settings below do not
+        self._configuration = describe(self)  # the settings that decide the data; those below do not
         self.figure_tasks = figure_tasks
         self.write_to = write_to
         self.write_root = write_root
@@ -150,8 +151,8 @@ class OnlineWorldModeling(L.Callback):
         self.rounds = 0
         self.transitions = 0
         self._seeds_used = 0
-        self._seeds: list[int] = []  # of the episodes to be written
-        self._additions: list[int] = []  # which of the buffer's are this callback's
+        self._seeds: list[int] = []  # seeds of the episodes to be written
+        self._additions: list[int] = []  # which additions to the buffer are this callback's
         self._restored: dict[str, Any] | None = None
 
     @property
@@ -162,7 +163,7 @@ class OnlineWorldModeling(L.Callback):
     # ------------------------------------------------------------------------------------------------------ before
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse, before anything is computed, what could not work.
+        """Refuse, before anything is computed, a setup that could not work.
 
         Raises:
             TypeError: not a TrajectoryDataModule, or a module without a ``world_model``.
@@ -173,7 +174,7 @@ class OnlineWorldModeling(L.Callback):
         if stage != "fit":
             return
         if trainer.current_epoch == 0:  # else a second call of fit goes on with the training
-            self._begin()  # it may have been part of another one; a resumed one restores its state after this
+            self._begin()  # it may have been part of another training; a resumed one restores its state after this
         data = self._data(trainer)
         model = require_world_model(self, pl_module)
         self._trial = bool(getattr(trainer, "fast_dev_run", False))
@@ -211,7 +212,7 @@ class OnlineWorldModeling(L.Callback):
         """Refuse to resume a run that was begun with another configuration.
 
         Raises:
-            ValueError: it was; says what has changed.
+            ValueError: the configuration differs; the message says how.
         """
         if self._restored is None:
             return
@@ -271,13 +272,13 @@ class OnlineWorldModeling(L.Callback):
             "seconds_training": seconds_training,
         }
         for name, value in logged.items():
-            # Lightning lends its log to callbacks. All processes have the same numbers, but for the seconds.
+            # Callbacks log through the module. All processes have the same numbers, except the seconds.
             self.log(f"{self.name}/{name}", float(value), sync_dist=True)  # type: ignore[attr-defined]
         self._draw(trainer, executed)
         self._training_since = time.perf_counter()
 
     def _run_round(self, trainer: L.Trainer, model: WorldModel, count: int) -> list[Executed]:
-        """Plan and execute the tasks of a round; changes nothing of this callback's state but ``_next_seed``."""
+        """Plan and execute the tasks of a round; of this callback's state only ``_next_seed`` changes."""
         executed = []
         self._next_seed = self._seeds_used
         for index, group in enumerate(split_round(count, self._sets, self.open_loop_fraction)):
@@ -325,7 +326,7 @@ class OnlineWorldModeling(L.Callback):
         return sum(group.tasks.count * steps[group.open_loop] for group in groups)
 
     def _draw(self, trainer: L.Trainer, executed: Sequence[Executed]) -> None:
-        """Log a figure of the first tasks of each group, if the goal space is a plane and someone looks."""
+        """Log a figure of the first tasks of each group, if the goal space is a plane and a logger draws figures."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         if not (loggers and self.figure_tasks and trainer.is_global_zero):
             return
@@ -347,7 +348,7 @@ class OnlineWorldModeling(L.Callback):
     # ------------------------------------------------------------------------------------------------------- after
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the dataset; an interrupted training does not come here."""
+        """Write the dataset; an interrupted training does not reach this."""
         if self.write_to is None or self._trial or not self._seeds or not trainer.is_global_zero:
             return
         env_id = str(self._sets[0].env_id)
@@ -380,10 +381,10 @@ class OnlineWorldModeling(L.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was saved.
+        """Restore the state from a checkpoint.
 
         Raises:
-            ValueError: it is damaged.
+            ValueError: the state is damaged.
         """
         try:
             require_form(state_dict, _STATE, self.state_key)
@@ -397,7 +398,7 @@ class OnlineWorldModeling(L.Callback):
         self._seeds_used = state_dict["seeds_used"]
         self._restored = state_dict["configuration"]
         self._seeds = list(state_dict["seeds"]) if self.write_to is not None else []
-        # Older checkpoints do not say; then there was no other callback.
+        # Older checkpoints do not say which; they come from trainings with one such callback.
         self._additions = list(state_dict.get("additions", range(self.rounds)))
 
     # ----------------------------------------------------------------------------------------------------- helpers

@@ -1,4 +1,4 @@
-"""Judging a model in training by what its plans achieve."""
+"""Validation by planning: the success rate of a model's plans during training."""
 
 from typing import Any
 
@@ -16,24 +16,24 @@ from gbplan.policies import Agent
 
 
 class PlanningValidation(L.Callback):
-    """Plans validation tasks with the model as it is, executes the plans, and logs how many succeed.
+    """Plans validation tasks with the current model, executes the plans, and logs the success rate.
 
-    A lower prediction loss is not a better model to plan through, so a checkpoint is better chosen by success::
+    A model with a lower prediction loss is not a better one to plan through, so choose checkpoints by success::
 
         checkpoint: {monitor: val/success, mode: max, every_n_epochs: 10, save_on_train_epoch_end: true}
 
-    The tasks are always the same ones of the validation seeds, with the same planner noise; neither training nor the
-    held-out tasks share one with them. The training itself is not touched: with and without this callback the weights
-    of an epoch are the same. Of several processes each plans its share of the tasks. Where a callback of Lightning
-    averages weights, the average is judged: a ``WeightAveraging`` keeps it in the checkpoints, but a
-    ``StochasticWeightAveraging`` does not before the training ends, so choose no checkpoint by its success.
+    The tasks are always the same draws from the validation seeds, with the same planner noise; none is a training task
+    or a held-out task. The callback does not change the training: the weights of an epoch are the same without it. With
+    several processes, each plans its share of the tasks. If a callback of Lightning averages weights, the average is
+    validated: a ``WeightAveraging`` keeps it in the checkpoints, but a ``StochasticWeightAveraging`` does not before
+    the training ends, so choose no checkpoint by its success.
 
-    Logged at the end of every ``every_n_epochs``-th epoch: ``val/success`` with its 95 % Wilson interval
+    At the end of every ``every_n_epochs``-th epoch it logs ``val/success`` with its 95 % Wilson interval
     ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance``,
     ``val/model_error_planned``, ``val/latent_error_planned`` and, where the environment has an expert,
-    ``val/model_error_expert``, ``val/latent_error_expert`` and ``val/gap``; and ``val/seconds_planning``. What cannot
-    be told is left out, see ``OnlineWorldModeling``. Several of them, in different environments say, each need a
-    ``name`` of their own.
+    ``val/model_error_expert``, ``val/latent_error_expert`` and ``val/gap``; and ``val/seconds_planning``. Metrics that
+    are not known are left out, see ``OnlineWorldModeling``. Several such callbacks, for example in different
+    environments, need different values of ``name``.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class PlanningValidation(L.Callback):
         """Choose the tasks and the agent.
 
         Args:
-            agent: the one the model is meant for; a yaml file of one, or its parts.
+            agent: plans and acts; a yaml file of an agent, or its parts.
             tasks: validation tasks. Their environment must be goal-conditioned, with a time limit, and with
                 ``reset(options={"state": ..., "goal": ...})``; env_id null: the one the datasets were collected in,
                 made with the same arguments but for those in env_kwargs. The split must be validation.
-            every_n_epochs: epochs from one validation to the next; that of the checkpoint should be a multiple of it,
-                or it would choose by an old number.
+            every_n_epochs: epochs from one validation to the next; the checkpoint's own interval should be a multiple
+                of it, or checkpoints would be compared by an old number.
             error_horizon: longest rollout for the model's open-loop error, model steps.
-            name: what the logs begin with.
+            name: prefix of the logs.
 
         Raises:
             ValueError: a number is out of its range, or the tasks are not of the validation split.
@@ -75,7 +75,7 @@ class PlanningValidation(L.Callback):
         return type(self).__qualname__ + ("" if self.name == "val" else f" {self.name}")
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Draw the tasks, and refuse, before anything is computed, what could not work.
+        """Draw the tasks, and refuse, before anything is computed, a setup that could not work.
 
         Raises:
             TypeError: a module without a ``world_model``.
@@ -91,7 +91,7 @@ class PlanningValidation(L.Callback):
         self._tasks = placed.draw()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuse to compare with a best model that was found in another way.
+        """Refuse to resume a run whose best model was chosen by another measure.
 
         Raises:
             ValueError: the run that is resumed was begun with other tasks or another planner; says what has changed.
@@ -105,11 +105,11 @@ class PlanningValidation(L.Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how models are judged."""
+        """Return the settings by which models are compared."""
         return {"configuration": self._configuration}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember how the models of a resumed run were judged."""
+        """Remember the settings by which the models of a resumed run were compared."""
         self._restored = state_dict["configuration"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""What a callback that plans needs of the training it is part of."""
+"""Requirements of callbacks that plan: on the module, the tasks and the environment."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -20,7 +20,7 @@ def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> W
     """Return the module's world model.
 
     Raises:
-        TypeError: it has none, or ``torch.compile`` has wrapped it.
+        TypeError: the module has none, or ``torch.compile`` has wrapped it.
     """
     require_own_names(pl_module)
     model = getattr(pl_module, "world_model", None)
@@ -33,10 +33,10 @@ def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> W
 
 
 def require_split(callback: L.Callback, tasks: TaskSet, split: Split) -> None:
-    """Check that tasks are of the seeds that the callback may see.
+    """Check that tasks are of the split that the callback may use.
 
     Raises:
-        ValueError: they are of others.
+        ValueError: they are of another split.
     """
     if tasks.split != split:
         raise ValueError(
@@ -45,17 +45,17 @@ def require_split(callback: L.Callback, tasks: TaskSet, split: Split) -> None:
 
 
 def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
-    """Say in which environment tasks are set: the one that is named, or the one the training data come from.
+    """Complete tasks with their environment: the one named, or else the one of the training data.
 
     Args:
-        trainer: whose data module has read its datasets.
-        tasks: env_id None: that of the datasets, made with the arguments they were collected with but for those given.
+        trainer: its data module has read the datasets.
+        tasks: with env_id None, the datasets' environment, with the arguments of collection except those given.
 
     Returns:
-        The tasks, of a named environment.
+        The tasks, with the id of their environment.
 
     Raises:
-        ValueError: none is named, and the datasets do not say theirs, it is not registered, or was wrapped.
+        ValueError: no environment is named, and the datasets' is not recorded, not registered, or wrapped.
     """
     if tasks.env_id is not None:
         return tasks
@@ -68,7 +68,7 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
             f"the datasets were collected in {spec.id}, which is not registered here; name it with its module, "
             f'env_id="my_module:{spec.id}"'
         )
-    # A class that is itself a wrapper is recorded as one, by gymnasium.make as well.
+    # gymnasium.make records a class that is itself a wrapper as a wrapper, too.
     if spec.additional_wrappers != env_spec(spec.id, spec.kwargs).additional_wrappers:
         raise ValueError(
             f"the datasets were collected in {spec.id} with wrappers around it, which cannot be repeated here; "
@@ -82,7 +82,7 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
 
 
 def require_plannable(tasks: TaskSet, agent: Agent, world_model: WorldModel, error_horizon: int) -> int:
-    """Check that an agent can plan tasks through the model in training, whose error is told up to ``error_horizon``.
+    """Check that an agent can plan tasks through the model in training, and that ``error_horizon`` fits them.
 
     Returns:
         The environment steps after which an episode ends at the latest.

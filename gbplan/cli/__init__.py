@@ -1,4 +1,4 @@
-"""The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``evaluate`` and ``report`` beside them."""
+"""The ``gbplan`` command: Lightning's subcommands, and ``collect``, ``demo``, ``evaluate`` and ``report``."""
 
 from typing import TYPE_CHECKING, Any
 

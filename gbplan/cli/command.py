@@ -1,7 +1,7 @@
-"""Parsing and running a command.
+"""Parses and runs a command.
 
-Only what every command needs is imported here. The rest, which takes seconds, is imported by the command that needs it,
-once a first look has found nothing wrong with its arguments.
+Only imports that every command needs are here. The others take seconds: each command imports its own, after a first
+look has found no error in the arguments.
 """
 
 import atexit
@@ -35,7 +35,7 @@ from gbplan.cli.errors import (
 from gbplan.cli.first_look import require_plausible
 from gbplan.cli.keeping import AlreadyDoneError, add_keep, recipe_of
 
-# What bad input raises, beside Lightning's MisconfigurationException; anything else is a bug, and shows its traceback.
+# Errors of bad input, beside Lightning's MisconfigurationException; any other is a bug, and shows its traceback.
 ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.Error)
 
 # What each command does.
@@ -54,15 +54,15 @@ FUNCTIONS = {
     "evaluate": "gbplan.evaluation.run:run_evaluation",
     "report": "gbplan.report.table:report",
 }
-KEPT = ("collect", "evaluate", "report")  # those of them that leave a recipe beside what they make
+KEPT = ("collect", "evaluate", "report")  # those that write a recipe beside their products
 
 
 def build_parser(*commands: str) -> ArgumentParser:
     """Make the parser of ``gbplan``.
 
     Args:
-        commands: those of collect, demo, evaluate and report to make completely; of the others, and of Lightning's
-            own, there is only what ``gbplan --help`` says of them.
+        commands: which of collect, demo, evaluate and report get all their arguments; the others, and Lightning's own,
+            only get their line in ``gbplan --help``.
     """
     parser = ArgumentParser(
         prog="gbplan",
@@ -83,8 +83,8 @@ def build_parser(*commands: str) -> ArgumentParser:
 def _add_arguments(command: ArgumentParser, name: str) -> None:
     """Add the arguments of the function behind a command."""
     command.add_argument("--config", action="config", help="Read arguments from a yaml file; may be repeated.")
-    # Added by itself, a policy may be given by short name, as a yaml file of its own, or in --config; and what is wrong
-    # with one is said without the alternatives of an optional type.
+    # As an argument of its own, a policy can be given by short name, as a yaml file, or in --config; and its errors do
+    # not list the alternatives of an optional type.
     skip: set[str | int] = {"overwrite", "policy"} if name == "evaluate" else {"overwrite"}
     command.add_function_arguments(_function(name), as_positional=name == "report", skip=skip, sub_configs=True)
     if name == "report":
@@ -108,14 +108,14 @@ def add_overwrite(parser: ArgumentParser, meaning: str = "Replace what is there.
 def _function(name: str) -> Callable[..., Any]:
     module, _, function = FUNCTIONS[name].partition(":")
     with rarely_collecting():
-        if name in ("collect", "evaluate"):  # which have classes to choose
+        if name in ("collect", "evaluate"):  # commands with classes to choose
             import_module("gbplan.policies")  # a yaml may name its classes by their short names
         return getattr(import_module(module), function)
 
 
 @contextmanager
 def rarely_collecting() -> Iterator[None]:
-    """Import without looking for garbage; an import makes none: a sixth of its time otherwise."""
+    """Import without garbage collection, which would be a sixth of the time; imports make no garbage."""
     gc.disable()
     try:
         yield
@@ -141,7 +141,7 @@ def run(args: Sequence[str]) -> None:
     if keep or config.subcommand in ("collect", "evaluate"):
         recipe = recipe_of(config.subcommand, given.as_dict())
         if keep and config.subcommand == "report":
-            with suppress(FileExistsError):  # a table is made again
+            with suppress(FileExistsError):  # a printed table is always made again
                 recipe.state()
         elif keep:
             given["overwrite"] |= recipe.state(given["overwrite"]) != "absent"
@@ -149,7 +149,7 @@ def run(args: Sequence[str]) -> None:
         arguments = parser.instantiate(config)[config.subcommand]
     arguments.pop("config", None)
     made = _function(config.subcommand)(**arguments)
-    if recipe is not None and made is not False:  # of several processes that evaluate one writes
+    if recipe is not None and made is not False:  # one of several evaluating processes writes
         recipe.write(complete=True)
     if config.subcommand == "collect":
         root = f" --data.root {arguments['root']}" if arguments["root"] else ""
@@ -166,7 +166,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Exits with 2 and one line on bad input, with 1 and one line where memory or disk is full, with 130 when interrupted,
     with 141 when nobody reads on, and with 143 when terminated. ``GBPLAN_DEBUG=1`` shows the traceback.
     """
-    # In-memory data needs no loader workers, and there is nothing a user could do about the others.
+    # In-memory data need no loader workers, and users can do nothing about the other warnings.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
@@ -182,7 +182,7 @@ def main(args: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads, `head` say, has seen enough. What is still to be written would fail again on leaving.
+        # The reader, for example `head`, has closed the pipe. Writing the rest would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except Exception as error:
@@ -192,23 +192,21 @@ def main(args: Sequence[str] | None = None) -> None:
         bad_input = isinstance(error, (*ERRORS, misconfigured)) and not is_environments_own(error)
         if os.environ.get("GBPLAN_DEBUG") or not (full or bad_input):
             raise
-        message = str(error) or type(error).__name__  # Python's MemoryError says nothing
+        message = str(error) or type(error).__name__  # Python's MemoryError has no message
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
             reason = one_line(message) + known_classes(message)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:
-        atexit.register(
-            gc.freeze
-        )  # else Python looks for garbage in all of torch on leaving: a second, under load many
+        atexit.register(gc.freeze)  # else Python collects garbage in all of torch at exit: one second, many under load
         print(f"gbplan: interrupted; {interrupt}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(130) from None
     except SystemExit as end:
         if not isinstance(end, loaded_class("lightning.pytorch.utilities.exceptions", "SIGTERMException")):
             raise
         atexit.register(gc.freeze)
-        # Of itself it would leave with 0, and a makefile take the training for complete.
+        # Lightning would exit with 0, and a makefile would take the training for complete.
         print(f"gbplan: terminated; {end}".removesuffix("; "), file=sys.stderr)
         raise SystemExit(143) from None
 

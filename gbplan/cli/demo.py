@@ -1,4 +1,4 @@
-"""A first result in a minute: what two models that come with the package believe, and what happens."""
+"""A first result in a minute: two shipped models, their imagined plans and the true outcomes."""
 
 from contextlib import closing
 from pathlib import Path
@@ -19,12 +19,12 @@ def demo(output: str = "gbplan-demo.gif", overwrite: bool = False) -> None:
     """Plan eight held-out tasks through two shipped models, and write what they imagine and what happens as a GIF.
 
     Args:
-        output: the GIF.
+        output: path of the GIF.
         overwrite: replace the file that is there.
 
     Raises:
         ValueError: ``output`` is not a file that ends in ``.gif``.
-        FileExistsError: there is such a file, and it may not be replaced.
+        FileExistsError: the file exists, and ``overwrite`` is False.
     """
     path = Path(output)
     if path.is_dir() or path.suffix != ".gif":
@@ -39,7 +39,7 @@ def demo(output: str = "gbplan-demo.gif", overwrite: bool = False) -> None:
 
 
 def agent() -> "Agent":
-    """Gradient descent, replanning: what ``configs/agents/gradient_mpc.yaml`` says."""
+    """Gradient descent with replanning, as in ``configs/agents/gradient_mpc.yaml``."""
     from gbplan.objectives import ReachGoal
     from gbplan.planners import GradientPlanner
     from gbplan.planners.noise import Knots
@@ -52,7 +52,7 @@ def agent() -> "Agent":
 
 
 def film() -> bytes:
-    """Plan through each model, say how it went, and draw it."""
+    """Plan through each model, print the success, and draw the episodes."""
     import numpy as np
     import torch
 
@@ -61,8 +61,8 @@ def film() -> bytes:
     from gbplan.networks.pretrained import load_pretrained
     from gbplan.plots.animation import animate_paths
 
-    torch.set_num_threads(1)  # two would wait for each other longer than networks this small compute
-    tasks = TaskSet("DoorWall-v0", kind="detour", count=8, min_distance=1.0).draw()  # the first of the held-out ones
+    torch.set_num_threads(1)  # with networks this small, two threads wait for each other longer than they compute
+    tasks = TaskSet("DoorWall-v0", kind="detour", count=8, min_distance=1.0).draw()  # the first held-out seeds
     results = []
     with closing(make_vector_env(tasks.env_id, len(tasks))) as envs:
         walls = envs.unwrapped.background()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a failed command says: one line, to the point."""
+"""The message of a failed command: one line."""
 
 import inspect
 import re
@@ -15,12 +15,12 @@ from gbplan.files import BROKEN, WriteError
 
 
 def loaded_class(module: str, name: str) -> type | tuple[()]:
-    """Return a class, or none if its module is not loaded, so that nothing can be an instance."""
+    """Return a class, or no class if its module is not loaded, so that nothing can be an instance."""
     return getattr(sys.modules.get(module), name, ())
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell a machine at the end of its memory or disk, or with a folder that has gone, from bad input."""
+    """Whether the memory or disk is full, or a folder has gone: errors of the machine, not bad input."""
     if isinstance(error, OSError):
         return isinstance(error, WriteError) or error.errno in BROKEN
     # On the CPU torch raises a plain RuntimeError.
@@ -29,7 +29,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def disk_behind(error: Exception) -> Exception:
-    """Find the failure of a disk that libraries have made other errors of; else return the error itself."""
+    """Return the disk's failure behind an error that a library raised from it; else the error itself."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and is_full(seen):
@@ -39,13 +39,13 @@ def disk_behind(error: Exception) -> Exception:
 
 
 def quiet_in_threads(failed: threading.ExceptHookArgs) -> None:
-    """Leave it to the main thread to report a disk's failure: it hears of it when it writes the next time."""
+    """Let the main thread report a disk's failure, which it meets at its next write."""
     if failed.exc_value is None or not is_full(failed.exc_value):
         threading.__excepthook__(failed)
 
 
 def is_environments_own(error: Exception) -> bool:
-    """Tell an error within the ``step`` or ``reset`` of a user's environment: a bug there, no bad input."""
+    """Whether an error comes from ``step`` or ``reset`` of a user's environment: a bug there, no bad input."""
     for frame, _ in walk_tb(error.__traceback__):
         room = frame.f_globals.get("__name__", "").partition(".")[0]
         if frame.f_code.co_name in ("step", "reset") and room not in ("gbplan", "gymnasium"):
@@ -54,7 +54,7 @@ def is_environments_own(error: Exception) -> bool:
 
 
 def missing_file(args: Sequence[str]) -> str | None:
-    """Name the yaml file of a command line that is not there; jsonargparse takes its name for that of a class."""
+    """Name a yaml file of the command line that does not exist; jsonargparse takes its name for a class."""
     for argument in args:
         path = argument.rpartition("=")[2]
         if path.endswith((".yaml", ".yml")) and not Path(path).exists():
@@ -64,7 +64,7 @@ def missing_file(args: Sequence[str]) -> str | None:
 
 @contextmanager
 def naming_files(args: Sequence[str]) -> Iterator[None]:
-    """Add the yaml files of a command line to what a constructor says of a value, which knows no file."""
+    """Add the command line's yaml files to a constructor's message about a value, which cannot name them."""
     try:
         yield
     except (ValueError, TypeError) as error:
@@ -72,12 +72,12 @@ def naming_files(args: Sequence[str]) -> Iterator[None]:
         if not files:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        # In a line of its own: of jsonargparse's the last ones are left out.
+        # On a line of its own, because the last lines of jsonargparse's messages are left out.
         raise kind(f"{error}\n(correct it in {' or '.join(files)}, or in the command)") from error
 
 
 def known_classes(message: str) -> str:
-    """List what could have been meant by a class name that is none, of the class that an argument's name stands for."""
+    """List the known classes for an argument whose value is not the name of one."""
     unknown = re.search(r'.*Parser key "(?:\w+\.)*(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
     if unknown is None or unknown[1] not in ("policy", "planner", "objective"):
         return ""
@@ -96,7 +96,7 @@ def _subclasses(base: type) -> set[str]:
 
 
 def one_line(message: str) -> str:
-    """Condense a message; jsonargparse lists every alternative of an optional type, and one is to the point."""
+    """Condense a message; jsonargparse lists every alternative of an optional type, and only one matters."""
     noise = ("Does not validate", "- Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
     lines = [line.strip() for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith((*noise, "Given value", "- Expected a path but"))]

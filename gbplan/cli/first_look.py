@@ -1,8 +1,8 @@
-"""What is wrong with a command line, as far as a moment's look can tell.
+"""A quick check of a command line, before the imports that take seconds.
 
-To parse its arguments in full a command needs torch and Lightning, whose import takes seconds. Names and plain types of
-arguments stand in the sources of what it calls, which are read here and not imported. What cannot be told for certain,
-such as the arguments of a class that is chosen by name, is left to the command's own parser.
+A command needs torch and Lightning to parse its arguments in full, and their import takes seconds. Names and plain
+types of arguments are in the sources of the functions it calls, which are read here and not imported. Arguments that
+this cannot decide, such as those of a class that is chosen by name, are left to the command's own parser.
 """
 
 import ast
@@ -17,16 +17,16 @@ from typing import Any, TypeAlias
 import yaml
 from jsonargparse import get_loader
 
-# What an argument takes: other arguments, a value of plain types, or (None) what only the command's parser knows.
+# Values of an argument: other arguments, a value of plain types, or (None) only the command's parser knows.
 Node: TypeAlias = "dict[str, Node] | frozenset[str] | None"
 
-# Of an argument that is an object of a class chosen by name, or by a yaml file.
+# Keys of an argument that is an object of a class, chosen by name or by a yaml file.
 _CHOSEN = frozenset({"class"})
 
 _COMMON: dict[str, Node] = dict.fromkeys(("config", "print_config", "help"))
 _KEEP: dict[str, Node] = {"keep": None}
 _OVERWRITE: dict[str, Node] = {"overwrite": None, "no_overwrite": None}
-# Arguments that are records: their fields are arguments, too.
+# Arguments that are records: their fields are arguments as well.
 _RECORDS = {
     "agent": "gbplan/policies/agent.py:Agent",
     "tasks": "gbplan/evaluation/task_set.py:TaskSet",
@@ -47,22 +47,22 @@ _GROUPS = {
     "validation": "gbplan/callbacks/planning_validation.py:PlanningValidation.__init__",
     "online": "gbplan/callbacks/online_world_modeling.py:OnlineWorldModeling.__init__",
 }
-# What Lightning gives the Trainer itself, made of the data module.
+# Arguments that Lightning itself gives the Trainer, made from the data module.
 _DATA = {"train_dataloaders", "val_dataloaders", "dataloaders", "datamodule"}
 _PLAIN = {"int": "int", "float": "float", "bool": "bool", "str": "str", "PositiveInt": "int"}
 _POSITIONAL = {"report": 1}
 
 
 def require_plausible(command: str, args: Sequence[str]) -> None:
-    """Refuse arguments of a command that its parser would refuse, too, only later.
+    """Refuse arguments early that the command's parser would refuse later.
 
     Args:
         command: ``fit``, ``validate``, ``collect``, ``demo``, ``evaluate`` or ``report``.
-        args: what follows it on the command line.
+        args: the rest of the command line.
 
     Raises:
-        ValueError: an argument is unknown, or its value is of another type; a yaml file is none, or gives a key twice.
-        FileNotFoundError: a yaml file is not there.
+        ValueError: an argument is unknown, or its value is of another type; a file is not yaml, or has a key twice.
+        FileNotFoundError: a yaml file does not exist.
     """
     if any(re.fullmatch(r"-h|--(?:[\w.]+\.)?help(?:=.*)?", argument) for argument in args):
         return
@@ -91,7 +91,7 @@ def require_plausible(command: str, args: Sequence[str]) -> None:
 
 @cache
 def arguments_of(command: str) -> dict[str, Node]:
-    """Return the arguments of a command by name, with what each takes."""
+    """Return the arguments of a command by name, with the values of each."""
     if command in _FUNCTIONS:
         keep = _KEEP if command != "demo" else {}
         return {**_COMMON, **keep, **_signature(_FUNCTIONS[command]), **_OVERWRITE}
@@ -128,7 +128,7 @@ def _node(key: str, annotation: ast.expr | None) -> Node:
 
 
 def _plain(annotation: ast.expr | None) -> frozenset[str] | None:
-    """Name the types of an annotation that has plain ones only."""
+    """Name the types of an annotation, if all are plain."""
     match annotation:
         case ast.Name(name) if name in _PLAIN:
             return frozenset({_PLAIN[name]})
@@ -147,7 +147,7 @@ def _plain(annotation: ast.expr | None) -> frozenset[str] | None:
 
 
 def _find(known: Node, key: str, unknown: str, prefix: str = "") -> Node:
-    """Return what the argument ``key`` takes, or say that there is none, and which was meant."""
+    """Return the values of the argument ``key``, or raise an error that suggests the one meant."""
     node = known
     parts = key.split(".")
     for depth, part in enumerate(parts):
@@ -165,7 +165,7 @@ def _require_value(known: dict[str, Node], key: str, text: str) -> None:
     """Check the value of an argument on the command line."""
     node = _find(known, key, "")
     if key == "config":
-        if Path(text).suffix or not isinstance(_loaded(text), dict):  # else it is yaml itself
+        if Path(text).suffix or not isinstance(_loaded(text), dict):  # else the word is yaml itself
             _require_file(known, "", Path(text))
     elif isinstance(node, frozenset) and node != _CHOSEN:
         if "str" not in node:
@@ -175,12 +175,12 @@ def _require_value(known: dict[str, Node], key: str, text: str) -> None:
 
 
 def _require_file(node: Node, key: str, path: Path, named_by: tuple[Path, ...] = ()) -> None:
-    """Check a yaml file that stands for an argument, and those that it names."""
+    """Check a yaml file given for an argument, and the files that it names."""
     if not path.exists():
         by = f", named by {named_by[-1]}" if named_by else f" (looked for in {Path.cwd()})"
         raise FileNotFoundError(f"there is no file {path}{by}")
     if not path.is_file() and not path.is_dir():
-        return  # a pipe, which can be read once
+        return  # a pipe, which can only be read once
     if path.resolve() in named_by:
         raise ValueError(f"{path} is a part of itself")
     content = read_yaml(path)
@@ -192,7 +192,7 @@ def _require_file(node: Node, key: str, path: Path, named_by: tuple[Path, ...] =
 
 
 def _require_tree(node: Node, tree: Mapping[Any, Any], key: str, path: Path, named_by: tuple[Path, ...]) -> None:
-    """Check what a yaml file gives to an argument."""
+    """Check the values of a yaml file for an argument."""
     for name, value in tree.items():
         inner = f"{key}.{name}" if key else str(name)
         takes = _find(node, str(name), f"{path} gives {inner}, which is no argument")
@@ -221,7 +221,7 @@ def _require_plain(kinds: frozenset[str], value: Any, name: str) -> None:
 
 
 def _loaded(text: str) -> Any:
-    """Read a value as jsonargparse does."""
+    """Read a value as jsonargparse reads it."""
     try:
         return get_loader("yaml")(text)
     except yaml.YAMLError:
@@ -229,10 +229,10 @@ def _loaded(text: str) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a yaml file whose keys are given once.
+    """Read a yaml file, and refuse repeated keys.
 
     Raises:
-        ValueError: it is not yaml, or a key is given twice; the later would silently win.
+        ValueError: the file is not yaml, or has a key twice, where the second would silently win.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -247,8 +247,8 @@ def read_yaml(path: Path) -> Any:
 
 
 def _repeated(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
-    """Yield the keys that a mapping has already."""
-    if node is None or id(node) in seen:  # an alias leads to what was looked at
+    """Yield the keys that a mapping repeats."""
+    if node is None or id(node) in seen:  # an alias leads to a node that was checked
         return
     seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
