@@ -1,7 +1,7 @@
-"""Commands that finish what is unfinished: ``--keep``.
+"""Commands that skip finished work and resume unfinished work: ``--keep``.
 
-Beside what a command makes lies its recipe: the configuration, the code and the inputs. A command that finds its own
-recipe there has nothing left to do, or goes on with what was interrupted.
+A command writes a recipe beside its products: the configuration, the code and the inputs. If it finds its own recipe
+there, the work is done, or was interrupted and is resumed.
 """
 
 import json
@@ -25,7 +25,7 @@ from gbplan.untrusted import read_json, require_form
 
 RECIPE = "recipe.json"
 
-# Arguments of each command that say where, how visibly and whether at all, but not what.
+# Arguments of each command that do not change its products: where to write, what to show, whether to run.
 _UNDECIDING = {
     "collect": {"config", "keep", "overwrite", "progress"},
     "fit": {"config", "keep", "overwrite", "ckpt_path", "trainer.default_root_dir", "checkpoint.dirpath"}
@@ -35,7 +35,7 @@ _UNDECIDING = {
 }
 State = Literal["absent", "interrupted", "damaged"]
 
-# What a recipe must hold: one that is damaged must not pass for that of what is there.
+# Types in a recipe: a damaged one must not be taken for the recipe of the products.
 _FILE = {"sha256": re.compile("[0-9a-f]{64}"), "size": range(2**63), "modified_ns": range(-(2**63), 2**63)}
 _FORM = {
     "command": str,
@@ -49,20 +49,20 @@ _LIBRARIES = ("torch", "lightning", "gymnasium", "numpy")
 
 
 class AlreadyDoneError(Exception):
-    """What a command is asked to make is there, made as asked."""
+    """The products exist already, made by the same recipe."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What something is made from, as it was when the command began.
+    """The configuration, code and inputs of a command's products, as they were when it began.
 
     Attributes:
-        path: the file that keeps it, beside what is made.
-        products: what is made, the most telling first; of a folder, all files in it.
+        path: the recipe's file, beside the products.
+        products: files that are made, the main one first; a folder stands for all files in it.
         command: the command's name.
-        configuration: its resolved arguments.
+        configuration: the command's resolved arguments.
         code: hashes of the package and of modules that the configuration names, and versions of libraries.
-        inputs: hash, size and time of each file that is read.
+        inputs: hash, size and time of each file that the command reads.
     """
 
     path: Path
@@ -81,14 +81,14 @@ class Recipe:
         configuration: dict[str, Any],
         inputs: Iterable[Path] = (),
     ) -> "Recipe":
-        """Read the recipe of a command off its resolved arguments.
+        """Make the recipe of a command from its resolved arguments.
 
         Args:
             path: see the class.
             products: see the class.
             command: the command's name.
-            configuration: the arguments; those that are a path to a file name an input.
-            inputs: more of them.
+            configuration: the arguments; a path to a file is an input.
+            inputs: more inputs.
         """
         plain = _deciding(describe(configuration), _UNDECIDING[command])
         texts = set(_texts(plain))
@@ -102,18 +102,18 @@ class Recipe:
         return cls(path, made, command, plain, code_version(texts), hashed)
 
     def state(self, overwrite: bool = False) -> State:
-        """Tell what is there.
+        """Compare this recipe with the products on disk.
 
         Args:
-            overwrite: what was made by another recipe may be replaced.
+            overwrite: whether products of another recipe may be replaced.
 
         Returns:
-            ``absent``: nothing, or what is to be replaced; ``interrupted``: this was begun and not completed;
-            ``damaged``: it was completed, and some of it is gone since.
+            ``absent``: no products, or products to replace; ``interrupted``: begun and not completed; ``damaged``:
+            completed, but some products are missing now.
 
         Raises:
-            AlreadyDoneError: it has been completed.
-            FileExistsError: what is there was made by another recipe, or by none; says what differs.
+            AlreadyDoneError: the products are complete.
+            FileExistsError: the products have another recipe, or none; the message says what differs.
         """
         if not self.path.exists():
             if self.products[0].exists():
@@ -143,7 +143,7 @@ class Recipe:
         return "absent" if changed else "damaged" if complete else "interrupted"
 
     def write(self, complete: bool) -> None:
-        """Keep it, and once complete what has been made."""
+        """Write the recipe and, once complete, the list of products."""
         made = {
             "command": self.command,
             "complete": complete,
@@ -156,7 +156,7 @@ class Recipe:
             json.dump(made, file, indent=1)
 
     def _made(self) -> list[Path]:
-        """The products that are there."""
+        """The products that exist."""
         within = {path for folder in self.products if folder.is_dir() for path in folder.rglob("*")}
         files = {path for path in {*self.products, *within} if path.is_file() and not path.name.startswith(".")}
         return sorted(files - {self.path})
@@ -165,7 +165,7 @@ class Recipe:
         """The products that a recipe lists.
 
         Raises:
-            ValueError: one is none of this command's, whose presence would say nothing.
+            ValueError: one is not a product of this command, so its presence would prove nothing.
         """
         own = [Path(os.path.abspath(path)) for path in self.products]
         listed = [Path(os.path.abspath(self.path.parent / each)) for each in old["products"]]
@@ -175,7 +175,7 @@ class Recipe:
         return listed
 
     def _has_all(self, products: list[Path]) -> bool:
-        """Whether all products are there, and none is younger than the recipe, which would be another one's."""
+        """Whether all products exist, and none is younger than the recipe: that would be another command's."""
         written = self.path.stat().st_mtime_ns
         first = Path(os.path.abspath(self.products[0]))
         return first in products and all(path.is_file() and path.stat().st_mtime_ns <= written for path in products)
@@ -185,8 +185,8 @@ def _read(path: Path) -> dict[str, Any]:
     """Read a recipe.
 
     Raises:
-        OSError: there is none.
-        ValueError: it is none.
+        OSError: the file does not exist.
+        ValueError: the file is not a recipe.
     """
     found: dict[str, Any] = read_json(path)
     require_form(found, _FORM, "it")
@@ -194,7 +194,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _hashed(paths: Iterable[Path], known: dict[str, Any]) -> dict[str, Any]:
-    """Hashes of files; one of the size and time of one that is known is not read again."""
+    """Hashes of files; a file whose size and time are known already is not read again."""
     found = {}
     for path in paths:
         status = path.stat()
@@ -210,10 +210,10 @@ def _hashed(paths: Iterable[Path], known: dict[str, Any]) -> dict[str, Any]:
 
 
 def code_version(texts: Iterable[str] = ()) -> dict[str, str]:
-    """What the code is: a hash of the package's sources, and of the modules of classes and environments of others.
+    """Hashes of the package's sources, and of the modules of foreign classes and environments.
 
     Args:
-        texts: those of a configuration: class paths, and ids of environments such as ``module:Id-v0``.
+        texts: all texts of a configuration; class paths and environment ids such as ``module:Id-v0`` name modules.
     """
     here = Path(gbplan.__file__).parent
     digest = sha256()
@@ -236,7 +236,7 @@ def recipe_of(command: str, configuration: dict[str, Any]) -> Recipe:
     """The recipe of ``collect``, ``evaluate`` or ``report``.
 
     Raises:
-        ValueError: a report that writes nothing.
+        ValueError: the command is a report that writes no file.
     """
     if command == "evaluate":
         folder = Path(configuration["output"])
@@ -256,7 +256,7 @@ def recipe_of(command: str, configuration: dict[str, Any]) -> Recipe:
 
 
 def add_keep(parser: ArgumentParser) -> None:
-    """Add the flag that makes a command finish what is unfinished."""
+    """Add the flag with which a command skips finished work and resumes unfinished work."""
     parser.add_argument(
         "--keep",
         action="store_true",
@@ -266,7 +266,7 @@ def add_keep(parser: ArgumentParser) -> None:
 
 
 def _deciding(plain: Any, without: set[str], name: str = "") -> Any:
-    """Without the arguments of these names, and what a parser notes beside arguments."""
+    """The configuration without the arguments of these names, and without a parser's notes."""
     if not isinstance(plain, dict):
         return [_deciding(each, without, name) for each in plain] if isinstance(plain, list) else plain
     full = {key: f"{name}.{key}" if name else str(key) for key in plain if not str(key).startswith("__")}
@@ -274,7 +274,7 @@ def _deciding(plain: Any, without: set[str], name: str = "") -> Any:
 
 
 def _looks_like_a_path(text: str) -> bool:
-    """Whether a text is more than a word, which may be the name of a file by chance."""
+    """Whether a text looks like a path; a single word may be a file's name by chance."""
     return Path(text).name != text or bool(Path(text).suffix)
 
 

@@ -32,16 +32,16 @@ from gbplan.modules import SafeCheckpointIO, WorldModelModule, world_model_weigh
 from gbplan.policies import Agent
 
 KEYWORDS = ("best", "last", "hpc", "registry")
-"""What Lightning takes for a checkpoint that it is to find."""
+"""Words with which Lightning finds a checkpoint itself."""
 
-# Callbacks that are groups of arguments, like Lightning's checkpoint: their agents may be files, which in a list of
-# callbacks they may not. Each is part of a training once it has an agent.
+# Callbacks that are groups of arguments, like Lightning's checkpoint, so that their agents may be files; in a list of
+# callbacks they may not. A training has the callback if its agent is given.
 GROUPS: dict[str, type[Callback]] = {"validation": PlanningValidation, "online": OnlineWorldModeling}
 
 
 def run_trainer(args: Sequence[str]) -> None:
     """Run ``fit`` or ``validate``, the first of ``args``."""
-    raising = {"exit_on_error": False, "allow_abbrev": False}  # a mistyped option is not another one
+    raising = {"exit_on_error": False, "allow_abbrev": False}  # do not take a mistyped option for another
     GBPlanCLI(
         WorldModelModule,
         TrajectoryDataModule,
@@ -59,7 +59,7 @@ class GBPlanCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Lightning's subcommands that a world model has steps for."""
+        """Lightning's subcommands for which world models have steps."""
         stock = LightningCLI.subcommands()
         return {name: stock[name] for name in ("fit", "validate")}
 
@@ -86,7 +86,7 @@ class GBPlanCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, and look at the checkpoint to resume from before Lightning takes the model's arguments from it.
+        """Parse, and check the checkpoint to resume from before Lightning reads the model's arguments from it.
 
         Raises:
             AlreadyDoneError: see ``Recipe.state``.
@@ -105,7 +105,7 @@ class GBPlanCLI(LightningCLI):
                 if state == "interrupted" and last.exists():
                     config["ckpt_path"] = str(last)
                 config["overwrite"] |= state != "absent"
-            config["keep"] = False  # not a setting of the run
+            config["keep"] = False  # no setting of the run
         elif config.get("keep"):
             raise ValueError("validate keeps nothing; leave --keep out")
         path = config.get("ckpt_path")
@@ -116,7 +116,7 @@ class GBPlanCLI(LightningCLI):
         require_same_run(path, config, fitting=self.config.get("subcommand") == "fit")
 
     def before_instantiate_classes(self) -> None:
-        """Set the number of threads, and refuse what the Trainer accepts but cannot train with."""
+        """Set the number of threads, and refuse settings that the Trainer accepts but cannot train with."""
         config = self.config.get(str(self.subcommand), self.config)
         counts = {name: config["trainer"][name] for name in ("accumulate_grad_batches", "check_val_every_n_epoch")}
         checks.at_least_one(**{f"trainer.{name}": count for name, count in counts.items() if count is not None})
@@ -127,12 +127,12 @@ class GBPlanCLI(LightningCLI):
             torch.set_num_threads(num_threads)
 
     def instantiate_classes(self) -> None:
-        """Make what the configuration describes."""
+        """Make the model, data and trainer of the configuration."""
         with naming_files(self._given):
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        """Log to TensorBoard in the run's own folder if no other logger is asked for, and keep the last epoch there."""
+        """Log to TensorBoard in the run's own folder unless another logger is given, and save the last epoch there."""
         config = self._get(self.config_init, "trainer")
         root = config["default_root_dir"]
         if config["logger"] is None and not config["fast_dev_run"]:
@@ -152,17 +152,17 @@ class GBPlanCLI(LightningCLI):
             kwargs["plugins"] = [*(plugin for plugin in plugins if plugin is not None), SafeCheckpointIO()]
         trainer: Any = super().instantiate_trainer(**kwargs)
         if config["enable_checkpointing"] is not False:
-            # Behind the checkpoint of the best epoch, whose state it saves: a resumed run must know the best so far.
+            # After the best epoch's checkpoint callback, whose state it saves: a resumed run must know the best so far.
             trainer.callbacks.append(LastCheckpoint(root))
         return trainer
 
     def fit(self, **arguments: Any) -> None:
-        """Train, as the only command in the run's folder; if stopped, say how to go on.
+        """Train, as the only command in the run's folder; if stopped, say how to resume.
 
         Raises:
             BlockingIOError: another command writes into the folder.
-            FileExistsError: it holds another run, and ``--overwrite`` is not given.
-            PermissionError: it cannot be written.
+            FileExistsError: the folder contains another run, and ``--overwrite`` is not given.
+            PermissionError: the folder cannot be written.
         """
         config = self.config["fit"]
         begun_from = config["model"].get("init_args", {})
@@ -208,7 +208,7 @@ class GBPlanCLI(LightningCLI):
     def _how_to_go_on(self) -> str:
         config = self.config["fit"]
         root = Path(config["trainer"]["default_root_dir"])
-        # A last.ckpt from before this run's first epoch is of the run that is being overwritten.
+        # Before this run's first epoch ends, last.ckpt belongs to the run that is being overwritten.
         begun = config["ckpt_path"] or self.trainer.current_epoch > 0
         if not begun or not (root / "last.ckpt").exists():
             return "there is no checkpoint yet to go on from"
@@ -235,10 +235,11 @@ class GBPlanCLI(LightningCLI):
 
 
 def _acting(agent: Agent | None = None) -> None:
-    """What a group's agent is to the command line: of the callback itself it is a required argument.
+    """The command line's type of a group's agent, which is optional; in the callback it is a required argument.
 
     Args:
-        agent: acts through the model in training: a yaml file of an agent, or its parts; null: no such callback.
+        agent: plans through the model in training and acts: a yaml file of an agent, or its parts; null: no such
+            callback.
     """
 
 
@@ -246,12 +247,12 @@ def interruptible(function: Callable[..., Any], arguments: dict[str, Any]) -> No
     """Call a method of the Trainer, and raise the KeyboardInterrupt that it turns into an exit with 1.
 
     Raises:
-        ValueError: it should read a checkpoint as more than plain data.
+        ValueError: it would have to read a checkpoint as more than plain data.
     """
     if arguments.get("weights_only") is False:
         raise ValueError("checkpoints are read as plain data, since others could run code; leave --weights_only out")
     try:
-        function(**arguments | {"weights_only": True})  # in words, since an environment variable could say otherwise
+        function(**arguments | {"weights_only": True})  # explicit, because an environment variable could say otherwise
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None

@@ -1,4 +1,4 @@
-"""What a run must have in common with the checkpoint that it goes on from."""
+"""Requirements for resuming a run from a checkpoint."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from lightning.pytorch import Trainer
 from gbplan.describe import describe, differences
 from gbplan.modules.checkpoints import open_checkpoint, weights_in
 
-# Arguments that may change from a run to its continuation: where things lie, and what is only looked at.
+# Arguments that may change when a run is resumed: places of files, and settings that only show.
 _UNDECIDING = {"init_from", "encoder_from", "validation_horizons", "root", "num_workers", "may_differ", "cache_dir"}
 
 
 def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
-    """Refuse a checkpoint of another model, and when ``fitting`` one of a training that was configured otherwise.
+    """Refuse a checkpoint of another model and, if ``fitting``, of a training with another configuration.
 
     Raises:
         ValueError: the message says what differs, and what to do.
@@ -45,7 +45,7 @@ def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
 
 
 def _require_state(path: str, checkpoint: dict[str, Any]) -> None:
-    """Raise a ValueError if a checkpoint lacks what a training goes on with."""
+    """Raise a ValueError if a checkpoint lacks the state to resume a training."""
     advice = f"begin a new run from its weights with --model.init_from {path}"
     if not {"loops", "optimizer_states"} <= checkpoint.keys():
         raise ValueError(f"{path} holds weights only, which a training cannot be resumed from; {advice}")
@@ -58,7 +58,7 @@ def _require_state(path: str, checkpoint: dict[str, Any]) -> None:
 
 
 def surroundings(trainer: Trainer) -> dict[str, Any]:
-    """Return what else a training's result depends on: how many processes on what, and the data's environment."""
+    """Return the surroundings on which a training's result depends: processes, devices, the data's environment."""
     spec = getattr(getattr(trainer, "datamodule", None), "env_spec", None)
     return {
         "processes": trainer.world_size,
@@ -69,7 +69,7 @@ def surroundings(trainer: Trainer) -> dict[str, Any]:
 
 
 def require_same_surroundings(checkpoint: dict[str, Any], trainer: Trainer) -> None:
-    """Refuse to go on with other devices, or with data of another environment.
+    """Refuse to resume with other devices, or with data of another environment.
 
     Raises:
         ValueError: the message says what differs.
@@ -84,7 +84,7 @@ def require_same_surroundings(checkpoint: dict[str, Any], trainer: Trainer) -> N
 
 
 def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
-    """Return those arguments of a model or its data that the result of a run depends on."""
+    """Return the arguments of a model or its data that affect the result of a run."""
     named = arguments.as_dict() if isinstance(arguments, Namespace) else arguments
     return {
         name: describe(value) for name, value in named.items() if not name.startswith("_") and name not in _UNDECIDING
@@ -92,7 +92,7 @@ def _deciding(arguments: dict[str, Any] | Namespace) -> dict[str, Any]:
 
 
 def training_arguments(config: Namespace) -> dict[str, Any]:
-    """Return the arguments of the trainer that decide how weights change, but for devices."""
+    """Return the trainer's arguments that affect the weights, except devices."""
     names = (
         "accumulate_grad_batches",
         "gradient_clip_val",

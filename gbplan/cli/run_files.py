@@ -1,4 +1,4 @@
-"""What a training keeps in its folder, as callbacks."""
+"""Files of a training in its folder, written by callbacks."""
 
 import shutil
 import textwrap
@@ -38,11 +38,11 @@ def _files_of_run(folder: Path) -> list[Path]:
 
 @contextmanager
 def no_debris(folder: Path, first: bool) -> Iterator[None]:
-    """Be the only command in a run's folder, and leave no folder that looks like a run if there is no checkpoint in it.
+    """Lock a run's folder for this command, and remove a run without a checkpoint when leaving.
 
     Args:
-        folder: made if it is not there.
-        first: whether this is the first of a training's processes; the others leave all to it.
+        folder: made if it does not exist.
+        first: whether this is the first of a training's processes; the others do nothing.
     """
     if not first:
         yield
@@ -59,7 +59,7 @@ def no_debris(folder: Path, first: bool) -> Iterator[None]:
 
 
 def keep_some_best(folder: Path) -> None:
-    """Let the last epoch be the best where none was compared: the training was shorter than the interval of that."""
+    """Make the last epoch the best if none was compared: the training was shorter than the checkpoint's interval."""
     best, last = folder / "best.ckpt", folder / "last.ckpt"
     if last.exists() and not best.exists():
         with last.open("rb") as source, replacing(best, "wb") as target:
@@ -70,14 +70,14 @@ class LastCheckpoint(ModelCheckpoint):
     """Writes ``last.ckpt`` after every epoch.
 
     The ``save_last`` of a ModelCheckpoint that monitors a metric writes it only when the metric has improved: an
-    interrupted run would go back to there.
+    interrupted run would resume from there.
     """
 
     def __init__(self, folder: str) -> None:
         super().__init__(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Let a run that has moved keep its best score, which Lightning forgets where paths differ."""
+        """Keep the best score of a run that has moved, which Lightning forgets if paths differ."""
         for callback in trainer.checkpoint_callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
             if not isinstance(callback, ModelCheckpoint) or state is None or callback.dirpath is None:
@@ -90,15 +90,15 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 def _paths(state: dict[str, Any]) -> list[str]:
-    """What a ModelCheckpoint's state names files by."""
+    """The entries of a ModelCheckpoint's state that are paths."""
     keys = ("best_model_path", "kth_best_model_path", "last_model_path")
     return [*(state[key] for key in keys), *state["best_k_models"]]
 
 
 class RemoveOldRun(Callback):
-    """Removes the files of the run that is overwritten.
+    """Removes the files of the run that this one overwrites.
 
-    Its curves would show among the new ones, and its best model would stand for the new run's until that has one.
+    Otherwise its curves would be mixed with the new ones, and its best model taken for the new run's.
     """
 
     def __init__(self, folder: str) -> None:
@@ -107,13 +107,13 @@ class RemoveOldRun(Callback):
 
     @rank_zero_only
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remove them: data and checkpoint have been read, and fit each other."""
+        """Remove them, now that data and checkpoint have been read, and fit each other."""
         for path in self._old:
             path.unlink(missing_ok=True)
 
 
 class KeepRecipe(Callback):
-    """Keeps in a run's folder what the run is made from, once data and checkpoint have been read and fit each other."""
+    """Writes the run's recipe into its folder, once data and checkpoint have been read and fit each other."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -134,29 +134,29 @@ def training_recipe(config: Namespace) -> Recipe:
 
 
 class SaveStartedConfig(SaveConfigCallback):
-    """Keeps the config of the last fit that began, so that a refused one does not replace it."""
+    """Saves the configuration of a fit when it begins training, so that a refused one does not replace it."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Wait until training starts."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the config, and show it in TensorBoard: data and checkpoint have been read, and fit each other."""
-        folder = trainer.log_dir  # of all processes, as Lightning wants
+        """Save the configuration, and show it in TensorBoard, now that data and checkpoint fit each other."""
+        folder = trainer.log_dir  # in all processes, as Lightning requires
         if trainer.is_global_zero and folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             with replacing(Path(folder, self.config_filename)) as file:
                 file.write(self.parser.dump(self.config, skip_none=False))
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
-                text = textwrap.indent(self.parser.dump(self.config, skip_none=False), "    ")  # markdown's code
+                text = textwrap.indent(self.parser.dump(self.config, skip_none=False), "    ")  # markdown's code block
                 logger.experiment.add_text("config", text, trainer.global_step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep what a resumed run must have in common with this one, beside what Lightning keeps."""
+        """Save the configuration and surroundings that a resumed run must repeat, beside Lightning's state."""
         checkpoint["trainer_arguments"] = training_arguments(self.config)
         checkpoint["surroundings"] = surroundings(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume where the result would be another."""
+        """Refuse to resume if the result would differ."""
         if trainer.state.fn == TrainerFn.FITTING:
             require_same_surroundings(checkpoint, trainer)

@@ -1,25 +1,25 @@
-"""Numbers within the spaces that an environment declares."""
+"""Checks that numbers lie within an environment's declared spaces."""
 
 import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
 TOLERANCE = 1e-4
-"""Of a bound, or of 1 where it is smaller: what rounding to float32 and arithmetic on it move."""
+"""Tolerance for rounding to float32 and arithmetic on it, relative to the bound, or to 1 if that is larger."""
 
 
 def require_inside(values: NDArray, space: Space, name: str) -> None:
     """Check that rows of numbers lie in a space.
 
-    NaN is let through: it has a check, and a message, of its own.
+    NaN passes: another check, with its own message, refuses it.
 
     Args:
         values: rows, ``(N, *shape of the space)``.
-        space: a Box; pictures (uint8) are inside whatever they are.
-        name: what the rows are and where they come from, for the message.
+        space: a Box; pictures (uint8) are always inside.
+        name: the rows and their origin, for the message.
 
     Raises:
-        ValueError: a number lies outside; says in which row.
+        ValueError: a number lies outside; the message names the row.
     """
     low, high = getattr(space, "low", None), getattr(space, "high", None)
     if low is None or high is None or values.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""A policy's episodes, from the environment to a dataset on disk."""
+"""Collects a policy's episodes into a dataset on disk."""
 
 from contextlib import closing
 from importlib.metadata import version
@@ -41,11 +41,11 @@ def collect(
     Args:
         env_id: registered Gymnasium id, or ``module:id`` to import its module first.
         dataset_id: name of the new dataset, ``name-v0`` or ``namespace/name-v0``.
-        policy: what acts.
+        policy: the policy to run.
         episodes: number of episodes.
         seed: which million of the training seeds to draw tasks from, 0 to 1072; datasets with the same seed share
             tasks.
-        num_envs: episodes that run side by side.
+        num_envs: episodes that run at the same time.
         env_kwargs: keyword arguments of the environment.
         root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
         overwrite: replace a dataset of this name; the old one stays until the new one is complete.
@@ -55,12 +55,12 @@ def collect(
         The dataset's folder.
 
     Raises:
-        FileExistsError: the dataset is there already, and ``overwrite`` is False.
+        FileExistsError: the dataset exists already, and ``overwrite`` is False.
         PermissionError: its folder cannot be written into.
         BlockingIOError: another command is writing it.
-        WriteError: it could not be written; what was there is unchanged.
-        ValueError: numbers out of range, or an environment without a time limit, or that is not goal-conditioned with
-            continuous actions. It need not say ``is_success``: a model learns how the world moves, not who wins.
+        WriteError: the dataset could not be written; existing files are unchanged.
+        ValueError: a number is out of range, or the environment has no time limit or is not goal-conditioned with
+            continuous actions. ``is_success`` is not needed: a model learns the dynamics only.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")

@@ -1,4 +1,4 @@
-"""Datasets and collected episodes, as Lightning's batches."""
+"""The Lightning data module: batches of windows from datasets and collected episodes."""
 
 import math
 import warnings
@@ -34,25 +34,25 @@ from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, WindowDataset, Windows, collate_windows, merge_small
 
 BUFFER = "buffer"
-"""Folder of the replay buffer's files within a run's folder."""
+"""Name of the replay buffer's folder in a run's folder."""
 
 
 class TrajectoryDataModule(LightningDataModule):
     """Windows of goal-conditioned episodes: Minari datasets on disk, and episodes added while training.
 
-    Of several trainings one after the other, each begins without the episodes that another one added.
+    Each of several trainings in a row begins without the episodes added in the one before.
 
-    A batch is ``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}`` in environment units, float32 but for
+    A batch is ``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}`` in environment units, float32 except
     pictures, which stay uint8. T = ``history - 1 + steps`` model steps, of ``action_block`` = n environment steps each:
     frames are n steps apart, a row of actions holds the n actions between two of them (A' = n * A), and windows begin
     at every frame from which they stay within their episode. Validation batches have ``validation_steps`` in place of
-    ``steps``. Only the observations that the trained module needs are delivered.
+    ``steps``. A batch contains only the observations that the trained module needs.
 
-    What an epoch draws depends on (seed, epoch) and the data only, and the episodes added by ``extend`` lie in files of
-    the run's folder that the checkpoint names, so a resumed training continues exactly.
+    The windows of an epoch depend on (seed, epoch) and the data only, and the episodes added by ``extend`` are in files
+    of the run's folder that the checkpoint names, so a resumed training continues exactly.
 
     Attributes (after ``setup``):
-        env_spec: the environment of the datasets; None if none of them recorded it.
+        env_spec: the environment of the datasets; None if no dataset recorded it.
         observation_space: of one environment, a Dict.
         action_space: of one environment, a Box.
         buffer: the episodes added by ``extend``.
@@ -84,27 +84,28 @@ class TrajectoryDataModule(LightningDataModule):
         """Choose the data.
 
         Args:
-            datasets: Minari ids; or ids with weights, each dataset's share of the samples being its weight's share.
+            datasets: Minari ids; or ids with weights, which are proportional to the datasets' shares of the samples.
             root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
             batch_size: windows per batch.
             steps: model steps to predict in a training window; episodes too short for one are left out.
             validation_steps: model steps to predict in a validation window; likewise.
-            validation_fraction: share of each dataset's episodes that is kept for validation.
+            validation_fraction: share of each dataset's episodes reserved for validation.
             seed: decides the split and every epoch's order.
-            samples_per_epoch: windows per epoch; None: as many as the datasets have for training.
-            buffer_capacity: transitions that ``extend`` keeps; beyond it the oldest episodes leave.
-            online_fraction: share of each epoch drawn from the added episodes, once there are any.
+            samples_per_epoch: windows per epoch; None: the number of training windows in the datasets.
+            buffer_capacity: upper limit of transitions in the replay buffer; beyond it, the oldest episodes are
+                dropped.
+            online_fraction: share of each epoch's windows from the added episodes, once there are any.
             num_workers: loader processes; 0 is fastest for data in memory.
-            hold_steps: environment steps by which each episode of the datasets goes on, standing still: its last frame
-                again, and zero actions. For init networks, which have to say what comes after the arrival; a world
-                model would learn from it that a zero action stops whatever moves.
-            may_differ: arguments of the environment in which the datasets may differ, since they leave its dynamics as
-                they are.
-            history: frames K that a prediction starts from; null: as many as the trained model's.
-            action_block: environment steps n in a model step; null: as many as the trained model's.
+            hold_steps: environment steps added to the end of each episode of the datasets, standing still: the last
+                frame is repeated, with zero actions. For init networks, which must also predict actions after the
+                arrival; a world model would learn from such steps that a zero action stops every motion.
+            may_differ: arguments of the environment that may differ between the datasets, because they do not change
+                its dynamics.
+            history: frames K that a prediction starts from; null: the trained model's.
+            action_block: environment steps n in a model step; null: the trained model's.
             keys: observations in a batch; null: those that the trained module needs.
-            cache_dir: folder for what is made of datasets that are larger than 64 MiB, to be mapped instead of held in
-                memory; null: ``cache`` in each dataset's folder, or a temporary folder where that cannot be written.
+            cache_dir: folder of cached files for datasets larger than 64 MiB, which are memory-mapped; null: ``cache``
+                in each dataset's folder, or a temporary folder if that cannot be written.
 
         Raises:
             ValueError: a number is out of its range.
@@ -163,7 +164,7 @@ class TrajectoryDataModule(LightningDataModule):
         self._caches: dict[str, DatasetCache] = {}
         self._parts: list[Part] = []
         self._statistics: Statistics | None = None
-        # What is asked of the windows, and the buffer's frames, that the sources were made for; and these.
+        # The needs, and the buffer's frames, for which the sources were made; and the sources.
         self._column: LatentColumn | None = None
         self._encoding_module: weakref.ref[Any] | None = None
         self._filling_trainer: weakref.ref[Any] | None = None
@@ -175,12 +176,12 @@ class TrajectoryDataModule(LightningDataModule):
         """Read, check and split the datasets, once, and check that they have windows for the trained module.
 
         Raises:
-            FileNotFoundError: a dataset is not there.
+            FileNotFoundError: a dataset does not exist.
             ValueError: a dataset cannot be used, or not together with the others, has too few or too short episodes,
-                lacks an observation, or holds tasks that select or judge models.
+                lacks an observation, or contains tasks that select or judge models.
         """
         if not self._parts:
-            # Lightning recommends workers; for data in memory they only add copies.
+            # Lightning recommends workers; with data in memory they only add copies.
             warnings.filterwarnings("ignore", ".*does not have many workers")
             self._read()
         elif stage == "fit" and self._filling_trainer is not None and self._filling_trainer() is not self.trainer:
@@ -211,7 +212,7 @@ class TrajectoryDataModule(LightningDataModule):
         self._parts = parts
 
     def _cache(self, stored: StoredDataset) -> DatasetCache:
-        """Return the cache of a dataset; it is kept, since a temporary one goes with its object."""
+        """Return the cache of a dataset, and keep a reference: a temporary cache is removed with its object."""
         dataset_id = stored.info.dataset_id
         if dataset_id not in self._caches:
             self._caches[dataset_id] = DatasetCache(stored, self.cache_dir, once_of(self.trainer))
@@ -225,7 +226,7 @@ class TrajectoryDataModule(LightningDataModule):
     # ------------------------------------------------------------------------------------------------------- windows
 
     def _needs(self, validating: bool = False) -> Needs:
-        """What the trained module asks for, where the arguments do not say otherwise."""
+        """The trained module's needs, unless the arguments say otherwise."""
         asked = needs_of(getattr(self.trainer, "lightning_module", None), validating)
         return Needs(
             asked.history if self.history is None else self.history,
@@ -256,7 +257,7 @@ class TrajectoryDataModule(LightningDataModule):
             )
 
     def _training_sources(self, needs: Needs) -> tuple[list[Windows], list[int], int]:
-        """What an epoch draws from, and how many windows each dataset has, and the replay buffer."""
+        """The sources of an epoch's windows, and the number of windows of each dataset and of the replay buffer."""
         frames = self.buffer.frames()
         asked = (needs.history, needs.action_block)
         if self._sources is None or self._sources[0] != asked or self._sources[1] is not frames:
@@ -270,17 +271,17 @@ class TrajectoryDataModule(LightningDataModule):
 
     @property
     def statistics(self) -> Statistics:
-        """Moments of the datasets' training episodes, unweighted; added episodes do not change them."""
+        """Moments of the datasets' training episodes, without weights; added episodes do not change them."""
         parts = self._require_setup()
         if self._statistics is None:
             self._statistics = statistics_of([(part.frames, part.training) for part in parts])
         return self._statistics
 
     def training_frames(self, keys: Sequence[str], batch_size: int | None = None) -> Iterator[dict[str, Tensor]]:
-        """Go through all frames of the datasets' training episodes, in order, without the steps that hold them.
+        """Iterate over all frames of the datasets' training episodes, in order, without the steps of ``hold_steps``.
 
         Args:
-            keys: observations to deliver.
+            keys: observations to return.
             batch_size: most frames at once; None: as many as take some 4 MiB, at most 65,536.
 
         Yields:
@@ -323,27 +324,27 @@ class TrajectoryDataModule(LightningDataModule):
         batch_size: int = 256,
         keys: Sequence[str] | None = None,
     ) -> None:
-        """Encode all frames once, and deliver what comes out in place of what goes in.
+        """Encode all frames once, and put the latents into the batches in place of the encoder's observations.
 
-        For an encoder that stays as it is. Call it in ``on_fit_start`` of the trained module: weights, whether new or
-        of a checkpoint, are in place, and no loader has been made. From then on this module's batches have
-        ``"latents"`` ``(B, T + 1, *D)``, float32, but no observations that only the encoder reads, and
-        ``training_frames(["latents"])`` gives those of the training episodes. Episodes that are added later are encoded
-        then. The latents lie in the datasets' caches (see ``cache_dir``) and beside the replay buffer's files, and are
-        used again by every training with the same encoder and dataset. Of several processes the first encodes, and the
-        others wait for it.
+        For a frozen encoder. Call it in ``on_fit_start`` of the trained module, when new weights or those of a
+        checkpoint are loaded and no loader has been made. From then on this module's batches have ``"latents"`` ``(B, T
+        + 1, *D)``, float32, but no observations that only the encoder reads, and ``training_frames(["latents"])``
+        returns the latents of the training episodes. Episodes that are added later are encoded when added. The latents
+        are stored in the datasets' caches (see ``cache_dir``) and beside the replay buffer's files, and every training
+        with the same encoder and dataset uses them again. With several processes, the first encodes and the others
+        wait.
 
         Args:
             encode: observations ``(b, ...)`` by key, as they are stored and on the CPU, to latents ``(b, *D)``.
-            key: says which encoder it is: a hash of its weights and of all else that its output depends on.
+            key: identifies the encoder: a hash of its weights and of everything else that affects its output.
             shape: *D.
-            dtype: type to store, ``torch.float32`` or ``torch.float16``.
-            batch_size: frames that are encoded at once.
+            dtype: type in the files, ``torch.float32`` or ``torch.float16``.
+            batch_size: frames encoded at once.
             keys: observations that ``encode`` reads; None: those of the trained module's encoder.
 
         Raises:
             RuntimeError: the datasets are not read yet.
-            ValueError: an observation is not there, or the encoder's output has another shape, or is not finite.
+            ValueError: an observation is missing, or the encoder's output has another shape or is not finite.
         """
         parts = self._require_setup()
         module = getattr(self.trainer, "lightning_module", None)
@@ -383,7 +384,7 @@ class TrajectoryDataModule(LightningDataModule):
             trajectories: episodes in the environment of the datasets.
 
         Raises:
-            RuntimeError: the datasets are not read yet, or the trainer would never look at the new episodes.
+            RuntimeError: the datasets are not read yet, or the trainer would never use the new episodes.
             ValueError: other observations or actions than the datasets', a NaN, or an episode longer than the buffer.
         """
         self._require_setup()
@@ -462,14 +463,14 @@ class TrajectoryDataModule(LightningDataModule):
     # ------------------------------------------------------------------------------------------------------- loading
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move a batch to the device; one that is there already is passed on untouched, which is cheaper."""
+        """Move a batch to the device; a batch that is there already is returned as it is, which is cheaper."""
         if device.type == "cpu":
             return batch
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Make the loader of the current epoch, replay buffer included; of several processes, each gets its share."""
+        """Make the loader of the current epoch, replay buffer included; each of several processes gets its share."""
         needs = self._needs()
         keys, steps = self._keys(needs), needs.history - 1 + self.steps
         sources, sizes, added = self._training_sources(needs)
@@ -486,13 +487,13 @@ class TrajectoryDataModule(LightningDataModule):
         sampler = EpochSampler(sizes, draws, self.seed, epoch, repeats)
         how = self._how(WindowDataset(sources, keys, steps, needs.action_block))
         if self.trainer is not None and self.trainer.world_size > 1:
-            # As a sampler, not within a batch sampler: there Lightning would overlook it and put its own in its place.
+            # As a sampler, not inside a batch sampler, where Lightning would overlook it and insert its own.
             how |= {"sampler": RankSampler(sampler, self.trainer.world_size, self.trainer.global_rank)}
             return EpochLoader(**how, batch_size=self.batch_size)
         return EpochLoader(**how, batch_sampler=TensorBatchSampler(sampler, self.batch_size, drop_last=False))
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Make the loader of the validation windows: a fixed order, no step predicted twice."""
+        """Make the loader of the validation windows, in a fixed order, with no step predicted twice."""
         needs = self._needs(validating=True)
         windows = WindowDataset(
             merge_small(validation_windows(self._require_setup(), self.validation_steps, needs)),
@@ -503,9 +504,9 @@ class TrajectoryDataModule(LightningDataModule):
         return DataLoader(**self._how(windows), batch_size=self.batch_size, shuffle=False)
 
     def _how(self, dataset: WindowDataset) -> dict[str, Any]:
-        """Arguments that loaders have in common."""
-        # Its own generator: the loader draws a number for its workers at each start, and drawn from the global stream
-        # that would make a resumed run, which starts its loader once less often, differ from an uninterrupted one.
+        """Arguments that all loaders share."""
+        # A separate generator: the loader draws a number for its workers at each start. From the global stream, this
+        # would make a resumed run, with one start less, differ from an uninterrupted one.
         generator = torch.Generator().manual_seed(self.seed)
         return {
             "dataset": dataset,

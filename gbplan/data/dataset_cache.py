@@ -1,4 +1,4 @@
-"""Files made of a dataset, to be made once."""
+"""Cached files made from a dataset, once."""
 
 import hashlib
 import json
@@ -17,17 +17,17 @@ from gbplan.files import WriteError, replacing_folder, require_writable_folder
 from gbplan.untrusted import read_json
 
 FORMAT = 1
-"""Version of the files' layout; another one is made again."""
+"""Version of the files' layout; files of another version are made again."""
 
 _MANIFEST = "manifest.json"
 
 
 def dataset_digest(stored: StoredDataset) -> str:
-    """Hash what a dataset consists of, without reading all of it.
+    """Hash a dataset's files without reading all of them.
 
-    Of each of its files the name, the size, and 256 blocks of 16 KiB evenly spread over it count: small files as a
-    whole, metadata among them. A change between two blocks that leaves the size alone is not seen; nothing that
-    writes Minari datasets makes such changes.
+    The hash covers the name and size of each file, and 256 blocks of 16 KiB evenly spread over it, so small files,
+    among them the metadata, are covered in full. A change between two blocks that keeps the size is not detected; no
+    writer of Minari datasets makes such changes.
     """
     digest = hashlib.sha256()
     data = stored.folder / "data"
@@ -48,11 +48,11 @@ def dataset_digest(stored: StoredDataset) -> str:
 class DatasetCache:
     """Folder of files made of one dataset.
 
-    What is there is used only if its manifest names this dataset, by the hash of its contents, the format, and what
-    else it was made of; otherwise it is made again. It appears only when it is complete.
+    Existing files are used only if their manifest names this dataset by the hash of its contents, the format, and all
+    else they were made of; otherwise they are made again. Files appear only when they are complete.
 
     Attributes:
-        folder: where the files are.
+        folder: the folder of the files.
     """
 
     def __init__(self, stored: StoredDataset, cache_dir: str | None, once: Once) -> None:
@@ -61,7 +61,7 @@ class DatasetCache:
         Args:
             stored: the dataset.
             cache_dir: folder of the caches of all datasets; None: ``cache`` in the dataset's own folder, or, where
-                that cannot be written, a temporary folder that goes with this object.
+                that cannot be written, a temporary folder that is removed with this object.
             once: runs a function in one of several processes, and returns its result in all.
 
         Raises:
@@ -77,19 +77,19 @@ class DatasetCache:
                 raise
             self._temporary = tempfile.TemporaryDirectory(prefix="gbplan-cache-", ignore_cleanup_errors=True)
             root = Path(self._temporary.name)
-            self._once = alone  # every process has a temporary folder of its own
+            self._once = alone  # each process has its own temporary folder
             rank_zero_info(f"{stored.folder} cannot be written, so its cache is temporary; choose a lasting cache_dir")
-        # In a dataset's own folder, what is not of its present state is of an earlier one.
+        # In a dataset's own folder, files that are not of its present state are of an earlier one.
         self._removes_earlier = cache_dir is None
         self.folder = root / self._digest[:12]
 
     def made(self, name: str, make: Callable[[Path], None], **made_of: Any) -> Path:
-        """Return a folder of files, after making them if they are not there.
+        """Return a folder of files, which are made if they do not exist.
 
         Args:
-            name: of the folder.
+            name: name of the folder.
             make: writes the files into a folder.
-            made_of: what else than the dataset they are made of; plain data.
+            made_of: all that the files are made of besides the dataset; plain data.
         """
         target = self.folder / name
         manifest = {"format": FORMAT, "dataset": self._id, "sha256": self._digest, **made_of}
@@ -122,7 +122,7 @@ class DatasetCache:
 
 
 def _holds(folder: Path, manifest: dict[str, Any]) -> bool:
-    """Whether a folder's files are complete, and of what the manifest says."""
+    """Whether a folder's files are complete and its manifest is this one."""
     try:
         found = read_json(folder / _MANIFEST)
         sizes = found.pop("files")

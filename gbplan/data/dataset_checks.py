@@ -1,23 +1,23 @@
-"""What datasets must have in common, and must not hold, to train one model."""
+"""Requirements on datasets that train one model together."""
 
 from collections.abc import Sequence
 
 from gbplan.data.dataset_reader import DatasetInfo
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 
-# Names that environments commonly give to arguments about what is asked and shown, not about how the world moves.
+# Common names of environment arguments that change tasks or rendering, not the dynamics.
 TASK_ARGUMENTS = ("task", "reward_type", "goal_threshold", "continuing_task", "max_episode_steps", "render_mode")
 
 
 def require_trainable(infos: Sequence[DatasetInfo], may_differ: Sequence[str] = TASK_ARGUMENTS) -> None:
-    """Check that datasets may train a model, and the same one.
+    """Check that datasets may train a model, and can train one model together.
 
     Args:
-        infos: what they say about themselves.
-        may_differ: arguments of the environment in which they may differ.
+        infos: the datasets' descriptions.
+        may_differ: arguments of the environment that may differ.
 
     Raises:
-        ValueError: one holds tasks that select or judge models, or two cannot be mixed.
+        ValueError: one contains tasks that select or judge models, or two cannot be mixed.
     """
     for info in infos:
         _require_training_tasks(info)
@@ -27,7 +27,7 @@ def require_trainable(infos: Sequence[DatasetInfo], may_differ: Sequence[str] = 
 
 
 def _require_training_tasks(info: DatasetInfo) -> None:
-    """Raise a ValueError if episodes have seeds of tasks that select or judge models; unrecorded seeds may be any."""
+    """Raise a ValueError if episodes have seeds of tasks that select or judge models; unrecorded seeds pass."""
     for seeds, use in ((VALIDATION_SEEDS, "choose models in training"), (HELD_OUT_SEEDS, "judge trained models")):
         count = sum(seed is not None and seeds.start <= seed < seeds.stop for seed in info.seeds)
         if count:
@@ -54,7 +54,7 @@ def _require_alike(info: DatasetInfo, other: DatasetInfo) -> None:
 
 
 def _require_same_arguments(info: DatasetInfo, other: DatasetInfo, may_differ: Sequence[str]) -> None:
-    """Raise a ValueError if two datasets were made in environments of one id that move differently."""
+    """Raise a ValueError if two datasets come from one environment id with different dynamics."""
     if info.env_spec is None or other.env_spec is None:
         return
     mine, yours = info.env_spec.kwargs, other.env_spec.kwargs

@@ -1,4 +1,4 @@
-"""Where Minari datasets lie on this machine."""
+"""Folders of Minari datasets on this machine."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from gbplan.files import holding, require_writable_folder, sweep
 
 
 def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
-    """Folder of a dataset, there or not.
+    """Folder of a dataset, whether it exists or not.
 
     Args:
         dataset_id: ``name-v0``, or ``namespace/name-v0``.
@@ -39,10 +39,10 @@ def list_datasets(root: str | Path | None = None) -> list[str]:
 
 
 def require_writable(dataset_id: str, root: str | Path | None = None, overwrite: bool = False) -> None:
-    """Check that a dataset of this id may be written, making the folders above it.
+    """Check that a dataset of this id may be written, and make the folders above it.
 
     Raises:
-        FileExistsError: it is there already, and ``overwrite`` is False.
+        FileExistsError: the dataset exists already, and ``overwrite`` is False.
         PermissionError: its folder cannot be made or written into.
     """
     folder = dataset_folder(dataset_id, root)
@@ -55,10 +55,10 @@ def require_writable(dataset_id: str, root: str | Path | None = None, overwrite:
 
 @contextmanager
 def writing(dataset_id: str, root: str | Path | None = None, overwrite: bool = False) -> Iterator[None]:
-    """Be the only one who writes a dataset of this id.
+    """Lock a dataset's id for writing.
 
     Raises:
-        BlockingIOError: another command is at it.
+        BlockingIOError: another command is writing it.
         FileExistsError, PermissionError: see ``require_writable``.
     """
     require_writable(dataset_id, root, overwrite)

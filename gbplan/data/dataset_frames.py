@@ -1,4 +1,4 @@
-"""A dataset's frames: in memory while they are few, else mapped from a cache."""
+"""A dataset's frames, in memory if they are small, else memory-mapped from a cache."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +14,7 @@ from gbplan.data.npy import NpyWriter, map_npy
 
 
 def is_small(stored: StoredDataset) -> bool:
-    """Whether a dataset's frames, about as many as it says, are to be held in memory."""
+    """Whether a dataset's frames, by the count it declares, fit in memory."""
     size = 0
     for key, space in stored.info.observation_space.items():
         count = len(stored.info.seeds) if is_goal(key) else stored.num_frames
@@ -27,11 +27,11 @@ def read_frames(stored: StoredDataset, cache: DatasetCache | None) -> Frames:
 
     Args:
         stored: the dataset.
-        cache: where to map them from; made by reading episode after episode, so that they are never all in memory.
+        cache: where to map them from; it is filled episode by episode, so that the frames are never all in memory.
             None: read them into memory.
 
     Raises:
-        ValueError: the dataset is damaged, holds a NaN, or an observation that is not as the dataset declares.
+        ValueError: the dataset is damaged, contains a NaN, or an observation differs from the declared space.
     """
     if cache is None:
         return Frames.of(read_episodes(stored))

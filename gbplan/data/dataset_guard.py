@@ -1,7 +1,7 @@
-"""What a dataset must not do to those who read it: run code, reach other files, or claim what it does not hold.
+"""Guards against harmful datasets: no code, no links to other files, no false sizes.
 
 Datasets are downloaded from strangers. Minari reads some of them by making the environment that they name, and HDF5
-follows links to any file, so both are looked through before either of them reads.
+follows links to any file, so metadata and files are checked before either library reads them.
 """
 
 import json
@@ -18,19 +18,19 @@ from gbplan.untrusted import read_json
 MOST_COMPRESSED = 1100
 """Largest believable ratio of an array's bytes to those of its file: deflate, the best of HDF5's own, reaches 1,032."""
 
-_SMALL = 2**16  # bytes that an array may claim in any case
+_SMALL = 2**16  # bytes that any array may claim
 _DEEPEST = 32  # groups within groups
 _PLAIN = {h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.STRING}
 
 
 def require_harmless(data: Path) -> None:
-    """Look through a Minari dataset before it is opened.
+    """Check a Minari dataset before it is opened.
 
     Args:
-        data: its ``data`` folder.
+        data: the dataset's ``data`` folder.
 
     Raises:
-        OSError: a file is not there or cannot be read.
+        OSError: a file does not exist or cannot be read.
         ValueError: the metadata are not a mapping with both spaces and a believable number of episodes, or a HDF5 file
             has links, two names for one thing, or attributes that are neither numbers nor text. Its arrays are checked
             when they are read, by ``require_harmless_array``.
@@ -38,7 +38,7 @@ def require_harmless(data: Path) -> None:
     _require_metadata(data / "metadata.json", sum(path.stat().st_size for path in data.rglob("*") if path.is_file()))
     for path in sorted(data.glob("*.hdf5")):
         if not path.stat().st_size:
-            continue  # Minari's file before there is an episode
+            continue  # the file that Minari makes before the first episode
         _require_own_contents(path)
 
 
@@ -64,7 +64,7 @@ def _require_metadata(path: Path, stored: int) -> None:
 
 
 def _require_space(text: str, name: str) -> None:
-    """Check what Gymnasium would not: that it is a mapping, of numbers that have a type."""
+    """Check that a space is a mapping of numbers with a type, which Gymnasium does not."""
     spaces = [_parsed(text, name)]
     while spaces:
         space = spaces.pop()
@@ -94,7 +94,7 @@ def _kind(dtype: str) -> str:
 
 
 def _require_own_contents(path: Path) -> None:
-    """Check that what a HDF5 file holds is in the file itself, once, and that its groups have harmless attributes."""
+    """Check that the contents of a HDF5 file are in the file itself, once, and that group attributes are harmless."""
     places: set[int] = set()
 
     def wrong(name: bytes, link: Any) -> str | None:
@@ -102,7 +102,7 @@ def _require_own_contents(path: Path) -> None:
             return f"has a link at {name!r:.80}, which may lead anywhere"
         if link.u in places:
             return f"has two names for what is at {name!r:.80}"
-        if name.count(b"/") > _DEEPEST:  # else HDF5 itself would crash
+        if name.count(b"/") > _DEEPEST:  # deeper nesting crashes HDF5 itself
             return f"has more than {_DEEPEST} groups within groups"
         places.add(link.u)
         return None
@@ -122,8 +122,8 @@ def require_harmless_array(array: h5d.DatasetID, name: str) -> None:
     """Check an array of a HDF5 file before it is read.
 
     Raises:
-        ValueError: it is taken from other files, is neither of numbers nor of text, or claims more bytes than its own
-            can hold.
+        ValueError: it is stored in other files, is neither numbers nor text, or claims more bytes than its own can
+            hold.
     """
     made = array.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():

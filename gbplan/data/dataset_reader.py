@@ -1,4 +1,4 @@
-"""Minari datasets to trajectories."""
+"""Reads Minari datasets into trajectories."""
 
 import os
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ Episode = dict[str, NDArray]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a Minari dataset says about itself.
+    """The description stored in a Minari dataset.
 
     Attributes:
         dataset_id: its id.
-        env_spec: the environment it was collected in; None where it was not recorded.
+        env_spec: the environment it was collected in; None if not recorded.
         observation_space: of one environment, a Dict.
         action_space: of one environment, a Box of shape ``(A,)``.
         metadata: all its metadata, as stored.
-        seeds: environment seed of each episode; None where it was not recorded.
+        seeds: environment seed of each episode; None if not recorded.
     """
 
     dataset_id: str
@@ -55,8 +55,8 @@ class StoredDataset:
     """A Minari dataset on disk, goal-conditioned and with continuous actions.
 
     Attributes:
-        folder: where it lies.
-        info: what it says about itself.
+        folder: the dataset's folder.
+        info: the dataset's description.
     """
 
     folder: Path
@@ -65,19 +65,19 @@ class StoredDataset:
 
     @property
     def num_frames(self) -> int:
-        """Frames of all episodes, as the metadata count them."""
+        """Number of frames of all episodes, from the metadata."""
         return int(self._minari.total_steps) + int(self._minari.total_episodes)
 
     def episodes(self, infos: bool = False) -> Iterator[Episode]:
-        """Read episode after episode, observations and actions in float32 (uint8 stays uint8).
+        """Read the episodes one by one, observations and actions in float32 (uint8 stays uint8).
 
         Args:
-            infos: also read the info entries that are one number or array per frame in every episode. They are half of
+            infos: also read the info entries that are one number or array per frame in every episode. They take half of
                 the reading time (2,000 episodes: about 2 s without, 4 s with them).
 
         Raises:
-            ValueError: it is damaged, or an observation is not of the shape and type that the dataset declares, or a
-                number is not within the space.
+            ValueError: the dataset is damaged, an observation has not the declared shape and type, or a number lies
+                outside the space.
         """
         spaces = self.info.observation_space
         compressed = self._minari.storage.jpeg_encoding and any(map(is_image_space, spaces.values()))
@@ -156,11 +156,11 @@ def read_dataset(
         infos: also read the info entries; see ``StoredDataset.episodes``.
 
     Returns:
-        All its episodes, observations and actions in float32 (uint8 stays uint8), and what it says about itself.
+        All its episodes, observations and actions in float32 (uint8 stays uint8), and its description.
 
     Raises:
         FileNotFoundError: there is no such dataset.
-        ValueError: it is empty, damaged, not goal-conditioned, holds a NaN, or its actions are not continuous.
+        ValueError: it is empty, damaged or not goal-conditioned, contains a NaN, or its actions are not continuous.
     """
     stored = open_dataset(dataset_id, root)
     return read_episodes(stored, infos), stored.info
@@ -182,7 +182,7 @@ def _unreadable(dataset_id: str, folder: Path, error: Exception) -> ValueError:
 
 
 def stored_dtype(space: Space) -> type[np.uint8] | type[np.float32]:
-    """Type that observations of a space are kept in: uint8 as it is, so that a picture costs a byte, else float32."""
+    """Storage type of a space's observations: uint8 stays uint8, so that a pixel takes a byte; all others float32."""
     return np.uint8 if space.dtype == np.uint8 else np.float32
 
 
@@ -200,7 +200,7 @@ def _require_complete(episode: Episode, keys: list[str]) -> None:
 def _read_arrays(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[Episode]:
     """Read episodes straight from Minari's HDF5 layout, three times as fast as through Minari.
 
-    h5py's low-level interface, because with some 10 small arrays per episode the time goes into opening them.
+    h5py's low-level interface, because with some 10 small arrays per episode, opening them takes most of the time.
     """
     wanted: dict[str, type | None] = {f"observations/{key}": None for key in keys}
     wanted |= {"actions": np.float32, "rewards": np.float64, "terminations": None}
@@ -222,7 +222,7 @@ def _read_arrays(dataset: minari.MinariDataset, keys: list[str], infos: bool) ->
 
 
 def _read_through_minari(dataset: minari.MinariDataset, keys: list[str], infos: bool) -> Iterator[Episode]:
-    """Read what only Minari can decode: compressed images and other file formats."""
+    """Read datasets that only Minari can decode: compressed images and other file formats."""
     for path in Path(dataset.storage.data_path).glob("*.hdf5"):
         require_harmless_arrays(path)
     for stored in dataset.storage.get_episodes(dataset.episode_indices):
@@ -237,7 +237,7 @@ def _read_through_minari(dataset: minari.MinariDataset, keys: list[str], infos: 
 
 
 def _lay(episodes: list[Episode]) -> Trajectories:
-    """Lay episodes end to end; steps get their place at the frame they were taken at."""
+    """Lay episodes end to end; a step's entries are at the frame where the action was taken."""
     lengths = np.array([len(episode["rewards"]) for episode in episodes], np.int64)
     common = set.intersection(*map(set, episodes))
 

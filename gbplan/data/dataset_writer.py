@@ -1,4 +1,4 @@
-"""Trajectories to Minari datasets."""
+"""Writes trajectories as Minari datasets."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -33,29 +33,30 @@ def write_dataset(
 ) -> Path:
     """Write trajectories as a local Minari dataset that ``minari.load_dataset`` reads, pictures without loss.
 
-    Nothing appears under the dataset's name before it is complete: it is written into a hidden folder beside it, which
-    Minari does not list, and then renamed. A dataset that is overwritten stays until that moment.
+    The dataset appears under its name only when it is complete: it is written into a hidden folder beside it, which
+    Minari does not list, and then renamed. A dataset that is overwritten stays until then.
 
     Args:
-        trajectories: what to write, whole or in parts; an episode that did not terminate is marked as truncated. All
-            parts are written with the info entries that they have in common.
+        trajectories: episodes to write, as one or in parts; an episode that did not terminate is marked as truncated.
+            Only info entries that all parts have are written.
         dataset_id: ``name-v0``, or ``namespace/name-v0``.
-        env_spec: the single environment's spec, with its keyword arguments; kept for ``recover_environment``.
+        env_spec: the single environment's spec, with its keyword arguments; stored for ``recover_environment``.
         seeds: environment seed of each episode.
         metadata: more entries for the dataset's metadata; must be JSON.
         root: folder of all datasets; None: Minari's own.
-        overwrite: replace a dataset that is already there.
+        overwrite: replace an existing dataset.
         progress: show a progress bar on stderr.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        FileExistsError: it is there already, and ``overwrite`` is False.
+        FileExistsError: the dataset exists already, and ``overwrite`` is False.
         PermissionError: its folder cannot be written into.
         BlockingIOError: another command is writing it.
-        WriteError: it could not be written; what was there is unchanged.
-        ValueError: no episodes, a NaN in them, wrong number of seeds, or spaces that gbplan cannot plan in.
+        WriteError: the dataset could not be written; existing files are unchanged.
+        ValueError: there are no episodes, they contain a NaN, the number of seeds is wrong, or gbplan cannot plan in
+            their spaces.
     """
     parts = [trajectories] if isinstance(trajectories, Trajectories) else trajectories
     episodes = sum(map(len, parts))
@@ -76,10 +77,10 @@ def write_dataset(
     with writing(dataset_id, root, overwrite), replacing_folder(folder) as new:
         storage = MinariStorage.new(
             new / "data", *spaces, env_spec=env_spec, data_format="hdf5", jpeg_encoding=False
-        )  # a model must see in training the pictures that it will plan from, not their JPEGs
+        )  # a model must train on the pictures that it will plan from, not on their JPEGs
         storage.update_metadata({"dataset_id": dataset_id, "minari_version": minari.__version__} | (metadata or {}))
         with replacing(storage._file_path, "wb") as file:
-            storage._file_path = file  # h5py takes a file for a path, and of this one it never hears that it is full
+            storage._file_path = file  # h5py accepts a file for a path, but does not report a full disk for this one
             bar = tqdm(
                 _buffers(parts, seeds, file), f"writing {dataset_id}", episodes, unit="episode", disable=not progress
             )

@@ -1,4 +1,4 @@
-"""Episodes of a policy in a vector environment."""
+"""Runs episodes of a policy in a vector environment."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from gbplan.envs.policy import Policy
 from gbplan.seeds import policy_seeds
 
 ABSURD = 1000
-"""Widths of the action space outside of it: a policy's noise is clipped, but this is no noise."""
+"""Distance from the action space, in its widths, beyond which an action is an error and not noise to clip."""
 
 
 def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
     """Make a vector environment that ``run_episodes`` accepts.
 
-    Takes the environment's own vector form when it has one without autoreset, else Gymnasium's SyncVectorEnv.
+    Uses the environment's own vector form if it has one without autoreset, else Gymnasium's SyncVectorEnv.
 
     Args:
         env_id: registered id, or ``"module:id"`` to import its module first.
@@ -50,17 +50,17 @@ def run_episodes(
 ) -> Trajectories:
     """Run one episode in every row, each until it terminates or is truncated.
 
-    A row that is over is reset, because without autoreset it may not be stepped further; what it does from then on is
-    not recorded. An episode depends on its own seed (and state and goal) only, not on the other rows.
+    A finished row is reset, because without autoreset it must not be stepped further; its later steps are not recorded.
+    An episode depends on its own seed (and state and goal) only, not on the other rows.
 
     Args:
         envs: N rows, goal-conditioned, with autoreset DISABLED; ``make_vector_env`` makes one.
-        policy: acts in it; told by ``active`` which rows are over.
+        policy: acts in the environment; ``active`` tells it which rows still run.
         seeds: one environment seed per row; the policy's own seeds are derived from them by ``policy_seeds``.
-        states: initial states, one per row; handed to ``reset`` as ``options["state"]``. None: the environment draws.
-        goals: goals, likewise, as ``options["goal"]``.
-        max_steps: cut every episode off after so many steps; None: only the environment ends them.
-        keys: observations to record, since pictures of all frames take much memory; None: all of them.
+        states: initial states, one per row; passed to ``reset`` as ``options["state"]``. None: the environment draws.
+        goals: goals, passed as ``options["goal"]`` likewise.
+        max_steps: cut every episode off after this many steps; None: only the environment ends them.
+        keys: observations to record (pictures of all frames take much memory); None: all of them.
         on_step: called after every step with the number of steps done and the rows that are still running, ``(N,)``.
 
     Returns:
@@ -98,7 +98,7 @@ def run_episodes(
             f"{row}; add the option to its reset, or leave goals out"
         )
 
-    # Per step, (N, ...) each; copied, since an environment may hand out the buffers it writes the next step into.
+    # Per step, (N, ...) each; copied, because an environment may return buffers that its next step overwrites.
     frames = {key: [np.array(value)] for key, value in observation.items() if keys is None or key in keys}
     infos = [_arrays(info, n)]
     actions: list[NDArray] = []
@@ -114,7 +114,7 @@ def run_episodes(
                 f"got {action.shape}"
             )
         _require_sensible(action, box, policy, active, len(actions))
-        # Environments clip what is a little outside; what is stored is what is executed.
+        # Environments clip actions slightly outside the box; the executed, clipped actions are stored.
         action = np.clip(action, box.low, box.high)
         observation, reward, ended, cut, info = envs.step(action)
         for key, values in frames.items():
@@ -131,7 +131,7 @@ def run_episodes(
         if on_step is not None:
             on_step(len(actions), active.copy())
         if active.any() and over.any():
-            _reset(envs, seeds, tasks, over)  # what it returns is of no episode
+            _reset(envs, seeds, tasks, over)  # the result belongs to no episode
 
     recorded = np.arange(len(actions) + 1) <= lengths[:, None]  # (N, T + 1)
     last = np.cumsum(lengths + 1) - 1
@@ -141,7 +141,7 @@ def run_episodes(
 
     laid_actions = lay([*actions, np.zeros_like(actions[-1])])
     laid_rewards = lay([*rewards, np.zeros_like(rewards[-1])])
-    laid_actions[last] = laid_rewards[last] = 0  # else the row's steps after its end would show
+    laid_actions[last] = laid_rewards[last] = 0  # in place of the row's steps after its end
     return Trajectories(
         observations={key: lay(values) for key, values in frames.items()},
         actions=laid_actions,
@@ -153,7 +153,7 @@ def run_episodes(
 
 
 def _require_sensible(action: NDArray, box: Box, policy: Policy, active: NDArray[np.bool_], step: int) -> None:
-    """Raise a ValueError if a policy's action is not finite, or further from the box than noise would take it."""
+    """Raise a ValueError if a policy's action is not finite, or too far from the box for noise."""
     limit = ABSURD * np.maximum(1, np.where(np.isfinite(box.high - box.low), box.high - box.low, np.inf))
     wrong = active & ~(np.isfinite(action) & (action >= box.low - limit) & (action <= box.high + limit)).all(axis=1)
     if wrong.any():
@@ -168,9 +168,9 @@ def _reset(
     envs: VectorEnv, seeds: Any, tasks: dict[str, NDArray], mask: NDArray[np.bool_] | None = None
 ) -> tuple[dict[str, NDArray], dict[str, Any]]:
     """Reset the rows in ``mask`` (None: all) with their own seed, state and goal."""
-    # seeds is Any because VectorEnv.reset declares a single int, though all of Gymnasium's take one per row.
-    # SyncVectorEnv and AsyncVectorEnv hand the one options dict to every row alike, so rows with tasks of their own
-    # are reset one at a time. A native vector environment takes one entry per row.
+    # seeds is Any because VectorEnv.reset declares a single int, though all of Gymnasium's accept one per row.
+    # SyncVectorEnv and AsyncVectorEnv pass one options dict to every row, so rows with different tasks are reset one at
+    # a time. A native vector environment takes one entry per row.
     if not tasks or not isinstance(envs.unwrapped, SyncVectorEnv | AsyncVectorEnv):
         options: dict[str, Any] = dict(tasks)
         if mask is not None:
@@ -178,7 +178,7 @@ def _reset(
         return envs.reset(seed=seeds, options=options or None)
 
     info: dict[str, Any] = {}
-    if mask is None:  # masked resets need an observation of every row to begin with
+    if mask is None:  # masked resets need an earlier observation of every row
         envs.reset(seed=seeds)
     for row in np.arange(envs.num_envs) if mask is None else np.flatnonzero(mask):
         only = np.arange(envs.num_envs) == row
@@ -190,7 +190,7 @@ def _reset(
 
 
 def _arrays(info: dict[str, Any], n: int) -> dict[str, NDArray]:
-    """Copy the entries that hold one number or array per row; ``_key`` masks and nested dicts are left out."""
+    """Copy the entries with one number or array per row; ``_key`` masks and nested dicts are left out."""
     rows = {
         key: _numbers(value)
         for key, value in info.items()
@@ -200,8 +200,8 @@ def _arrays(info: dict[str, Any], n: int) -> dict[str, NDArray]:
 
 
 def _numbers(values: NDArray) -> NDArray:
-    """Copy an array, with numbers in place of objects that are numbers; zeros where a row has none."""
-    if values.dtype == object:  # Gymnasium's vector environments make such arrays of np.bool_
+    """Copy an array, with objects that are numbers converted to numbers; zeros where a row has none."""
+    if values.dtype == object:  # Gymnasium's vector environments make such arrays from np.bool_
         there = [value for value in values.ravel() if value is not None]
         if there and all(isinstance(value, bool | int | float | np.bool_ | np.number) for value in there):
             filled = np.array([0 if value is None else value for value in values.ravel()], np.result_type(*there))
@@ -210,7 +210,7 @@ def _numbers(values: NDArray) -> NDArray:
 
 
 def _aligned(infos: list[dict[str, NDArray]]) -> dict[str, list[NDArray]]:
-    """One array per step for every entry that occurs at all; zeros at the steps that lack it."""
+    """One array per step for every entry that occurs in some step; zeros at the steps without it."""
     templates: dict[str, NDArray] = {}
     for info in infos:
         for key, value in info.items():

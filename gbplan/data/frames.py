@@ -1,4 +1,4 @@
-"""Frames of many episodes as columns: one per key, each in its own type."""
+"""Frames of many episodes as columns, one per key, each in its own type."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from torch import Tensor
 from gbplan.data.trajectories import Trajectories
 
 IN_MEMORY = 64 * 2**20
-"""Bytes of columns above which they are mapped from files instead of held in memory."""
+"""Size of columns in bytes above which they are memory-mapped from files."""
 
 
 def is_goal(key: str) -> bool:
@@ -20,7 +20,7 @@ def is_goal(key: str) -> bool:
 
 
 def runs_of(array: NDArray) -> tuple[NDArray, NDArray[np.int64]]:
-    """Store an array ``(F, ...)`` only where it changes.
+    """Store the rows of an array ``(F, ...)`` only where they change.
 
     Returns:
         Values ``(R, ...)`` and rows ``(F,)``, so that ``values[rows]`` is the array.
@@ -31,12 +31,12 @@ def runs_of(array: NDArray) -> tuple[NDArray, NDArray[np.int64]]:
 
 
 def as_tensor(array: NDArray) -> Tensor:
-    """Share an array with torch, or copy it if torch could not use it as it is."""
+    """Share an array with torch, or copy it if torch cannot use it directly."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def to_column_dtype(values: Tensor) -> Tensor:
-    """Return observations or actions in the type they are trained on: uint8 as it is, all else float32."""
+    """Convert observations or actions to the type used in training: uint8 stays uint8, all others float32."""
     return values if values.dtype == torch.uint8 else values.float()
 
 
@@ -58,7 +58,7 @@ class Frames:
     """Episodes laid end to end; an episode of T steps has T + 1 frames.
 
     F frames in all, E episodes, A action dimensions. Goals (keys ``desired_*``) are stored where they change, which is
-    once an episode in most environments. Large columns are mapped from files, so that they take no memory for good.
+    once an episode in most environments. Large columns are memory-mapped from files.
 
     Attributes:
         columns: observations by key, ``(F, ...)`` each, uint8 or float32; a goal as ``Runs``.
@@ -72,7 +72,7 @@ class Frames:
 
     @staticmethod
     def of(trajectories: Trajectories) -> "Frames":
-        """Lay out trajectories; arrays that have the column's type already are shared, not copied."""
+        """Make frames from trajectories; arrays of the column's type are shared, not copied."""
         columns: dict[str, Tensor | Runs] = {}
         for key, array in trajectories.observations.items():
             if is_goal(key):
@@ -125,12 +125,12 @@ class Frames:
         return sum(tensor.nbytes for tensor in tensors)
 
     def rows_within(self, nbytes: int, keys: Sequence[str], at_most: int) -> int:
-        """Count how many frames of these columns take so many bytes: at least 1, and no more than ``at_most``."""
+        """Count the frames of these columns that fit into so many bytes: at least 1, and no more than ``at_most``."""
         each = sum(_values(self.columns[key])[:1].nbytes for key in keys)
         return max(1, min(at_most, nbytes // max(each, 1)))
 
     def runs(self, key: str) -> Runs:
-        """Return a column that is stored in runs."""
+        """Return a column stored in runs."""
         column = self.columns[key]
         assert isinstance(column, Runs)
         return column
@@ -143,7 +143,7 @@ class Frames:
         return column.index_select(0, rows)
 
     def since(self, episode: int) -> "Frames":
-        """Look at the episodes from a given one on, without a copy."""
+        """Return the episodes from a given one on, without a copy."""
         if episode == 0:
             return self
         first = int((self.lengths[:episode] + 1).sum())
@@ -154,7 +154,7 @@ class Frames:
         return Frames(columns, self.actions[first:], self.lengths[episode:])
 
     def rows_of(self, episodes: Tensor) -> Tensor:
-        """All frames of the given episodes ``(N,)``, in that order."""
+        """Return the indices of all frames of the given episodes ``(N,)``, in that order."""
         counts = self.lengths[episodes] + 1
         nth = torch.arange(int(counts.sum())) - (counts.cumsum(0) - counts).repeat_interleave(counts)
         return self.starts[episodes].repeat_interleave(counts) + nth

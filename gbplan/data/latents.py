@@ -1,4 +1,4 @@
-"""What a frozen encoder makes of frames, computed once and kept in files."""
+"""Latents of frames by a frozen encoder, computed once and stored in files."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from gbplan.data.frames import Frames
 from gbplan.data.npy import NpyWriter, map_npy
 
 LATENTS = "latents"
-"""Column of the encoder's output, which stands beside a batch's observations, not among them."""
+"""Name of the encoder's output in a batch, beside the observations."""
 
 Encode = Callable[[dict[str, Tensor]], Tensor]
 """Maps observations ``(b, ...)`` by key, as they are stored, to latents ``(b, *D)``."""
@@ -23,15 +23,15 @@ Encode = Callable[[dict[str, Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class LatentColumn:
-    """How a column of latents is made.
+    """Recipe of a column of latents.
 
     Attributes:
         encode: the encoder.
-        key: which encoder it is; another key is another column.
+        key: identifies the encoder; another key makes another column.
         keys: observations that the encoder reads.
         shape: *D.
-        dtype: type to store.
-        batch_size: frames that are encoded at once.
+        dtype: type in the file.
+        batch_size: frames encoded at once.
     """
 
     encode: Encode
@@ -49,24 +49,24 @@ class LatentColumn:
 
     @property
     def made_of(self) -> dict[str, Any]:
-        """What decides the column, as plain data."""
+        """The settings that determine the column, as plain data."""
         return {"encoder": self.key, "keys": [*self.keys], "shape": [*self.shape], "dtype": str(self.dtype)}
 
     @property
     def name(self) -> str:
-        """A name that no other column has."""
+        """A name unique to this column."""
         return f"{LATENTS}-{hashlib.sha256(json.dumps(self.made_of).encode()).hexdigest()[:12]}"
 
     def write(self, frames: Frames, path: Path, progress: str | None = None) -> None:
         """Encode all frames, in order, into a file.
 
         Args:
-            frames: what to encode.
+            frames: frames to encode.
             path: the file, ``*.npy``.
             progress: name of a progress bar on stderr, which shows frames per second; None: no bar.
 
         Raises:
-            ValueError: the encoder gives another shape, or a number that is not finite.
+            ValueError: the encoder returns another shape, or a number that is not finite.
         """
         with (
             NpyWriter(path) as column,
@@ -94,22 +94,22 @@ class LatentColumn:
 
     @torch.no_grad()
     def agrees(self, frames: Frames) -> bool:
-        """Whether the encoder makes of the first frames what their column of latents says, up to rounding."""
+        """Whether the encoder's latents of the first frames equal those of the column, up to rounding."""
         rows = torch.arange(min(len(frames), 8))
         stored = frames.take(LATENTS, rows).float()
         found = self.encode({key: frames.take(key, rows) for key in self.keys}).to("cpu", torch.float32)
         return found.shape == stored.shape and torch.allclose(found, stored, rtol=0.01, atol=0.01 * float(stored.std()))
 
     def write_beside(self, frames: Frames, path: Path) -> None:
-        """Encode the frames that are in a file into a file beside it, unless that is there.
+        """Encode the frames of a file into a second file beside it, unless that exists.
 
         Raises:
-            ValueError: the file that is there is not what the encoder makes, or see ``write``.
+            ValueError: the existing file differs from the encoder's latents, or see ``write``.
         """
         target = self._beside(path)
         try:
             complete = map_npy(target).shape == (len(frames), *self.shape)
-        except (OSError, ValueError):  # not there, or damaged
+        except (OSError, ValueError):  # missing or damaged
             complete = False
         if not complete:
             self.write(frames, target)
@@ -120,7 +120,7 @@ class LatentColumn:
             )
 
     def read_beside(self, frames: Frames, path: Path) -> Frames:
-        """Add the latents to the frames that are in a file, from the file beside it."""
+        """Add the latents to the frames of a file, from the file beside it."""
         return frames.with_column(LATENTS, map_npy(self._beside(path)))
 
     def _beside(self, path: Path) -> Path:

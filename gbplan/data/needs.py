@@ -1,4 +1,4 @@
-"""What the trained module needs of its batches."""
+"""Requirements of the trained module on its batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Needs:
-    """What a module's batches must hold.
+    """Required contents of a module's batches.
 
     Attributes:
         history: K, frames that a prediction starts from.
         action_block: n, environment steps in a model step.
-        encoded: observations that the encoder reads; None: all, since nothing is known of the module.
-        other: observations that something else reads.
+        encoded: observations that the encoder reads; None: all, because the module does not say.
+        other: observations that other parts read.
     """
 
     history: int = 1
@@ -23,20 +23,20 @@ class Needs:
 
     @property
     def keys(self) -> list[str] | None:
-        """All observations needed; None: all there are."""
+        """All observations needed; None: all that exist."""
         return None if self.encoded is None else list(dict.fromkeys([*self.encoded, *self.other]))
 
     def env_steps(self, steps: int) -> int:
-        """Environment steps in a window that predicts so many model steps."""
+        """Environment steps in a window with this many predicted model steps."""
         return self.action_block * (self.history - 1 + steps)
 
 
 def needs_of(module: Any, validating: bool = False) -> Needs:
-    """Ask a LightningModule.
+    """Read the needs off a LightningModule.
 
-    One with a ``world_model`` needs what its encoder reads, and the observations that the module's own ``batch_keys``
-    names, if it has that attribute; and ``achieved_goal`` to train a probe on, or to validate what the model makes of
-    it. Another module, or None, needs all observations, one frame and one environment step.
+    A module with a ``world_model`` needs the observations that its encoder reads; those in the module's ``batch_keys``,
+    if it has that attribute; and ``achieved_goal``, to train a probe or to validate predicted goals. Any other module,
+    or None, needs all observations, one frame and one environment step.
 
     Args:
         module: a LightningModule, or None.

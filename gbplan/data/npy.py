@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` files that are too large for memory."""
+"""``.npy`` files of arrays too large for memory."""
 
 import math
 from pathlib import Path
@@ -15,10 +15,10 @@ from gbplan.files import replacing, require_written
 
 
 class NpyWriter:
-    """Writes an array row by row, when the number of rows is known only at the end."""
+    """Writes an array row by row, before the number of rows is known."""
 
     def __init__(self, path: Path) -> None:
-        """Begin a file, which appears when it is complete.
+        """Begin a file, which appears under its name when complete.
 
         Args:
             path: the file, ``*.npy``.
@@ -32,7 +32,7 @@ class NpyWriter:
         """Write rows ``(n, ...)``; all must have the shape and type of the first."""
         if not self._header:
             self._header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (0, *rows.shape[1:])}
-            npy.write_array_header_1_0(self._file, self._header)  # leaves room for any number of rows
+            npy.write_array_header_1_0(self._file, self._header)  # has room for any number of rows
         self._file.write(np.ascontiguousarray(rows).data)
         self.rows += len(rows)
         require_written(self._file)
@@ -48,13 +48,13 @@ class NpyWriter:
 
 
 def map_npy(path: Path) -> Tensor:
-    """Look at an array in a file as a tensor, without reading it; what is written to the tensor leaves the file alone.
+    """Map an array in a file as a tensor, without reading it; writing to the tensor does not change the file.
 
-    Not by NumPy, which keeps a file open for each: a long run has more files than a process may open.
+    Without NumPy's memmap, which keeps one file open for each: a long run has more files than a process may open.
 
     Raises:
-        OSError: there is no such file.
-        ValueError: it is damaged.
+        OSError: the file does not exist.
+        ValueError: the file is damaged.
     """
     with path.open("rb") as file:
         npy.read_magic(file)

@@ -1,4 +1,4 @@
-"""A dataset's frames, which of its episodes train and which validate, and the windows in them."""
+"""A dataset's frames, its split into training and validation episodes, and their windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from gbplan.data.windows import Windows
 
 @dataclass(frozen=True)
 class Part:
-    """A dataset in a data module.
+    """One dataset of a data module.
 
     Attributes:
         stored: the dataset on disk.
         frames: all its frames.
         training: its training episodes, ascending, int64.
         validation: the others.
-        hold_steps: environment steps by which every episode goes on, standing still.
+        hold_steps: environment steps added to the end of every episode, standing still.
     """
 
     stored: StoredDataset
@@ -38,10 +38,10 @@ class Part:
 
 
 def split(stored: StoredDataset, frames: Frames, validation_fraction: float, seed: int, hold_steps: int) -> Part:
-    """Divide a dataset's episodes into training and validation, keyed by the seed, each in its old order.
+    """Divide a dataset's episodes into training and validation by the seed; both keep the episodes' order.
 
     Raises:
-        ValueError: one of them would be empty.
+        ValueError: one part would be empty.
     """
     episodes = len(frames.lengths)
     kept = round(validation_fraction * episodes)
@@ -58,7 +58,7 @@ def split(stored: StoredDataset, frames: Frames, validation_fraction: float, see
 
 
 def training_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[Windows]:
-    """Find all training windows of each dataset, from every frame on.
+    """Find all training windows of each dataset, one from every frame.
 
     Args:
         parts: the datasets.
@@ -66,7 +66,7 @@ def training_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[Wi
         needs: history and action block of the windows.
 
     Raises:
-        ValueError: a dataset has none.
+        ValueError: a dataset has no window.
     """
     found = []
     for part in parts:
@@ -82,7 +82,7 @@ def training_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[Wi
 
 
 def validation_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[Windows]:
-    """Find validation windows of each dataset that follow each other, so that no step is predicted twice.
+    """Find consecutive validation windows of each dataset, so that no step is predicted twice.
 
     Args:
         parts: the datasets.
@@ -90,7 +90,7 @@ def validation_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[
         needs: history and action block of the windows.
 
     Raises:
-        ValueError: there is none in all datasets together.
+        ValueError: no dataset has a window.
     """
     stride = needs.action_block * steps
     found = [
@@ -116,7 +116,7 @@ def validation_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[
 
 
 def _extent(name: str, steps: int, needs: Needs) -> str:
-    """Say how long a window is."""
+    """Describe a window's length."""
     if needs.history == needs.action_block == 1:
         return f"{name} = {steps} steps"
     return (

@@ -1,4 +1,4 @@
-"""Files that several processes of a training share."""
+"""Writing files in one of several training processes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ Once = Callable[[Callable[[], Any]], Any]
 
 
 def alone(write: Callable[[], Any]) -> Any:
-    """``Once`` for a single process, or for one that writes files of its own."""
+    """``Once`` for a single process, or for one that writes its own files."""
     return write()
 
 
@@ -25,7 +25,7 @@ def _in_the_first(trainer: L.Trainer, write: Callable[[], Any]) -> Any:
     if trainer.is_global_zero:
         try:
             outcome = (write(), None)
-        except Exception as error:  # the others wait: they must hear of it
+        except Exception as error:  # the other processes wait, and must learn of the error
             outcome = (None, error)
     result, failure = trainer.strategy.broadcast(outcome)
     if failure is not None:

@@ -1,4 +1,4 @@
-"""The most recent episodes, within a bound, in files."""
+"""Replay buffer: the newest episodes up to a capacity, in files."""
 
 import re
 import shutil
@@ -20,28 +20,28 @@ from gbplan.untrusted import COUNT, require_form
 
 
 class ReplayBuffer:
-    """Keeps the newest whole episodes whose transitions fit its capacity; the oldest leave first.
+    """Keeps the newest whole episodes whose transitions fit its capacity, and drops the oldest first.
 
-    Each ``extend`` writes one file, a segment, which is never changed; what leaves is skipped over. A checkpoint holds
-    the manifest only: names, counts and hashes. So it is resumed with the files: ``load_state_dict`` looks for them,
-    and takes none but those it was saved with. What a killed run has written after its last checkpoint is not in the
-    manifest, and is written again.
+    Each ``extend`` writes one file, a segment, which never changes; dropped episodes are skipped. A checkpoint contains
+    only the manifest: names, counts and hashes. To resume, ``load_state_dict`` looks for the files, and accepts only
+    those that were saved. Files that a killed run wrote after its last checkpoint are not in the manifest, and are
+    written again.
 
-    A file all of whose episodes have left is removed at the first ``extend`` after a checkpoint that does without it,
-    unless ``keep_all`` is set; an older checkpoint cannot be resumed then.
+    A file whose episodes are all dropped is removed at the first ``extend`` after a checkpoint that does not need it,
+    unless ``keep_all`` is set; older checkpoints cannot be resumed then.
 
     Attributes:
-        capacity: most transitions it holds.
-        added: transitions ever added, those that have left included.
-        written: how often episodes were added.
-        keep_all: keep the files of episodes that have left, for ``episodes(everything=True)``.
+        capacity: maximal number of transitions.
+        added: transitions ever added, dropped ones included.
+        written: number of times that episodes were added.
+        keep_all: keep the files of dropped episodes, for ``episodes(everything=True)``.
     """
 
     def __init__(self, capacity: int) -> None:
         """Start empty, in a temporary folder that is removed with this object; ``place`` chooses a lasting one.
 
         Args:
-            capacity: most transitions to hold.
+            capacity: maximal number of transitions.
         """
         self.capacity = capacity
         self.added = 0
@@ -50,7 +50,7 @@ class ReplayBuffer:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._once: Once = alone
         self._segments: list[Segment] = []
-        self._left = 0  # episodes of these segments that have left
+        self._left = 0  # dropped episodes of these segments
         self.written = 0  # segments ever written
         self._needless: list[Path] = []  # files that the next checkpoint does not need
         self._removable: list[Path] = []  # files that the last checkpoint does not need
@@ -62,7 +62,7 @@ class ReplayBuffer:
 
     @property
     def lengths(self) -> Tensor:
-        """Steps of the episodes in it, oldest first, ``(E,)`` int64."""
+        """Steps of the episodes in the buffer, oldest first, ``(E,)`` int64."""
         return self._all_lengths()[self._left :]
 
     def _all_lengths(self) -> Tensor:
@@ -72,10 +72,10 @@ class ReplayBuffer:
     # ------------------------------------------------------------------------------------------------------- content
 
     def extend(self, trajectories: Trajectories) -> None:
-        """Add episodes, the newest last. Of several processes, all must call it with the same episodes.
+        """Add episodes, the newest last. With several processes, all must call it with the same episodes.
 
         Raises:
-            ValueError: one of them alone exceeds the capacity.
+            ValueError: a single episode exceeds the capacity.
         """
         if len(trajectories) == 0:
             return
@@ -116,7 +116,7 @@ class ReplayBuffer:
             self._needless = []
 
     def frames(self) -> list[Frames]:
-        """Frames of the episodes in it, oldest first: one set in memory while they are few, else mapped files."""
+        """Frames of the episodes in the buffer, oldest first: one set in memory if small, else mapped files."""
         if self._frames is None:
             kept, before = [], 0
             for segment in self._segments:
@@ -131,7 +131,7 @@ class ReplayBuffer:
         return self._frames
 
     def encode_with(self, column: LatentColumn) -> None:
-        """Add a column of latents to all frames, those that are still to come included; they lie in files, too."""
+        """Add a column of latents, stored in files, to all frames, later ones included."""
         self._column = column
         self._frames = None
         for segment in self._segments:
@@ -143,10 +143,10 @@ class ReplayBuffer:
             self._once(lambda: column.write_beside(segment.frames, segment.path))
 
     def episodes(self, everything: bool = False) -> Iterator[Trajectories]:
-        """Read the episodes back as they were added, file by file.
+        """Read the episodes as they were added, file by file.
 
         Args:
-            everything: those that have left too; complete if ``keep_all`` was set from the beginning.
+            everything: include dropped episodes; complete if ``keep_all`` was set from the beginning.
         """
         before = 0
         for segment in self._segments:
@@ -160,10 +160,10 @@ class ReplayBuffer:
     # --------------------------------------------------------------------------------------------------------- files
 
     def place(self, folder: Path, once: Once) -> None:
-        """Choose a lasting folder; files written before come along.
+        """Choose a lasting folder; files written before are moved there.
 
         Args:
-            folder: where to; made if it is not there.
+            folder: the folder; made if it does not exist.
             once: see ``Once``.
 
         Raises:
@@ -172,7 +172,7 @@ class ReplayBuffer:
         if folder == self._folder:
             return
         require_writable_folder(folder)
-        before = self._temporary  # its files are needed until they are taken over
+        before = self._temporary  # its files are needed until they are copied
         self._folder, self._once, self._temporary = folder, once, None
         self._take_over([(segment.path, segment.digest) for segment in self._segments])
         del before
@@ -184,7 +184,7 @@ class ReplayBuffer:
         return self._folder
 
     def _take_over(self, files: Sequence[tuple[Path, str]]) -> None:
-        """Make the segments those in these files, with these hashes, after linking or copying them to the folder."""
+        """Replace the segments by these files, with these hashes, after linking or copying them to the folder."""
         folder = self._place()
 
         def write() -> None:
@@ -214,17 +214,17 @@ class ReplayBuffer:
         return {"segments": segments, "left": self._left, "written": self.written, "added": self.added}
 
     def load_state_dict(self, state: Any, look_in: Sequence[Path] = (), like: Frames | None = None) -> None:
-        """Replace the contents by saved ones.
+        """Replace the contents by the saved ones.
 
         Args:
             state: the manifest.
-            look_in: folders that may hold the files, besides this buffer's own.
-            like: what the episodes are to have the columns of; None: those of each other.
+            look_in: folders to search for the files, besides this buffer's own.
+            like: frames whose columns the episodes must have; None: the episodes need only agree with each other.
 
         Raises:
-            FileNotFoundError: a file is in none of them.
-            ValueError: a file is not the one that the manifest names, or holds other episodes than it says or than
-                these; or the manifest is none.
+            FileNotFoundError: a file is in none of the folders.
+            ValueError: a file is not the one in the manifest, or its episodes differ from the manifest or from
+                ``like``; or the state is not a manifest.
         """
         try:
             require_form(state, _MANIFEST, "it")
@@ -255,7 +255,7 @@ _MANIFEST = {
 
 
 def _require_sums(state: dict[str, Any]) -> None:
-    """Check that the numbers of a manifest agree with each other."""
+    """Check that the counts of a manifest agree with each other."""
     segments, written = state["segments"], state["written"]
     numbers = [int(entry["file"].partition("-")[0]) for entry in segments]
     if numbers != [*range(written - len(segments), written)]:
@@ -269,7 +269,7 @@ def _require_sums(state: dict[str, Any]) -> None:
 
 
 def _require_episodes(segment: Segment, entry: dict[str, Any], first: Segment, like: Frames | None) -> None:
-    """Check that a file holds the episodes of a manifest's entry."""
+    """Check that a file contains the episodes of a manifest's entry."""
     try:
         segment.require_whole()
         there = {"episodes": len(segment.lengths), "transitions": int(segment.lengths.sum())}
@@ -285,13 +285,13 @@ def _require_episodes(segment: Segment, entry: dict[str, Any], first: Segment, l
 
 
 def _columns(frames: Frames) -> dict[str, str]:
-    """Shape and type of what each frame has, but for latents, which are made of it."""
+    """Shape and type of each column except latents, which are computed from the others."""
     types = {key: f"{frames.shapes[key]} of {dtype}" for key, dtype in frames.dtypes.items() if key != LATENTS}
     return {**types, "actions": f"{tuple(frames.actions.shape[1:])} of {frames.actions.dtype}"}
 
 
 def _find(entry: dict[str, Any], folders: Sequence[Path]) -> Path:
-    """Return the file of a manifest's entry."""
+    """Find the file of a manifest's entry."""
     there = [path for folder in folders if (path := folder / entry["file"]).is_file()]
     if not there:
         raise FileNotFoundError(
@@ -310,8 +310,8 @@ def _belonging(path: Path) -> list[Path]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where that is not possible."""
-    target.unlink(missing_ok=True)  # a damaged one
+    """Link a file under a second name, or copy it if that is not possible."""
+    target.unlink(missing_ok=True)  # a damaged file
     try:
         target.hardlink_to(source)
     except OSError:
