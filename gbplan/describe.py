@@ -1,4 +1,4 @@
-"""What an object was configured with, as plain data: for results, for checkpoints, and to name it in a text."""
+"""Descriptions of objects by their settings, as plain data: for results, checkpoints and messages."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -10,11 +10,11 @@ def describe(value: Any) -> Any:
     """Describe a value by numbers, texts, lists and dicts.
 
     Args:
-        value: anything. An object is described by its class and its settings: the fields of a dataclass, else its
-            attributes; in either case the public ones.
+        value: any value. An object is described by its class and its settings: the public fields of a dataclass, or
+            else its public attributes.
 
     Returns:
-        Plain data; of an object ``{"class": its name, setting: description, ...}``.
+        Plain data; for an object, ``{"class": its name, setting: description, ...}``.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -26,14 +26,14 @@ def describe(value: Any) -> Any:
         return {str(key): describe(item) for key, item in value.items()}
     if not hasattr(value, "__dict__") or isinstance(value, type) or hasattr(value, "__name__"):
         return getattr(value, "__qualname__", type(value).__qualname__)
-    # What a dataclass has beside its fields is computed from them, or read from files.
+    # Other attributes of a dataclass are computed from its fields, or read from files.
     settings = {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else vars(value)
     public = {key: describe(item) for key, item in settings.items() if not key.startswith("_")}
     return {"class": type(value).__qualname__, **public}
 
 
 def as_text(description: Any) -> str:
-    """Write a description as one would call the constructor: ``MixedPolicy(policies=[RandomPolicy()])``."""
+    """Write a description as a constructor call: ``MixedPolicy(policies=[RandomPolicy()])``."""
     if isinstance(description, list):
         return f"[{', '.join(map(as_text, description))}]"
     if not isinstance(description, dict):
@@ -46,7 +46,7 @@ def as_text(description: Any) -> str:
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """List what differs between two descriptions, as ``name: old, now new``."""
+    """List the differences of two descriptions, as ``name: old, now new``."""
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in dict.fromkeys([*old, *new]):

@@ -1,4 +1,4 @@
-"""Which windows an epoch trains on: a pure function of the seed and the epoch."""
+"""Draws the windows of an epoch: a pure function of the seed and the epoch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,16 +12,16 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampl
 class EpochSampler(Sampler[int]):
     """Draws a given number of indices from each of several sources, shuffled together.
 
-    Indices of source i follow those of source i - 1. Within a source they are drawn without replacement; when more are
-    asked for than there are, in passes: every index is drawn k or k + 1 times. With one source, and as many draws as
-    indices, an epoch is a permutation.
+    Indices of source i follow those of source i - 1. Within a source they are drawn without replacement; if there are
+    more draws than indices, in passes, so that every index is drawn k or k + 1 times. With one source, and as many
+    draws as indices, an epoch is a permutation.
 
-    The draws depend on (seed, epoch) and nothing else, so a resumed training sees what an uninterrupted one sees.
-    Lightning calls ``set_epoch`` before each epoch.
+    The draws depend on (seed, epoch) and nothing else, so a resumed training draws the same windows as an uninterrupted
+    one. Lightning calls ``set_epoch`` before each epoch.
 
     Attributes:
         epoch: second half of the key.
-        repeats: whether every epoch is the first one again, in which a model is to overfit; otherwise false.
+        repeats: whether every epoch repeats the first one, to overfit a model; otherwise false.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class EpochSampler(Sampler[int]):
             draws: number of draws per epoch from each source.
             seed: first half of the key.
             epoch: second half of the key.
-            repeats: draw every epoch what the first one draws.
+            repeats: whether every epoch draws the same as the first.
 
         Raises:
-            ValueError: draws are asked of an empty source, or are negative.
+            ValueError: draws from an empty source, or a negative number of draws.
         """
         for i, (size, number) in enumerate(zip(sizes, draws, strict=True)):
             if number < 0 or (number > 0 and size < 1):
@@ -54,12 +54,12 @@ class EpochSampler(Sampler[int]):
         self.epoch = epoch
 
     def go_on(self, epoch: int, drawn: int) -> None:
-        """Begin this epoch, and no other, behind indices that have been used: of each process's share so many."""
+        """Begin this one epoch after its used indices: so many of each process's share."""
         self._begun = (epoch, drawn)
 
     @property
     def used(self) -> int:
-        """Indices of each process's share that this epoch begins behind."""
+        """Number of used indices in each process's share, after which this epoch begins."""
         epoch, drawn = self._begun
         return drawn if self.epoch == epoch else 0
 
@@ -78,7 +78,7 @@ class EpochSampler(Sampler[int]):
         return together[torch.randperm(len(together), generator=generator)]
 
     def left(self) -> Tensor:
-        """Return those of the epoch's indices that this one process still has to see."""
+        """Return the epoch's indices that remain for a single process."""
         return self.indices()[self.used :]
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class EpochSampler(Sampler[int]):
 class TensorBatchSampler(BatchSampler):
     """Yields each batch's indices as a tensor: a list of Python ints would cost more than cutting the batch.
 
-    Takes any sampler, so that Lightning can put a distributed one in its place.
+    Accepts any sampler, so that Lightning can replace it with a distributed one.
     """
 
     def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
@@ -105,8 +105,8 @@ class TensorBatchSampler(BatchSampler):
 class RankSampler(DistributedSampler[int]):
     """One process's share of an epoch: shares are disjoint and of the same size, at most R - 1 indices are left out.
 
-    A ``DistributedSampler``, because Lightning puts its own in the place of anything else, and that one would draw
-    from all windows alike. Rank r of R takes the epoch's indices r, r + R, r + 2R, ...
+    A ``DistributedSampler``, because Lightning replaces every other sampler with its own, which would draw from all
+    windows alike. Rank r of R takes the epoch's indices r, r + R, r + 2R, ...
     """
 
     def __init__(self, sampler: EpochSampler, num_replicas: int, rank: int) -> None:
@@ -130,26 +130,27 @@ class RankSampler(DistributedSampler[int]):
 
 
 class EpochLoader(DataLoader[Any]):
-    """Goes on, after a checkpoint that was saved in the middle of an epoch, with the batch that comes next.
+    """Data loader that resumes an epoch at its next batch, after a checkpoint from the middle of the epoch.
 
-    Lightning keeps its state in the checkpoint. Its length stays that of the whole epoch, in which Lightning counts.
+    Lightning saves its state in the checkpoint. Its length stays that of the whole epoch, because Lightning counts
+    batches of the whole epoch.
     """
 
     _delivered = (0, 0)
-    """The epoch, and how many of its batches have been handed out."""
+    """The epoch, and the number of its batches that were returned."""
 
     @property
     def epoch_sampler(self) -> EpochSampler | None:
-        """What draws the indices, whoever hands them on; None where Lightning has put a sampler in its place."""
+        """The sampler of the indices, inside any wrapper; None if Lightning has replaced it."""
         sampler = getattr(self.batch_sampler, "sampler", None)
         sampler = sampler.epoch_sampler if isinstance(sampler, RankSampler) else sampler
         return sampler if isinstance(sampler, EpochSampler) else None
 
     def __iter__(self) -> Any:
-        """Deliver what is left of the epoch.
+        """Iterate over the rest of the epoch.
 
-        A generator, which begins when the first batch is asked for: Lightning makes its iterator before it says which
-        epoch this is, and workers would fetch from another.
+        A generator, which begins at the first batch: Lightning makes its iterator before it sets the epoch, and workers
+        would fetch from another one.
         """
         sampler = self.epoch_sampler
         epoch, used = (0, 0) if sampler is None else (sampler.epoch, sampler.used // self._samples)
@@ -163,14 +164,14 @@ class EpochLoader(DataLoader[Any]):
         return size
 
     def state_dict(self) -> dict[str, int]:
-        """Return the epoch, and how many of its batches have been delivered."""
+        """Return the epoch, and the number of its batches that were returned."""
         return dict(zip(("epoch", "batches"), self._delivered, strict=True))
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Begin that epoch behind those batches.
+        """Begin the saved epoch after its saved number of batches.
 
         Raises:
-            ValueError: the batches are not in the order of an ``EpochSampler``.
+            ValueError: the batches are not in an ``EpochSampler``'s order.
         """
         epoch, batches = state_dict["epoch"], state_dict["batches"]
         if self.epoch_sampler is None and batches % len(self):

@@ -1,4 +1,4 @@
-"""Episodes in a file of their own."""
+"""A segment: a file of episodes."""
 
 import hashlib
 import io
@@ -20,13 +20,13 @@ def write_segment(folder: Path, number: int, trajectories: Trajectories) -> tupl
     """Write episodes, whole and in their own types, into a file that appears only when it is complete.
 
     Args:
-        folder: where to.
+        folder: the folder to write into.
         number: the file's place among the segments of its run.
-        trajectories: what to write.
+        trajectories: the episodes.
 
     Returns:
-        The file's name, which is made of its number and its hash, so that runs in one folder do not overwrite each
-        other's; and its hash.
+        The file's name, made of its number and hash, so that runs in one folder do not overwrite each other's files;
+        and its hash.
     """
     contents = {
         # A goal is stored where it changes: values and their rows.
@@ -50,7 +50,7 @@ def write_segment(folder: Path, number: int, trajectories: Trajectories) -> tupl
 
 
 class _Hash(io.BytesIO):
-    """A file that is only hashed."""
+    """A file object that hashes its input and writes nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ _FORM = {
 
 @dataclass(frozen=True)
 class Segment:
-    """Episodes in a file, which is mapped, so that they take no memory for good.
+    """Episodes in a memory-mapped file.
 
     Attributes:
         path: the file.
@@ -95,14 +95,14 @@ class Segment:
         return contents
 
     def require_whole(self) -> None:
-        """Check that the file holds episodes as ``write_segment`` writes them; it may come from anybody.
+        """Check that the file contains episodes as ``write_segment`` writes them; files may come from anybody.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the file has other contents.
         """
         try:
             stored = self._contents
-        except Exception as error:  # of zip, pickle or torch, which have none in common
+        except Exception as error:  # errors of zip, pickle or torch, which have no common class
             raise ValueError(f"it is no file of plain tensors ({type(error).__name__})") from None
         require_form(stored, _FORM, "it")
         if extra := stored.keys() - _FORM.keys():

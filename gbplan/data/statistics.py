@@ -1,4 +1,4 @@
-"""Means and standard deviations of actions, which a world model normalises with."""
+"""Means and standard deviations of actions, with which a world model normalises."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from gbplan.networks.normalizer import Moments
 class Statistics:
     """Per-dimension moments of the actions taken in training episodes, of one environment step, float32.
 
-    The standard deviation of a dimension that never changes is given as 1, so that dividing by it is safe. Those of
-    latents depend on the encoder: fit them to ``TrajectoryDataModule.training_frames``.
+    The standard deviation of a constant dimension is set to 1, so that division is safe. Moments of latents depend on
+    the encoder: fit them to ``TrajectoryDataModule.training_frames``.
 
     Attributes:
         action_mean: ``(A,)``.
-        action_std: likewise.
+        action_std: ``(A,)``.
     """
 
     action_mean: Tensor
@@ -27,7 +27,7 @@ class Statistics:
 
 
 def statistics_of(parts: Sequence[tuple[Frames, Tensor]]) -> Statistics:
-    """Moments of the actions taken in episodes, given as frames and which of their episodes."""
+    """Moments of the actions taken in the selected episodes of some frames."""
     moments = Moments()
     for frames, episodes in parts:
         rows = frames.rows_of(episodes)

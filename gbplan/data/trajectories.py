@@ -1,4 +1,4 @@
-"""Episodes in memory, laid end to end."""
+"""Trajectories: episodes in memory, laid end to end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -80,11 +80,11 @@ class Trajectories:
         )
 
     def only(self, keys: Sequence[str]) -> "Trajectories":
-        """Return the same episodes with no other observations than these."""
+        """Return the same episodes with these observations only."""
         return replace(self, observations={key: array for key, array in self.observations.items() if key in keys})
 
     def held(self, steps: int) -> "Trajectories":
-        """Let every episode go on for ``steps`` more steps without a change: its last frame again, and zero actions."""
+        """Extend every episode by ``steps`` steps without a change: its last frame again, and zero actions."""
         if steps == 0:
             return self
         repeats = np.ones(len(self.actions), np.int64)
@@ -103,10 +103,10 @@ class Trajectories:
         """Check that no observation or action is NaN or infinite.
 
         Args:
-            name: what holds these trajectories, for the message.
+            name: name of the trajectories, for the message.
 
         Raises:
-            ValueError: one is; names the entry and the episode.
+            ValueError: one is; the message names the entry and the episode.
         """
         for what, array in {**self.observations, "actions": self.actions}.items():
             if array.dtype.kind != "f":
@@ -121,7 +121,7 @@ class Trajectories:
 
     @staticmethod
     def concatenate(parts: "Sequence[Trajectories]") -> "Trajectories":
-        """Lay several sets of episodes end to end; keeps the info entries that all parts have."""
+        """Concatenate several sets of episodes; info entries that all parts have are kept."""
         if not parts:
             raise ValueError("concatenate needs at least one set of trajectories, got none")
         infos = set.intersection(*(set(part.infos) for part in parts))

@@ -1,4 +1,4 @@
-"""Stretches of frames, cut out of episodes by the batch."""
+"""Windows of consecutive frames, cut out of episodes in batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,16 +35,16 @@ def window_starts(lengths: Tensor, steps: int, stride: int = 1, firsts: Tensor |
 
 
 def window_counts(lengths: Tensor, steps: int, stride: int = 1) -> Tensor:
-    """How many windows of ``steps`` steps each episode has, ``(E,)`` int64; see ``window_starts``."""
+    """Number of windows of ``steps`` steps in each episode, ``(E,)`` int64; see ``window_starts``."""
     return torch.where(lengths >= steps, (lengths - steps) // stride + 1, 0)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows begin.
+    """The windows of some frames: where they begin and where their episodes end.
 
     Attributes:
-        frames: what they are cut out of.
+        frames: the frames.
         starts: first frame of each window, ``(W,)`` int64.
         ends: last frame of each window's episode, ``(W,)``: where a window reaches beyond it, that frame is repeated.
             None: no window does.
@@ -61,11 +61,11 @@ class Windows:
         """Find the windows of some episodes.
 
         Args:
-            frames: what to cut.
+            frames: the frames.
             steps: environment steps in a window.
             stride: steps from one window of an episode to its next.
             episodes: which episodes, in this order, ``(N,)`` int64; None: all.
-            hold_steps: steps by which every episode goes on in its last frame, with zero actions.
+            hold_steps: steps added to the end of every episode, its last frame with zero actions.
         """
         lengths, firsts = frames.lengths, frames.starts
         if episodes is not None:
@@ -81,7 +81,7 @@ class Windows:
 
 
 def merge_small(sources: Sequence[Windows]) -> list[Windows]:
-    """Copy several small sources into one, since a batch of one takes a third of the time; large ones stay apart."""
+    """Copy small sources into one, from which a batch takes a third of the time; large ones stay separate."""
     frames = [source.frames for source in sources]
     held = {source.ends is not None for source in sources}
     if len(sources) == 1 or len(held) > 1 or sum(each.nbytes for each in frames) > IN_MEMORY:
@@ -93,18 +93,18 @@ def merge_small(sources: Sequence[Windows]) -> list[Windows]:
 
 
 class WindowDataset(Dataset[Batch]):
-    """Windows of several sources, one source after the other, delivered by the batch.
+    """Dataset of windows from several sources, indexed one source after the other and fetched in batches.
 
     A window of T model steps that begins at frame f has the observations of frames f, f + n, ..., f + nT, and the
     actions of the nT environment steps between them, n side by side in each of its T rows.
     """
 
     def __init__(self, sources: Sequence[Windows], keys: Sequence[str], steps: int, action_block: int = 1) -> None:
-        """Look at frames through windows.
+        """Choose the sources and the shape of windows.
 
         Args:
             sources: where windows of ``action_block * steps`` environment steps begin.
-            keys: observations to deliver; ``"latents"`` is delivered beside them.
+            keys: observations to return; ``"latents"`` is returned beside them.
             steps: T, model steps in a window.
             action_block: n, environment steps in a model step.
         """
@@ -132,7 +132,7 @@ class WindowDataset(Dataset[Batch]):
         return {"observations": whole, **{key: value[0] for key, value in batch.items()}}
 
     def _together(self, indices: Tensor) -> list[Tensor]:
-        """Cut windows out of all sources, each into its place in the batch."""
+        """Cut windows out of all sources, in the batch's order."""
         source_of = torch.bucketize(indices, self._ends, right=True)
         order = source_of.argsort()
         counts = source_of.bincount(minlength=len(self._sources)).tolist()
@@ -190,9 +190,9 @@ class _Source:
 
 
 def _stretches(column: Tensor, count: int, stride: int) -> Tensor:
-    """View a column ``(F, ...)`` as ``(F', count, ...)``: at f its rows f, f + stride, ...; then a batch is one copy.
+    """View a column ``(F, ...)`` as ``(F', count, ...)``, at f its rows f, f + stride, ...: a batch is one copy.
 
-    Its entries share memory; nothing may be written through it.
+    Its entries share memory; do not write to the view.
     """
     within = max(len(column) - (count - 1) * stride, 0)
     step = column.stride(0)
@@ -202,9 +202,9 @@ def _stretches(column: Tensor, count: int, stride: int) -> Tensor:
 
 
 def collate_windows(batch: Any) -> Any:
-    """Hand on a batch that a ``WindowDataset`` has made at once; the ``collate_fn`` of its loaders.
+    """Return the batch that a ``WindowDataset`` has made; the ``collate_fn`` of its loaders.
 
     Args:
-        batch: a batch; or a list of windows, from a dataset that hands out one at a time.
+        batch: a batch; or a list of windows, from a dataset that returns one at a time.
     """
     return default_collate(batch) if isinstance(batch, list) else batch

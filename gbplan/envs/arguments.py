@@ -1,4 +1,4 @@
-"""Keyword arguments of environments: what is said of those that do not exist or are of the wrong type."""
+"""Checks of environments' keyword arguments: names and types."""
 
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ def world_of(kind: type[W], env_id: str, arguments: dict[str, Any]) -> W:
 
     Raises:
         ValueError: an argument is outside its range.
-        TypeError: an argument is of the wrong type, or there is none of this name.
+        TypeError: an argument has the wrong type or an unknown name.
     """
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # a dataclass
     for name in arguments:
@@ -23,21 +23,21 @@ def world_of(kind: type[W], env_id: str, arguments: dict[str, Any]) -> W:
 
 
 def number(name: str, value: Any) -> float:
-    """Return a number, or say that ``value`` is none."""
+    """Return ``value`` as a number, or raise a TypeError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
     return float(value)
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Return a whole number, or say that ``value`` is none."""
+    """Return ``value`` as a whole number, or raise a TypeError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}")
     return int(value)
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return True or False, or say that ``value`` is neither."""
+    """Return ``value`` as True or False, or raise a TypeError."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)

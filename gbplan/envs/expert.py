@@ -1,4 +1,4 @@
-"""What experts of any world share: how they get to know it, and noise on their actions."""
+"""Base class of experts: access to the world, and noise on actions."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ Floats = NDArray[np.float64]
 
 
 class Expert(Policy, Generic[W]):
-    """Knows the best action of a world W, in [-1, 1], and adds Gaussian noise to it.
+    """Computes the best action in a world W, in [-1, 1], and adds Gaussian noise to it.
 
-    It gets to know the world in :meth:`reset`, from the environment's own expert. A subclass writes ``_best``.
+    :meth:`reset` takes the world from the environment's own expert. A subclass writes ``_best``.
     """
 
-    environment: ClassVar[str]  # whose expert it is, for messages
+    environment: ClassVar[str]  # the environment's name, for messages
     _world: W | None = None
 
     def __init__(self, action_noise: float = 0.0) -> None:
-        """Choose how clumsy the expert is.
+        """Set the noise.
 
         Args:
             action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
@@ -41,16 +41,16 @@ class Expert(Policy, Generic[W]):
         self._generators: list[np.random.Generator] = []
 
     def in_world(self, world: W) -> Self:
-        """Get to know ``world`` and return the expert; without action noise no :meth:`reset` is needed."""
+        """Set the world and return the expert; without action noise no :meth:`reset` is needed."""
         self._world = world
         return self
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Get to know the world of ``envs`` and seed the action noise; see :meth:`Policy.reset`.
+        """Take the world of ``envs`` and seed the action noise; see :meth:`Policy.reset`.
 
         Raises:
             TypeError: ``envs`` has another expert, or none for its spaces.
-            ValueError: there is not one seed per row.
+            ValueError: the number of seeds is not the number of rows.
         """
         if len(seeds) != envs.num_envs:
             raise ValueError(f"expected one seed for each of {envs.num_envs} rows, got {len(seeds)} seeds")

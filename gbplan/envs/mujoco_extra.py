@@ -1,4 +1,4 @@
-"""MuJoCo is an extra: what worlds that need it say where it is missing, or is not a version they were tested with."""
+"""Checks for MuJoCo, an optional extra: that it is installed, in a tested version."""
 
 import os
 import warnings
@@ -9,18 +9,18 @@ from typing import Any
 
 import gymnasium as gym
 
-# The first version that works, and the first that does not: Fetch of gymnasium-robotics fails from mujoco 3.4 on.
+# The first version that works, and the first that does not: gymnasium-robotics' Fetch fails from mujoco 3.4 on.
 TESTED = {"mujoco": ("3.3.0", "3.4.0"), "gymnasium-robotics": ("1.4.2", "1.5.0")}
 
 
 def require_mujoco(env_id: str) -> None:
-    """Check that what the extra ``gbplan[mujoco]`` installs is there.
+    """Check that the packages of the extra ``gbplan[mujoco]`` are installed.
 
     Args:
-        env_id: who needs it, for the message.
+        env_id: the environment that needs them, for the message.
 
     Raises:
-        gymnasium.error.DependencyNotInstalled: it is not there, or in another version than those tested.
+        gymnasium.error.DependencyNotInstalled: a package is missing, or its version was not tested.
     """
     for package, (first, beyond) in TESTED.items():
         try:
@@ -40,13 +40,13 @@ def mujoco_of(env_id: str) -> Any:
     """Return the module ``mujoco``.
 
     Raises:
-        gymnasium.error.DependencyNotInstalled: it is not there, not in a version that was tested, or not to be imported
-            with what ``MUJOCO_GL`` says.
+        gymnasium.error.DependencyNotInstalled: it is missing, its version was not tested, or it cannot be imported with
+            this ``MUJOCO_GL``.
     """
     require_mujoco(env_id)
     try:
         import mujoco
-    except Exception as error:  # of what kind depends on the library that is missing
+    except Exception as error:  # the error's class depends on the missing library
         said = os.environ.get("MUJOCO_GL")
         raise gym.error.DependencyNotInstalled(
             f"{env_id} needs mujoco, which cannot be imported with MUJOCO_GL={said!r} ({type(error).__name__}); unset "
@@ -59,21 +59,21 @@ def renderer_of(env_id: str, model: Any, size: int) -> Any:
     """Return MuJoCo's renderer of a model's pictures, ``(size, size, 3)``.
 
     Raises:
-        gymnasium.error.DependencyNotInstalled: MuJoCo finds nothing to draw with.
+        gymnasium.error.DependencyNotInstalled: MuJoCo finds no way to draw.
     """
     mujoco = mujoco_of(env_id)
     view = model.vis.global_
     view.offwidth, view.offheight = max(view.offwidth, size), max(view.offheight, size)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the window library, which finds no screen
-            # Tried first: a renderer that cannot be made complains again when it is deleted.
+            warnings.simplefilter("ignore")  # a warning of the window library, which finds no screen
+            # Try the context first: a renderer that fails to be made raises again when it is deleted.
             context = mujoco.GLContext(size, size)
             context.make_current()
             mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100).free()
             context.free()
         return mujoco.Renderer(model, size, size)
-    except Exception as error:  # of what kind depends on what is missing: a library, a screen, a function
+    except Exception as error:  # the error's class depends on what is missing: a library, a screen, a function
         raise gym.error.DependencyNotInstalled(
             f"{env_id} is drawn by MuJoCo, which finds no OpenGL here ({type(error).__name__}); install libosmesa6 and "
             "set MUJOCO_GL=osmesa before Python starts"
@@ -82,7 +82,7 @@ def renderer_of(env_id: str, model: Any, size: int) -> Any:
 
 def robotics_assets() -> Path:
     """Return the folder of gymnasium-robotics' models."""
-    package = find_spec("gymnasium_robotics")  # found, not imported, which would register and print
+    package = find_spec("gymnasium_robotics")  # only located: an import would register environments and print
     assert package is not None
     assert package.submodule_search_locations is not None
     return Path(package.submodule_search_locations[0], "envs", "assets")

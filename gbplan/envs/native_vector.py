@@ -1,4 +1,4 @@
-"""What native vector forms of environments have in common, whatever their rows do."""
+"""Base class of native vector environments."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,11 @@ Infos = dict[str, Any]
 
 
 class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray[Any]]):
-    """N rows without autoreset, each with a random generator, a time and an end of its own.
+    """N rows without autoreset, each with its own random generator, time and end.
 
     A subclass writes ``reset`` and ``step`` with the methods below, and counts in ``_elapsed``, ``_over`` and
-    ``_begun``, ``(N,)`` each: steps taken in the episode, whether it has ended, whether there has been one at all.
-    Attributes that are asked of rows (``call``, ``get_attr``) are those of the one world that serves them all.
+    ``_begun``, ``(N,)`` each: steps taken in the episode, whether it has ended, whether one has begun. All rows share
+    one world, which answers ``call`` and ``get_attr``.
     """
 
     env_id: str  # for messages
@@ -37,8 +37,8 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
             num_envs: number of rows, N.
             max_episode_steps: rows are truncated after so many steps; None: never.
             render_mode: ``"rgb_array"``, or None.
-            observation_space: of one row.
-            action_space: of one row, with actions ``(A,)`` in [-1, 1].
+            observation_space: space of one row.
+            action_space: space of one row, with actions ``(A,)`` in [-1, 1].
 
         Raises:
             ValueError: an argument is outside its range.
@@ -61,11 +61,11 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
         self._begun = np.zeros(num_envs, np.bool_)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return what an attribute of each row's environment is, or what it returns if it is a method.
+        """Return an attribute of each row's environment, or its result if it is a method.
 
         Raises:
-            AttributeError: there is none of that name.
-            ValueError: ``reset``, ``step`` and ``close`` are for all rows together.
+            AttributeError: there is no attribute of that name.
+            ValueError: it is ``reset``, ``step`` or ``close``, which act on all rows together.
         """
         if name in ("reset", "step", "close"):
             raise ValueError(f"{name} cannot be called row by row; call {name} of the vector environment itself")
@@ -74,7 +74,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
         if name == "render":
             return self.render() or (None,) * self.num_envs
         value = getattr(self, f"single_{name}" if name in ("observation_space", "action_space") else name)
-        # Once for every row: what a method returns may be an object that remembers.
+        # One call for every row: the result may be an object with state.
         return tuple(value(*args, **kwargs) if callable(value) else value for _ in range(self.num_envs))
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
@@ -82,14 +82,14 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of all rows' environments, or with ``np_random`` that of each.
+        """Set an attribute of all rows' environments; ``np_random`` is set for each row.
 
         Args:
-            name: of the attribute.
-            values: one for all rows, or a list or tuple of one for each.
+            name: name of the attribute.
+            values: one value for all rows, or a list or tuple with one for each.
 
         Raises:
-            ValueError: not one for each row, or not the same for all: one world serves them.
+            ValueError: the number of values is wrong, or they differ: all rows share one world.
         """
         rows = [*values] if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(rows) != self.num_envs:
@@ -118,7 +118,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
         return tuple(self._seeds)
 
     def _seed(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> None:
-        """Seed the given rows again; a row without a seed keeps its generator, or gets a first one at random."""
+        """Seed the given rows; a row without a seed keeps its generator, or gets a first one at random."""
         if seed is None:
             seeds: list[int | None] = [None] * self.num_envs
         elif isinstance(seed, int | np.integer):
@@ -128,7 +128,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
         if len(seeds) != self.num_envs:
             raise ValueError(f"expected one seed for each of {self.num_envs} rows, got {len(seeds)} seeds")
         if not self._generators:
-            # The first reset is of all rows.
+            # The first reset covers all rows.
             drawn = [seeding.np_random(value) for value in seeds]
             self._generators, self._seeds = [rng for rng, _ in drawn], [value for _, value in drawn]
             return
@@ -171,7 +171,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
         return np.clip(array, -1.0, 1.0)
 
     def _begin(self, mask: Bools) -> None:
-        """Begin the time of the rows that are reset."""
+        """Start the clock of the rows that are reset."""
         self._elapsed[mask] = 0
         self._over[mask] = False
         self._begun[mask] = True
@@ -188,13 +188,13 @@ class NativeVectorEnv(gym.vector.VectorEnv[dict[str, Any], NDArray[Any], NDArray
 
     @staticmethod
     def _masked(infos: Infos, rows: Bools) -> Infos:
-        """Return infos ``(N,)`` with zeros where they are not about a row, and Gymnasium's masks of those they are."""
+        """Return infos ``(N,)``, zero for rows without an entry, with Gymnasium's masks of the rows that have one."""
         if not rows.all():
             infos = {key: np.where(rows, values, np.zeros_like(values)) for key, values in infos.items()}
         return infos | {f"_{key}": rows.copy() for key in infos}
 
 
 def check_render_mode(render_mode: str | None) -> None:
-    """Refuse what cannot be rendered; Gymnasium itself would only warn."""
+    """Refuse unknown render modes, about which Gymnasium itself would only warn."""
     if render_mode not in (None, "rgb_array"):
         raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")

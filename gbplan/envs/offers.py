@@ -1,9 +1,9 @@
-"""What an environment must do to be planned in, and what more it may offer.
+"""The contract of environments for planning, and the optional methods they may offer.
 
-It must be goal-conditioned with continuous actions, where ``observation`` is the whole state; begin where
-``reset(options={"state": ..., "goal": ...})`` says; say in ``info["is_success"]`` whether the goal is reached, after
-``reset`` and after ``step``; and end its episodes by a time limit. :func:`require_contract` checks all of it. What it
-may offer is listed in :class:`Offers` and found by :func:`offer`.
+An environment must be goal-conditioned with continuous actions, and ``observation`` must be the whole state; it must
+begin where ``reset(options={"state": ..., "goal": ...})`` says; report in ``info["is_success"]`` whether the goal is
+reached, after ``reset`` and after ``step``; and end its episodes by a time limit. :func:`require_contract` checks all
+of this. :class:`Offers` lists the optional methods, and :func:`offer` finds them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,17 +24,16 @@ GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
 class Offers(Protocol):
-    """The methods that an environment may have; each is optional, and by itself.
+    """The optional methods of an environment; each may be there without the others.
 
-    They depend on how the environment was made, never on the episode it is in. A vector environment has them for one
-    row, in the same form as the single environment. A wrapper that changes what the numbers in a space mean, but not
-    the space, must set the offers that no longer hold to None.
+    They depend on the environment's arguments, never on its current episode. A vector environment has them for one row,
+    in the same form as the single environment. A wrapper that changes the meaning of a space's numbers, but not the
+    space, must set methods that no longer fit to None.
 
-    Two offers are not methods. The info entry ``contact`` (bool, after reset and step) says whether the step ran into
-    something; evaluations count such steps, and read no other info entries, whatever their names. And
-    ``metadata["noise_arguments"]`` names the constructor's arguments that make ``observation`` differ from the state,
-    or one step from the next: tasks are true states, so they are drawn and checked in an environment made without
-    those.
+    Two offers are not methods. The info entry ``contact`` (bool, after reset and step) tells whether the step met an
+    obstacle; evaluations count such steps, and read no other info entries. ``metadata["noise_arguments"]`` names the
+    constructor's arguments that add noise to observations or to the dynamics: tasks are true states, so they are drawn
+    and checked in an environment without these arguments.
     """
 
     def expert(self, action_noise: float = 0.0) -> Policy:
@@ -48,38 +47,38 @@ class Offers(Protocol):
     def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
         """Return distances between goals ``(..., *G)``, float64 ``(...)``.
 
-        Only where goals are metric: where the distance alone says how near the goal is.
+        Only if goals are metric, so that the distance alone tells how near the goal is.
         """
         ...
 
     def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
         """Return whether ``achieved`` reaches ``desired``, ``(..., *G)`` each, as bools ``(...)``.
 
-        Only where success depends on these two alone. Equal to ``info["is_success"]``, always.
+        Only if success depends on these two alone. Always equal to ``info["is_success"]``.
         """
         ...
 
     def simulator(self) -> Any:
-        """Return the true dynamics as a differentiable ``WorldModel``, noise left out."""
+        """Return the true dynamics as a differentiable ``WorldModel``, without noise."""
         ...
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states ``(N, *S)``, uint8 ``(N, size, size, 3)``; no part of them depends on a goal.
 
-        Rows always, also in a single environment: the picture of one state is ``render_state(state[None])[0]``.
+        A single environment takes rows as well: the picture of one state is ``render_state(state[None])[0]``.
         """
         ...
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of states in which goals ``(N, *G)`` are reached, likewise."""
+        """Return pictures, likewise, of states in which goals ``(N, *G)`` are reached."""
         ...
 
     def background(self) -> NDArray[np.float64]:
-        """Return what figures draw behind paths in the goal space: line segments, ``(W, 2, 2)``."""
+        """Return line segments ``(W, 2, 2)`` that figures draw behind paths in the goal space."""
         ...
 
 
-# What each offer was made for: entries of the observation, and whether actions matter, too.
+# The spaces that each offer depends on: entries of the observation, and whether actions matter as well.
 MADE_FOR: dict[str, tuple[tuple[str, ...], bool]] = {
     "expert": (("observation", "desired_goal"), True),
     "shortest_path": (("observation", "desired_goal"), False),
@@ -93,24 +92,23 @@ MADE_FOR: dict[str, tuple[tuple[str, ...], bool]] = {
 
 Env = gym.Env[Any, Any] | VectorEnv[Any, Any, Any]
 
-# Rows in other processes cannot be asked: an environment made as they are answers for them.
+# Rows in other processes cannot be asked: an environment made with the same arguments answers for them.
 _twins: WeakKeyDictionary[AsyncVectorEnv, gym.Env] = WeakKeyDictionary()
 
 
 def offer(envs: Env, name: str) -> Any | None:
-    """Find what an environment offers, beneath whatever is wrapped around it.
+    """Find an optional method of an environment, inside its wrappers.
 
     Args:
-        envs: single; or a vector environment, native or Gymnasium's, whose rows are all alike; wrapped or not.
+        envs: a single environment; or a vector environment, native or Gymnasium's, with equal rows; wrapped or not.
         name: a method of :class:`Offers`.
 
     Returns:
-        The method; None where there is none, or where the spaces it was made for are not those of ``envs``, because
-        a wrapper has changed them.
+        The method; None if the environment has none, or if a wrapper has changed the spaces it depends on.
     """
     keys, acts = MADE_FOR[name]
     for layer in _layers(envs):
-        # By class, not by hasattr: a wrapper that forwards attributes does not own them.
+        # Look in the class, not with hasattr: a wrapper that forwards attributes does not own them.
         if name in vars(layer) or hasattr(type(layer), name):
             found = getattr(layer, name)
             return found if found is not None and _same_spaces(layer, envs, keys, acts) else None
@@ -118,7 +116,7 @@ def offer(envs: Env, name: str) -> Any | None:
 
 
 def _layers(envs: Env) -> Iterator[Env]:
-    """Go from the outermost wrapper to the environment, and from a vector environment on to its first row."""
+    """Yield the layers from the outermost wrapper to the environment, then a vector environment's first row."""
     yield envs
     if isinstance(envs, gym.Wrapper | VectorWrapper):
         yield from _layers(envs.env)
@@ -145,12 +143,12 @@ def _spaces(env: Env) -> tuple[gym.Space, gym.Space]:
 
 
 def name_of(envs: Env) -> str:
-    """Return an environment's id, or its class where it has none; for messages."""
+    """Return an environment's id, or its class's name if it has no id; for messages."""
     return envs.spec.id if envs.spec else type(envs.unwrapped).__name__
 
 
 def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
-    """Return what Gymnasium knows of an environment made with these arguments."""
+    """Return Gymnasium's spec of an environment with these arguments."""
     with closing(gym.make(env_id, **env_kwargs)) as env:
         spec = env.spec
     assert spec is not None  # gymnasium.make sets it
@@ -158,7 +156,7 @@ def env_spec(env_id: str, env_kwargs: dict[str, Any]) -> EnvSpec:
 
 
 def without_noise(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the arguments that are not noise; the environment itself says what they are called."""
+    """Return the arguments except those for noise, which the environment's metadata name."""
     given = env_kwargs or {}
     with closing(gym.make(env_id, **given)) as env:
         noise = env.metadata.get("noise_arguments", ())
@@ -216,7 +214,7 @@ def require_success(name: str, info: Mapping[str, Any]) -> None:
     """Check that an environment says whether the goal is reached.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it does not report success.
     """
     if "is_success" not in info:
         got = ", ".join(key for key in info if not key.startswith("_")) or "nothing"
@@ -230,13 +228,13 @@ def require_begun(name: str, option: str, asked: NDArray, begun: NDArray) -> Non
     """Check that episodes begin where ``reset(options=...)`` says.
 
     Args:
-        name: of the environment, for the message.
+        name: name of the environment, for the message.
         option: ``state`` or ``goal``.
-        asked: what the option was in each of N episodes, ``(N, ...)``.
-        begun: what was observed then, ``(N, ...)``.
+        asked: value of the option in each of N episodes, ``(N, ...)``.
+        begun: the observation after reset, ``(N, ...)``.
 
     Raises:
-        ValueError: they begin elsewhere.
+        ValueError: episodes begin elsewhere.
     """
     elsewhere = ~np.isclose(begun, asked, rtol=1e-4, atol=1e-4).reshape(len(asked), -1).all(axis=1)
     if elsewhere.any():
@@ -254,13 +252,13 @@ def require_goal_conditioned(observation_space: gym.Space, action_space: gym.Spa
     Args:
         observation_space: must be a Dict of Boxes with ``observation``, ``achieved_goal`` and ``desired_goal``.
         action_space: must be a Box of shape ``(A,)``.
-        name: what has these spaces, for the message.
+        name: owner of these spaces, for the message.
 
     Returns:
         The two spaces, with their types known.
 
     Raises:
-        ValueError: they are something else.
+        ValueError: the spaces are of another form.
     """
     keys = list(observation_space) if isinstance(observation_space, Dict) else []
     if not isinstance(observation_space, Dict) or not set(GOAL_KEYS) <= set(keys):

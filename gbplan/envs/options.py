@@ -1,4 +1,4 @@
-"""What callers may hand to ``reset`` as options, and what is said of it if it is wrong."""
+"""Checks of the options of ``reset``."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
-    """Return the options that are not None, or say which one is not known."""
+    """Return the options that are not None, or raise an error about an unknown one."""
     options = {} if options is None else options
     for key in options:
         if key not in known:
@@ -18,16 +18,16 @@ def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dic
 def chosen_rows(
     name: str, values: Any, sizes: tuple[int, ...], mask: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the rows that an option is about.
+    """Return an option's rows.
 
     Args:
-        name: of the option, for messages.
-        values: what the caller gave: ``(D,)`` or, given a mask, also ``(N, D)``, with D one of ``sizes``.
-        sizes: numbers that a row may have.
+        name: name of the option, for messages.
+        values: the caller's values: ``(D,)`` or, given a mask, also ``(N, D)``, with D one of ``sizes``.
+        sizes: allowed sizes of a row.
         mask: rows to return, ``(N,)``; None: there is one row, without the leading axis.
 
     Returns:
-        The chosen rows, ``(M, D)``, and which rows they are, ``(M,)``.
+        The chosen rows, ``(M, D)``, and their indices, ``(M,)``.
 
     Raises:
         ValueError: wrong shape, or not finite.
@@ -50,14 +50,14 @@ def chosen_rows(
 def require_rows(
     holds: NDArray[np.bool_] | np.bool_, name: str, values: NDArray[np.float64], rows: NDArray[np.int64], remedy: str
 ) -> None:
-    """Raise a ValueError about the first of the chosen rows ``values`` for which something does not hold.
+    """Raise a ValueError about the first chosen row of ``values`` that breaks a condition.
 
     Args:
-        holds: for each row, or for all of them, ``(M,)`` or ``()``.
-        name: of the option.
+        holds: whether the condition holds, for each row or for all, ``(M,)`` or ``()``.
+        name: name of the option.
         values: as :func:`chosen_rows` returned them.
         rows: likewise.
-        remedy: what to do, as in "keep within the world".
+        remedy: advice for the message, such as "keep within the world".
     """
     if not holds.all():
         first = int(np.argmin(holds))

@@ -1,4 +1,4 @@
-"""Pictures as observations, drawn from the state by the environment itself."""
+"""Wrappers that add pictures to observations, drawn from the state by the environment itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +23,9 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
     | `pixels`         | picture of `observation`, its noise included, if there is any                          |
     | `desired_pixels` | picture of `desired_goal`; only if the environment offers `render_goal`                |
 
-    Both are uint8, ``(size, size, 3)`` or ``(3, size, size)``. What is there already stays: an agent that should see
-    by its eyes alone must use ``pixels`` alone. The goal is drawn once an episode. Where the environment only has
-    ``render()``, use Gymnasium's ``AddRenderObservation``.
+    Both are uint8, ``(size, size, 3)`` or ``(3, size, size)``. Other observations stay: an agent that may only use
+    pictures must read ``pixels`` alone. The goal is drawn once an episode. If the environment only has ``render()``,
+    use Gymnasium's ``AddRenderObservation``.
     """
 
     def __init__(self, env: gym.Env, size: int = 64, channels_first: bool = False) -> None:
@@ -34,7 +34,7 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
         Args:
             env: goal-conditioned, and offers ``render_state`` (see ``gbplan.envs.Offers``).
             size: pixels along an edge of a picture.
-            channels_first: pictures as ``(3, size, size)``, as torch has them; else ``(size, size, 3)``.
+            channels_first: pictures as ``(3, size, size)``, torch's layout; else ``(size, size, 3)``.
 
         Raises:
             ValueError: the environment offers no ``render_state``, or has pictures already.
@@ -53,7 +53,7 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
 class PixelVectorObservation(gym.vector.VectorObservationWrapper):
     """The same for a vector environment, whose rows are drawn together; see :class:`PixelObservation`.
 
-    Row i is, bit for bit, what the wrapper around a single environment gives.
+    Row i equals, bit for bit, the wrapper around a single environment.
     """
 
     def __init__(self, env: gym.vector.VectorEnv, size: int = 64, channels_first: bool = False) -> None:
@@ -76,7 +76,7 @@ class _Painter:
     """Draws rows of observations, and remembers the goals' pictures."""
 
     def __init__(self, env: Env, size: int, channels_first: bool) -> None:
-        self._env = env  # its name is looked up late: gymnasium.make has not given it one yet
+        self._env = env  # its name is looked up later: gymnasium.make has not set it yet
         self._size, self._channels_first = size, channels_first
         self._render_state, self._render_goal = offer(env, "render_state"), offer(env, "render_goal")
         if self._render_state is None:

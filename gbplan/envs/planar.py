@@ -1,11 +1,11 @@
 """Pictures of planar worlds, seen from above: of many states at once, and of one agent's episode.
 
-Everything is antialiased: rectangles are covered exactly, and a disc fades over a pixel of the picture of 256, so that
-the agent's pixels change smoothly with its position.
+Everything is antialiased: rectangles are covered exactly, and a disc's edge is one pixel of the 256-pixel picture wide,
+so that the agent's pixels change smoothly with its position.
 
 Pictures of sizes that divide 256 (8, 16, 32, 64, 128) are that picture averaged down, to within one of 255 steps. Other
-sizes, such as 84 or 96, are averaged down from the largest multiple of theirs up to 256, and those above 256 are drawn
-as they are, with an edge of the disc one pixel wide in what is drawn.
+sizes, such as 84 or 96, are averaged down from their largest multiple up to 256, and those above 256 are drawn
+directly, with an edge of the disc one drawn pixel wide.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ START = (150, 150, 150)
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
-Rectangle = tuple[Point, Point]  # from and to: in x, in y
+Rectangle = tuple[Point, Point]  # range in x, range in y
 Floats = NDArray[np.float32]
 
 
@@ -40,10 +40,10 @@ class Scene:
     """A world without its agent: rectangles on a square of one colour, whose middle is the origin.
 
     Attributes:
-        view: half the width of what is seen, world units.
-        agent_radius: of the disc that is the agent, world units.
+        view: half the width of the view, world units.
+        agent_radius: radius of the agent's disc, world units.
         ground: the colour of the square.
-        layers: what is painted onto it, the first one first: a colour, and rectangles that do not overlap.
+        layers: layers of paint, in order: a colour, and rectangles that do not overlap.
     """
 
     view: float
@@ -57,14 +57,14 @@ def draw_states(scene: Scene, positions: ArrayLike, size: int = 64) -> NDArray[n
 
     Args:
         scene: the world.
-        positions: x and y of the agent, world units; further columns (velocities) are not seen, ``(N, >= 2)``.
+        positions: x and y of the agent, world units; further columns (velocities) are ignored, ``(N, >= 2)``.
         size: pixels along an edge of a picture, at least 8; see the module for those that do not divide 256.
 
     Returns:
         RGB pictures, y upwards, ``(N, size, size, 3)``.
 
     Raises:
-        ValueError: positions or size are something else.
+        ValueError: positions or size have another form.
     """
     positions = np.asarray(positions, np.float32)
     if positions.ndim != 2 or positions.shape[1] < 2:
@@ -81,7 +81,7 @@ def draw_episode(scene: Scene, trail: Sequence[Point], goal: Point, goal_radius:
         scene: the world.
         trail: positions so far, in world units; the agent stands at the last one.
         goal: position of the goal, in world units.
-        goal_radius: how near counts as there, in world units.
+        goal_radius: radius of the goal region, in world units.
 
     Returns:
         RGB picture, ``(SIZE, SIZE, 3)``, y upwards.
@@ -118,7 +118,7 @@ def empty(scene: Scene, size: int) -> Floats:
 
 
 class _Backdrop(NamedTuple):
-    """What lies behind the agent, prepared for painting.
+    """The background behind the agent, prepared for painting.
 
     Attributes:
         picture: averaged down to a picture's size, ``(size, size, 3)``.
@@ -165,7 +165,7 @@ def _agents(scene: Scene, behind: _Backdrop, positions: Floats) -> tuple[NDArray
     radius = scene.agent_radius * size * fine / (2 * scene.view)
     column, row = to_pixels(scene, positions[:, 0], positions[:, 1], size * fine)
     reach = int((2 * radius + 1) / fine) + 2
-    # Of an agent half outside the picture the pixels that lie inside.
+    # Only pixels inside the picture, for an agent half outside it.
     left, top = (
         np.clip(np.floor((middle - radius - 0.5) / fine).astype(np.int64), 0, size - reach) for middle in (column, row)
     )
@@ -184,7 +184,7 @@ def _agents(scene: Scene, behind: _Backdrop, positions: Floats) -> tuple[NDArray
 def _averaged(picture: Floats, fine: int) -> Floats:
     """Average squares of ``fine`` pixels, ``(..., fine * h, fine * w)`` to ``(..., h, w)``.
 
-    Sums are written out: a picture must not depend, in its last bit, on how many are drawn with it.
+    Sums are written out: a picture must not depend, in its last bit, on the number of pictures drawn with it.
     """
     rows = picture[..., ::fine, :].copy()
     for i in range(1, fine):
@@ -219,6 +219,6 @@ def cover_of(distance: NDArray, radius: float) -> Floats:
 
 
 def to_pixels(scene: Scene, x: Any, y: Any, size: int) -> tuple[Any, Any]:
-    """Return the column and the row of a place, in pixels from the middle of the first one."""
+    """Return the column and the row of a place, in pixels from the middle of the first pixel."""
     scale = size / (2 * scene.view)
     return (scene.view + x) * scale - 0.5, (scene.view - y) * scale - 0.5

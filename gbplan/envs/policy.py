@@ -1,4 +1,4 @@
-"""What a behaviour is: something that acts in a vector environment."""
+"""The interface of policies, which act in a vector environment."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ Observation = dict[str, NDArray[Any]]
 class Policy(ABC):
     """Acts in all rows of a vector environment at once.
 
-    A row is one episode. What a row does depends on its own observations and its own seed only, never on the other
-    rows. Experts, random walks and planners all take this form, so any of them can collect data or be evaluated.
+    A row is one episode. Its actions depend on its own observations and its own seed only, never on the other rows.
+    Experts, random walks and planners are all policies, so any of them can collect data or be evaluated.
     """
 
     @abstractmethod
@@ -23,7 +23,7 @@ class Policy(ABC):
         """Begin one episode per row.
 
         Args:
-            envs: the environment to act in, already made, not necessarily reset; gives spaces and geometry.
+            envs: the environment to act in, made but not necessarily reset; policies read its spaces and geometry.
             seeds: one seed per row, for the policy's own draws; independent of the environment's seeds.
         """
 
@@ -33,7 +33,7 @@ class Policy(ABC):
 
         Args:
             observation: goal-conditioned observation, every entry ``(num_envs, ...)``.
-            active: ``(num_envs,)``; rows whose episode is over are False and may get any valid action. None: all.
+            active: ``(num_envs,)``; False for finished rows, which may get any valid action. None: all are active.
 
         Returns:
             Actions in the action space's bounds and dtype, ``(num_envs, A)``.

@@ -1,12 +1,12 @@
 """Exact contact of a moving point with the wall, its door and the borders.
 
 The world is the square ``[-HALF_SIZE, HALF_SIZE]^2``. Its wall is a line without thickness on ``x = 0``, open where
-``low <= y <= high`` (the door, edges included); its borders are closed. Beside the door the agent keeps ``SKIN`` away
+``low <= y <= high`` (the door, edges included); its borders are closed. Beside the door the agent stays ``SKIN`` away
 from the wall, and everywhere ``SKIN`` away from the borders.
 
-A move is a straight segment in time, and whether it passes the wall is decided by the height at which it crosses
-``x = 0``, with y held at the borders. ``slide`` then lets the free axis run on to its own end; ``stop`` ends the move
-at its first contact.
+A move is a straight segment in time, and whether it passes the wall is decided by the height at which it crosses ``x =
+0``, with y held at the borders. With ``slide`` the free axis then moves on to its own end; ``stop`` ends the move at
+its first contact.
 
 Every function exists for one agent (Python floats, several times faster than small arrays) and for rows of agents
 (arrays). Both do the same IEEE operations in the same order, so that their results are equal bit for bit.
@@ -46,7 +46,7 @@ def slide(
         wall: x of the wall, in ``slide`` alone; away from the borders by more than the skin.
 
     Returns:
-        The position reached, and per axis whether something was in the way: ``(x, y, hit_x, hit_y)``.
+        The position reached, and per axis whether an obstacle was hit: ``(x, y, hit_x, hit_y)``.
     """
     end_x, end_y = x + dx, y + dy
     new_x, new_y = _within_borders(end_x), _within_borders(end_y)
@@ -71,7 +71,7 @@ def slide_rows(position: Floats, displacement: Floats, low: float, high: float) 
         high: upper edge of the door.
 
     Returns:
-        Positions reached and, per axis, whether something was in the way, ``(N, 2)`` each.
+        Positions reached and, per axis, whether an obstacle was hit, ``(N, 2)`` each.
     """
     end = position + displacement
     new = np.clip(end, -LIMIT, LIMIT)
@@ -100,19 +100,19 @@ def stop(x: float, y: float, dx: float, dy: float, low: float, high: float) -> t
     edge_x, edge_y = _within_borders(end_x), _within_borders(end_y)
     side = 1.0 if x > 0.0 else -1.0
 
-    # When, as a fraction of the move, each obstacle is met.
+    # Time at which each obstacle is met, as a fraction of the move.
     time_x = (edge_x - x) / dx if edge_x != end_x else inf
     time_y = (edge_y - y) / dy if edge_y != end_y else inf
     time_wall = inf
     if side * end_x < SKIN and side * dx < 0.0:
         height = _within_borders(y + x / (x - end_x) * dy) if side * end_x < 0.0 else edge_y
         if not low <= height <= high:
-            # Beginning inside the skin, in the doorway, the agent has no way left to go.
+            # An agent that begins inside the skin, in the doorway, cannot move further.
             time_wall = (side * SKIN - x) / dx if side * x > SKIN else 0.0
     time = min(time_x, time_y, time_wall)
 
     new_x, new_y = (end_x, end_y) if time == inf else (x + time * dx, y + time * dy)
-    # The coordinate in contact is set, not computed: rounding must not carry it into the skin.
+    # The coordinate in contact is set, not computed: rounding must not move it into the skin.
     if time_wall == time and time_wall < inf and side * x > SKIN:
         new_x = side * SKIN
     new_x = edge_x if time_x == time and time_x < inf else _within_borders(new_x)
@@ -165,7 +165,7 @@ def stop_rows(position: Floats, displacement: Floats, low: float, high: float) -
 
 
 def _may_meet_wall(position: Floats, end: Floats) -> Bools:
-    """Return the few rows, ``(N,)``, that may cross x = 0 or end in the skin; the others need no further thought."""
+    """Return the few rows, ``(N,)``, that may cross x = 0 or end in the skin; the others are free of the wall."""
     # Such an end lies beyond the wall or nearer than SKIN, so x * end_x < |x| * SKIN, and |x| < HALF_SIZE.
     return position[:, 0] * end[:, 0] < HALF_SIZE * SKIN
 

@@ -26,8 +26,8 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     The world is the square [-2, 2] x [-2, 2]. A wall without thickness stands on x = 0 from border to border; it is
     open where |y - door_center| <= door_half_width (by default |y| <= 0.5, edges included). The borders are walls too.
-    Start and goal lie on opposite sides, so the agent must find the door. A planner that walks straight at the goal
-    is held up by the wall whenever the straight line misses the door.
+    Start and goal lie on opposite sides, so the agent must find the door. The wall stops a planner that walks straight
+    to the goal whenever the straight line misses the door.
 
     Lengths are in world units (u), time in steps.
 
@@ -46,10 +46,10 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | `desired_goal`  | 0   | x of the goal                                | -2         | 2         | u      |
     | `desired_goal`  | 1   | y of the goal                                | -2         | 2         | u      |
 
-    Observation noise widens the bounds of `observation` by 6 `observation_noise`, and is cut there. `achieved_goal`
-    is exact always: reward, success and hindsight relabelling are about where the agent is, and
-    `reward == compute_reward(achieved_goal, desired_goal, info)` holds to the last bit. An agent that should not know
-    better than its sensors must use `observation` alone.
+    Observation noise widens the bounds of `observation` by 6 `observation_noise`, and is cut there. `achieved_goal` is
+    always exact: reward, success and hindsight relabelling use the true position, and `reward ==
+    compute_reward(achieved_goal, desired_goal, info)` holds to the last bit. An agent that may only use its sensors
+    must read `observation` alone.
 
     ## Action Space
 
@@ -62,7 +62,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     ## Transition Dynamics
 
-    With the clipped action a and w, standard normal and new in every step:
+    With the clipped action a, and w drawn from a standard normal in every step:
 
     - `dynamics="position"`, state (x, y):
       *d = step_size * a + process_noise * w*
@@ -70,15 +70,15 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
       *v' = clip((1 - damping) * v + acceleration * a, -max_speed, max_speed)*, per axis;
       *d = v' + process_noise * w*
 
-    The agent moves by d unless something is in the way. The segment from its position to its position + d is tested
-    exactly, at any speed: the agent changes sides only if the segment, with y held at the borders, crosses x = 0
+    The agent moves by d unless the wall or a border blocks it. The segment from its position to its position + d is
+    tested exactly, at any speed: the agent changes sides only if the segment, with y held at the borders, crosses x = 0
     inside the door. A blocked move ends on the agent's own side, a skin of 0.001 u before the wall or border, and
 
-    - `contact="slide"`: goes on along it, to the move's own end on the other axis;
+    - `contact="slide"`: slides along it, to the move's own end on the other axis;
     - `contact="stop"`: stops there, at the first contact.
 
-    The velocity component that ran into something becomes 0. The agent never stands on x = 0, not in float32 either;
-    in the doorway it may stand inside the skin, and if it leaves the doorway along y it is held off to the skin.
+    The velocity component of a blocked axis becomes 0. The agent never stands on x = 0, not even in float32; in the
+    doorway it may stand inside the skin, and if it leaves the doorway along y it is moved out to the skin.
 
     ## Reward
 
@@ -196,7 +196,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
         x, y, hit_x, hit_y = self._move(x, y, dx, dy, world.door_low, world.door_high)
         if world.dynamics == "velocity":
-            # Noise alone may push into a wall that the agent itself is leaving: then there is nothing to stop.
+            # Noise alone may push the agent into a wall that it is leaving: then its velocity stays.
             vx = 0.0 if hit_x and vx * dx > 0.0 else vx
             vy = 0.0 if hit_y and vy * dy > 0.0 else vy
             self._state = [x, y, vx, vy]
@@ -208,7 +208,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
         observation = self._observe()
         info = self._info(observation, contact=hit_x or hit_y)
         reward = -info["distance"] if world.reward_type == "dense" else 0.0 if info["is_success"] else -1.0
-        # Never truncated here: the time limit is a wrapper that gymnasium.make puts around.
+        # Never truncated here: gymnasium.make adds the time limit as a wrapper.
         return observation, reward, info["is_success"] and not world.continuing_task, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -243,7 +243,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
         }
 
     def _info(self, observation: Observation, contact: bool) -> dict[str, Any]:
-        # Judged by what is observed, in float32, and computed as compute_reward does: the two must agree exactly.
+        # Computed from the float32 observation in the same way as compute_reward: the two must agree exactly.
         x, y = observation["achieved_goal"].tolist()
         goal_x, goal_y = observation["desired_goal"].tolist()
         distance = math.sqrt((x - goal_x) * (x - goal_x) + (y - goal_y) * (y - goal_y))

@@ -1,4 +1,4 @@
-"""A policy that knows the way."""
+"""The expert of DoorWall-v0."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,15 @@ from gbplan.envs.policy import Observation
 
 Floats = NDArray[np.float64]
 
-CLEARANCE = 0.1  # beside the wall the expert keeps this far off, so that noise does not press it against the wall
-DOOR_MARGIN = 0.05  # and this far from the door's edges, or half the door's half width if that is less
+CLEARANCE = 0.1  # distance from the wall beside the door, so that noise does not press the expert against the wall
+DOOR_MARGIN = 0.05  # distance from the door's edges; half the door's half width if that is less
 
 
 class DoorWallExpert(Expert[World]):
     """Go through the door to the goal, in any DoorWall world, under both dynamics and both contacts.
 
-    What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
-    noise carries it. With the default speeds it reaches every drawn task's goal within 100 steps, whatever the door.
+    Its action depends on ``observation`` and ``desired_goal`` of the current step only, so it recovers from any noise.
+    With the default speeds it reaches every drawn task's goal within 100 steps, whatever the door.
     """
 
     environment = "DoorWall"
@@ -33,10 +33,10 @@ def walk(world: World, position: Floats, goal: Floats) -> Floats:
     """Return actions ``(..., 2)`` that move straight to the next waypoint, as fast as the slower axis allows."""
     side, beyond, height, through = _passage(world, position, goal)
     in_doorway = (world.door_low <= position[..., 1]) & (position[..., 1] <= world.door_high)
-    # First to the doorway, at a distance from the wall, then through it: between two heights inside the door every
-    # height is inside.
+    # First to the doorway, at a distance from the wall, then through it: every height between two heights inside the
+    # door is inside.
     doorway = np.stack([np.where(in_doorway, -side, side) * CLEARANCE, through], axis=-1)
-    # A line through the door may still run inside the wall's skin before it gets there.
+    # A line through the door may pass through the wall's skin before the door.
     off_wall = in_doorway | (np.abs(position[..., 0]) > CLEARANCE / 2)
     straight = ~beyond | (height == through) & off_wall
     action = (np.where(straight[..., None], goal, doorway) - position) / world.step_size
@@ -57,14 +57,14 @@ def _accelerate(world: World, state: Floats, goal: Floats) -> Floats:
     away = np.stack([target_x, target_y], axis=-1) - position
 
     # The fastest speed from which braking by `acceleration` per step still ends at the target: the sum of
-    # v, v - a, v - 2a, ... is v^2 / 2a + v / 2. Close by, one step of exactly the way left.
+    # v, v - a, v - 2a, ... is v^2 / 2a + v / 2. Close to the target, one step of exactly the remaining distance.
     brakeable = world.acceleration * (np.sqrt(0.25 + 2.0 * np.abs(away) / world.acceleration) - 0.5)
     speed = np.minimum(np.minimum(np.abs(away), brakeable), world.max_speed)
     return np.clip((np.copysign(speed, away) - (1.0 - world.damping) * velocity) / world.acceleration, -1.0, 1.0)
 
 
 def _passage(world: World, position: Floats, goal: Floats) -> tuple[Floats, NDArray[np.bool_], Floats, Floats]:
-    """Return where the way leads through the wall, each ``(...)``.
+    """Return where the path crosses the wall, each ``(...)``.
 
     Returns:
         The agent's side of the wall (-1 or 1), whether the goal lies beyond the wall, the height at which the straight

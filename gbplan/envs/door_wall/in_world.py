@@ -1,4 +1,4 @@
-"""What an environment can say about its world without being asked to act: rewards, and all it offers."""
+"""Methods that need no episode, shared by both forms of DoorWall-v0: the expert, paths, pictures, the simulator."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def way_around(world: World, start: NDArray[np.float64], end: NDArray[np.float64
 
 
 class InWorld(ReachPosition):
-    """What the single and the vector environment both say about their world. All methods work over leading axes."""
+    """Methods shared by the single and the vector environment. All accept leading axes."""
 
     world: World
 
     def shortest_path(self, state: ArrayLike, goal: ArrayLike) -> Any:
         """Return the length of the shortest path that avoids the wall, ``(...)``.
 
-        It is straight where it can be, and otherwise bends at an edge of the door. Skins are neglected.
+        The path is straight where possible, and otherwise bends at an edge of the door. Skins are neglected.
 
         Args:
             state: states or positions, ``(..., 2)`` or ``(..., 4)``; only x and y matter.
@@ -47,10 +47,10 @@ class InWorld(ReachPosition):
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states, ``(N, size, size, 3)``: walls, door and agent, neither trail nor goal.
 
-        They are what :meth:`render` shows without the goal and the way so far, averaged down to ``size``.
+        They equal the pictures of :meth:`render` without goal and trail, averaged down to ``size``.
 
         Args:
-            states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y are seen.
+            states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y matter.
             size: pixels along an edge, at least 8.
         """
         return draw_states(scene_of(self.world), states, size)
@@ -81,7 +81,7 @@ class InWorld(ReachPosition):
         return self._simulator if self.world.contact == "slide" else None
 
     def _simulator(self) -> PerfectDoorWallModel:
-        # Here, because an environment alone needs no torch.
+        # Imported here, because an environment alone needs no torch.
         from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 
         return PerfectDoorWallModel.of_world(self.world)

@@ -6,8 +6,8 @@ from gbplan.envs.door_wall.contact import HALF_SIZE
 from gbplan.envs.door_wall.world import World
 from gbplan.envs.planar import BACKGROUND, WALL, Scene
 
-# World units. A pixel of a picture of 64 is 1 / 15, so that borders and wall end between pixels there.
-VIEW = 32 / 15  # half the width of what is seen: the room and, outside it, its borders
+# World units. A pixel of a 64-pixel picture is 1 / 15, so that borders and wall end between pixels there.
+VIEW = 32 / 15  # half the width of the view: the room and, outside it, its borders
 WALL_RADIUS = 1 / 15  # half the thickness of the wall as drawn
 AGENT_RADIUS = 0.1
 

@@ -1,4 +1,4 @@
-"""The true dynamics of DoorWall-v0 as a predictor: the perfect model, for the upper bound of a results table."""
+"""The true dynamics of DoorWall-v0 as a predictor: the upper bound of a results table."""
 
 from typing import Literal
 
@@ -58,7 +58,7 @@ class DoorWallDynamics(Predictor):
         return torch.cat([position, torch.where(hit, torch.zeros_like(velocity), velocity)], dim=-1)
 
     def _slide(self, position: Tensor, move: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the position reached and, per axis, whether something was in the way."""
+        """Return the position reached and, per axis, whether an obstacle was hit."""
         (x, y), end = position.unbind(-1), position + move
         new = end.clamp(-LIMIT, LIMIT)
         hit_x, hit_y = (new != end).unbind(-1)
@@ -77,7 +77,7 @@ class DoorWallDynamics(Predictor):
 
 
 class PerfectDoorWallModel(WorldModel):
-    """A world model that is never wrong about DoorWall-v0: the best that a learned one can hope to be."""
+    """The perfect world model of DoorWall-v0: an upper bound for learned ones."""
 
     def __init__(self, dynamics: DoorWallDynamics | None = None) -> None:
         """Wrap the true dynamics.
@@ -87,11 +87,11 @@ class PerfectDoorWallModel(WorldModel):
         """
         dynamics = dynamics or DoorWallDynamics()
         super().__init__(IdentityEncoder(dynamics.latent_shape[0], goal_indices=[0, 1]), dynamics)
-        self.normalizer.fitted.fill_(True)  # the identity: the dynamics are in environment units already
+        self.normalizer.fitted.fill_(True)  # the identity normaliser: the dynamics use environment units already
 
     @classmethod
     def of_world(cls, world: World) -> "PerfectDoorWallModel":
-        """The model of a world, its noise left out.
+        """Make the model of a world, without its noise.
 
         Raises:
             ValueError: contact does not slide.

@@ -1,4 +1,4 @@
-"""How a task, a start state and a goal, is drawn at random or taken from the caller."""
+"""Tasks of DoorWall-v0 (a start state and a goal): random draws, and checks of given ones."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from gbplan.envs.door_wall.contact import CLOSEST, HALF_SIZE, LIMIT, SKIN
 from gbplan.envs.door_wall.world import DETOUR_CROSSING_MARGIN, DETOUR_GOAL_MARGIN, START_CLEARANCE, World
 from gbplan.envs.options import chosen_rows, require_rows
 
-# Starts this close to a skin or a limit count as on it: they may have been observed, that is rounded, before.
+# Tolerance at a skin or a limit: a given start may be an observed one, and so rounded.
 ROUNDING = 1e-6
 
 Task = tuple[list[float], list[float]]  # state, goal
 
 
 def draw_task(world: World, rng: np.random.Generator, state: list[float] | None, goal: list[float] | None) -> Task:
-    """Complete a task; what is not given is drawn as ``world.task`` says.
+    """Complete a task; missing parts are drawn according to ``world.task``.
 
     Drawn numbers are float32 numbers: an observed task, given back through the options, is the same task.
 
@@ -52,7 +52,7 @@ def _draw(world: World, rng: np.random.Generator) -> tuple[tuple[float, float], 
         goal_x = -side * (START_CLEARANCE + (LIMIT - START_CLEARANCE) * far)
         start_y = LIMIT * (2.0 * start_y - 1.0)
         if world.task == "detour":
-            # Only heights that a detour's goal may have; what remains to be rejected is the crossing.
+            # Draw only heights that a detour's goal may have; only the crossing is left to reject.
             along = (below + above) * goal_y
             goal_y = along - LIMIT if along < below else LIMIT - (along - below)
         else:
@@ -70,7 +70,7 @@ def is_detour(world: World, start_x: float, start_y: float, goal_x: float, goal_
 
 
 def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Return start states as rows of ``world.state_size`` numbers, or say what is wrong with them.
+    """Return start states as rows of ``world.state_size`` numbers, or raise an error.
 
     Args:
         world: the rules.
@@ -104,7 +104,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
 
 
 def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Return goals as rows, rounded to float32 as they will be observed, or say what is wrong with them.
+    """Return goals as rows, rounded to float32 as they will be observed, or raise an error.
 
     Args:
         goals: ``(2,)`` or, given a mask, also ``(N, 2)``.

@@ -1,4 +1,4 @@
-"""DoorWall-v0 in rows: many agents in one array."""
+"""The vector form of DoorWall-v0: many agents in one array."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,9 +25,9 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
 
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``.
 
-    A row that is over must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
-    autoreset (``metadata["autoreset_mode"]`` is ``AutoresetMode.DISABLED``), so no transition is ever a reset in
-    disguise. With ``continuing_task=True`` all rows run to the time limit together.
+    A finished row must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no autoreset
+    (``metadata["autoreset_mode"]`` is ``AutoresetMode.DISABLED``), so no transition hides a reset. With
+    ``continuing_task=True`` all rows run to the time limit together.
 
     ## Reset options
 
@@ -67,7 +67,7 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
         spaces = self.world.observation_space(), self.world.action_space()
         super().__init__(num_envs, max_episode_steps, render_mode, *spaces)
         self._move = slide_rows if self.world.contact == "slide" else stop_rows
-        # Apart, not columns of one array: numpy is several times slower on slices of rows.
+        # Separate arrays, not columns of one: numpy is several times slower on slices of rows.
         self._position = np.zeros((num_envs, 2))
         self._velocity = np.zeros((num_envs, self.world.state_size - 2))
         self._goal = np.zeros((num_envs, 2), np.float32)
@@ -87,7 +87,7 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
         given = check_options(options, ("state", "goal", "reset_mask"))
         mask = self._checked_mask(given["reset_mask"]) if "reset_mask" in given else np.ones(self.num_envs, np.bool_)
         rows = np.flatnonzero(mask).tolist()
-        # Everything the caller gives is checked before anything changes.
+        # Check all arguments before anything changes.
         states = check_states(self.world, given["state"], mask).tolist() if "state" in given else [None] * len(rows)
         goals = check_goals(given["goal"], mask).tolist() if "goal" in given else [None] * len(rows)
         self._seed(seed, rows)
@@ -110,7 +110,7 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
         """Move every row once.
 
         Raises:
-            gymnasium.error.ResetNeeded: a row is over, or was never reset.
+            gymnasium.error.ResetNeeded: a row is finished, or was never reset.
             gymnasium.error.InvalidAction: wrong shape, or NaN.
         """
         self._require_running_rows()

@@ -1,4 +1,4 @@
-"""The rules of the door-and-wall world, one record for both forms of the environment and for the expert."""
+"""The rules of DoorWall-v0, one record for both forms of the environment and for the expert."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gbplan.envs.door_wall.contact import HALF_SIZE, LIMIT
 MIN_DOOR_HALF_WIDTH = 0.05
 START_CLEARANCE = 0.3  # drawn starts and goals keep this distance from the wall
 DETOUR_CROSSING_MARGIN = 0.1  # a detour task's straight line misses the door by more than this
-DETOUR_GOAL_MARGIN = 0.2  # and its goal lies further than this beyond the door's edge, in y
+DETOUR_GOAL_MARGIN = 0.2  # a detour task's goal lies further than this beyond the door's edge, in y
 
 # Observation noise is cut at this many standard deviations, so that the observation space stays bounded.
 NOISE_CUT = 6.0
@@ -51,7 +51,7 @@ class World:
 
         Raises:
             ValueError: an argument is outside its range, or the arguments do not fit together.
-            TypeError: a number is not a number, or there is no argument of this name.
+            TypeError: a number is not a number, or an argument is unknown.
         """
         known = [field.name for field in fields(cls)]
         for name in arguments:

@@ -13,8 +13,8 @@ class FetchPushEnv(InWorld, SimulatedEnv):
     al., Multi-Goal Reinforcement Learning, 2018): a Fetch arm of seven joints, whose shut gripper points down, and a
     cube 5 cm wide of 2 kg on a table that is 0.4 m high and spans 1.05..1.55 m in x and 0.4..1.1 m in y.
 
-    What differs from gymnasium-robotics: tasks (below), and that a step is a function of state and action alone, to the
-    bit, whatever came before. For that the solver has no warm start, and the state is rounded to float32 after every
+    Differences from gymnasium-robotics: the tasks (below); and a step is a function of state and action alone, bit for
+    bit, whatever came before. Therefore the solver has no warm start, and the state is rounded to float32 after every
     step, as it is observed.
 
     ## Observation Space
@@ -49,12 +49,12 @@ class FetchPushEnv(InWorld, SimulatedEnv):
 
     | Num  | Meaning                                                                     |
     |------|-----------------------------------------------------------------------------|
-    | 0..2 | where the gripper is to go from where it is, in x, y, z, in units of 5 cm   |
+    | 0..2 | target of the gripper relative to its position, in x, y, z, in units of 5 cm   |
     | 3    | nothing: the gripper stays shut, as in gymnasium-robotics                   |
 
     ## Transition Dynamics
 
-    A step is 0.04 s, 20 steps of MuJoCo, in which the gripper is drawn to where the action says, and turned downward.
+    A step is 0.04 s, 20 steps of MuJoCo, in which the gripper is pulled to the action's target, and turned downward.
 
     ## Reward
 
@@ -66,15 +66,16 @@ class FetchPushEnv(InWorld, SimulatedEnv):
 
     ## Starting State
 
-    The gripper begins low over the table, at x, y = (1.34, 0.75). The cube lies on the table, within 0.15 m of that
-    in x and y and at least 0.1 m away, as in gymnasium-robotics, whose goals are drawn from the same square. Tasks do
-    not begin solved. `task="far"` keeps only tasks in which cube and goal are at least 0.2 m apart. Drawn numbers are
+    The gripper begins low over the table, at x, y = (1.34, 0.75). The cube lies on the table, within 0.15 m of that in
+    x and y and at least 0.1 m away, as in gymnasium-robotics, whose goals are drawn from the same square. No task
+    begins solved. `task="far"` keeps only tasks in which cube and goal are at least 0.2 m apart. Drawn numbers are
     exact in float32, so that an observed task can be set again.
 
-    `reset(options={"state": ..., "goal": ...})` sets a task exactly. A state is its 43 numbers; or 2, x and y of the
-    cube, all else as an episode begins. A goal is its 3 numbers, or 2, on the table. Refused are goals, and cubes given
-    by 2 numbers, that are not wholly on the table; cubes in the table; and what is outside the bounds above. A whole
-    state may have a cube that has fallen off: so may episodes. A part that is missing is drawn as above.
+    `reset(options={"state": ..., "goal": ...})` sets a task exactly. A state is given by its 43 numbers; or by 2, x and
+    y of the cube, with all others as an episode begins. A goal is given by its 3 numbers, or 2, on the table. `reset`
+    refuses goals, and cubes given by 2 numbers, that are not wholly on the table; cubes in the table; and numbers
+    outside the bounds above. The cube of a whole state may have fallen off, as in episodes. A missing part is drawn as
+    above.
 
     ## Episode End
 

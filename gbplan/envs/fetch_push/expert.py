@@ -1,4 +1,4 @@
-"""A policy that knows how to push the cube to the goal."""
+"""The expert of FetchPush, which pushes the cube to the goal."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from gbplan.envs.policy import Observation
 class FetchPushExpert(Expert[World]):
     """Go behind the cube, over it, and push it in a straight line to the goal, ever slower; then wait.
 
-    What it does depends on ``features`` and ``desired_goal`` of this very step only, so it recovers from wherever noise
-    carries it.
+    Its action depends on ``features`` and ``desired_goal`` of the current step only, so it recovers from any noise.
     """
 
     environment = ENV_ID

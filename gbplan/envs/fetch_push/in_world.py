@@ -1,4 +1,4 @@
-"""What both forms of the environment are made of, and what they can say without being asked to act."""
+"""Parts shared by both forms of FetchPush: the simulation, and methods that need no episode."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from gbplan.envs.simulated import Floats, Observation, Row, Simulated
 
 
 class InWorld(ReachPosition, Simulated):
-    """All public methods work over leading axes."""
+    """Methods shared by the single and the vector environment. All public ones accept leading axes."""
 
     env_id = ENV_ID
     world: World
@@ -33,7 +33,7 @@ class InWorld(ReachPosition, Simulated):
 
         Raises:
             gymnasium.error.DependencyNotInstalled: MuJoCo cannot draw here.
-            ValueError: states or size are something else.
+            ValueError: states or size have another form.
         """
         return self._renderer.draw(self._physics, np.asarray(states, np.float64), size)
 

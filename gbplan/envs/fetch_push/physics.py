@@ -11,9 +11,9 @@ from gbplan.envs.fetch_push.world import ENV_ID
 from gbplan.envs.mujoco_extra import mujoco_of, robotics_assets
 
 SUBSTEPS = 20  # of 2 ms
-LOOK = 4  # simulation steps between looks at what touches
+LOOK = 4  # simulation steps between checks for contact
 ROBOT, CUBE = 1, 8  # kinds of geoms, whose sums are distinct
-REACH = 0.05  # m that the gripper is told to go for an action of 1
+REACH = 0.05  # m, target distance of the gripper for an action of 1
 DOWNWARD = (1.0, 0.0, 1.0, 0.0)  # the gripper's orientation
 FINGERS = ("robot0:l_gripper_finger_joint", "robot0:r_gripper_finger_joint")
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 class Physics:
-    """The world's dynamics: a function of state and action alone, whatever came before, to the bit.
+    """The world's dynamics: a function of state and action alone, bit for bit, whatever came before.
 
     Robot, table and cube are those of gymnasium-robotics, whose model is read from there.
     """
@@ -30,13 +30,13 @@ class Physics:
         """Load the simulation.
 
         Raises:
-            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed, or not in a version that was tested.
+            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed, or not in a tested version.
         """
         self._mujoco = mujoco_of(ENV_ID)
         self.model, self.start = _loaded()
         self._data = self._mujoco.MjData(self.model)  # working memory only
         model = self.model
-        self._hand = model.eq_obj2id[0]  # the body that is drawn to where the action says
+        self._hand = model.eq_obj2id[0]  # the body that is pulled to the action's target
         self._grip, self._cube = (model.site(name).id for name in ("robot0:grip", "object0"))
         self._fingers = [model.joint(name).qposadr[0] for name in FINGERS]
         robot = [body for body in range(model.nbody) if model.body(body).name.startswith("robot0:")]
@@ -50,11 +50,11 @@ class Physics:
         """Move the gripper once.
 
         Args:
-            state: in float32 numbers, ``(43,)``.
+            state: float32 numbers, ``(43,)``.
             action: in [-1, 1], ``(4,)``; the last one does nothing.
 
         Returns:
-            The next state, likewise, and whether robot and cube touched at one of five moments.
+            The next state, ``(43,)``, and whether robot and cube touched at one of five moments.
         """
         data = self.at(state)
         data.mocap_pos[0] = data.xpos[self._hand] + REACH * action[:3]
@@ -67,14 +67,14 @@ class Physics:
         return clipped(np.concatenate([data.qpos, data.qvel])), touched
 
     def features(self, states: Floats) -> NDArray[np.float32]:
-        """Return the 25 numbers that gymnasium-robotics observes of states ``(N, 43)``, ``(N, 25)``."""
+        """Return the 25 numbers ``(N, 25)`` that gymnasium-robotics observes in states ``(N, 43)``."""
         seen = np.empty((len(states), len(FEATURES_LIMIT)))
         for row, state in enumerate(states):
             seen[row] = self._features(state)
         return np.clip(seen, -FEATURES_LIMIT, FEATURES_LIMIT).astype(np.float32)
 
     def at(self, state: Floats) -> Any:
-        """Return the simulation's memory, put into a state ``(43,)``: places of all bodies, and their velocities."""
+        """Return the simulation's memory set to a state ``(43,)``: places of all bodies, and their velocities."""
         data = self._data
         data.qpos[:], data.qvel[:] = state[:POSITIONS], state[POSITIONS:]
         self._mujoco.mj_kinematics(self.model, data)
@@ -114,21 +114,21 @@ def euler_angles(rotation: Floats) -> Floats:
     if cos_y > 4 * np.finfo(np.float64).eps:
         z = -np.arctan2(rotation[0, 1], rotation[0, 0])
         x = -np.arctan2(rotation[1, 2], rotation[2, 2])
-    else:  # looking straight up or down, where x and z are one
+    else:  # looking straight up or down, where rotations about x and z are the same
         z, x = -np.arctan2(-rotation[1, 0], rotation[1, 1]), 0.0
     return np.array([x, -np.arctan2(-rotation[0, 2], cos_y), z])
 
 
 @lru_cache
 def _loaded() -> tuple[Any, Floats]:
-    """Return MuJoCo's model, and the state in which episodes begin, but for the cube's place."""
+    """Return MuJoCo's model, and the state in which episodes begin, except the cube's place."""
     mujoco = mujoco_of(ENV_ID)
     spec = mujoco.MjSpec.from_file(str(robotics_assets() / "fetch" / "push.xml"))
-    # Else a step would depend on the one before, where the solver would begin.
+    # Otherwise the solver would start from the step before, and a step would depend on it.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_WARMSTART
     model = spec.compile()
     model.eq_data[0, :7] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-    # What the gripper is drawn to is no part of the state, and so not of its picture.
+    # The gripper's target is not part of the state, and so not of its picture.
     model.geom_rgba[model.geom_bodyid == model.eq_obj1id[0]] = 0.0
     data = mujoco.MjData(model)
     for joint, place in (("slide0", 0.405), ("slide1", 0.48), ("slide2", 0.0)):

@@ -1,4 +1,4 @@
-"""A policy that pushes the cube about: data to learn contact from."""
+"""A data-collection policy that pushes the cube about."""
 
 from collections.abc import Sequence
 
@@ -14,23 +14,23 @@ from gbplan.envs.fetch_push.tasks import MIDDLE, RANGE
 from gbplan.envs.policy import Observation, Policy
 from gbplan.seeds import policy_generators
 
-ROAMS = 0.15  # share of plans that go anywhere, with the cube or without it
-OFF_CENTRE = 0.015  # m from the cube's middle, at most, where pushes aim: they turn it
-MIND_CHANGES = 0.05  # per step
+ROAMS = 0.15  # share of plans that go to a random place, with the cube or without it
+OFF_CENTRE = 0.015  # m, largest distance from the cube's middle at which pushes aim, so that they turn it
+MIND_CHANGES = 0.05  # chance per step of a new plan
 PATIENCE = 25  # steps for one plan
 
 Floats = NDArray[np.float64]
 
 
 class FetchPusherPolicy(Policy):
-    """Push the cube from all sides to random places, at random speeds; goals do not matter to it.
+    """Push the cube from all sides to random places, at random speeds, whatever the goal.
 
-    It goes behind the cube, over it or through it, and pushes it off its centre. In between it goes anywhere, high or
-    low. Now and then it changes its mind.
+    It moves behind the cube, over it or through it, and pushes it off its centre. In between it moves to random places,
+    high or low. At random times it makes a new plan.
     """
 
     def __init__(self, action_noise: float = 0.2, max_speed: float = 1.0) -> None:
-        """Set how it acts.
+        """Set noise and speed.
 
         Args:
             action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
@@ -49,7 +49,7 @@ class FetchPusherPolicy(Policy):
         """Begin one episode per row; see :meth:`Policy.reset`.
 
         Raises:
-            ValueError: ``envs`` is not FetchPush, or there is not one seed per row.
+            ValueError: ``envs`` is not FetchPush, or the number of seeds is not the number of rows.
         """
         space = envs.single_observation_space
         seen = space.get("features") if isinstance(space, gym.spaces.Dict) else None
@@ -63,7 +63,7 @@ class FetchPusherPolicy(Policy):
         self._pushers = [_Pusher(rng, self.action_noise, self.max_speed) for rng in policy_generators(seeds)]
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Go on with each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
+        """Continue each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
         rows = observation["features"].astype(np.float64)
         if len(self._pushers) != len(rows):
             raise RuntimeError(
@@ -80,7 +80,7 @@ class _Pusher:
 
     def __init__(self, rng: np.random.Generator, action_noise: float, max_speed: float) -> None:
         self._rng, self._noise, self._max_speed = rng, action_noise, max_speed
-        self._left = 0  # steps for the present plan
+        self._left = 0  # remaining steps of the current plan
 
     def act(self, grip: Floats, cube: Floats) -> NDArray[np.float32]:
         """Return the next action, ``(4,)``."""

@@ -1,4 +1,4 @@
-"""Pictures of robot, table and cube, by MuJoCo's own renderer."""
+"""Pictures of robot, table and cube by MuJoCo's own renderer."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from gbplan.envs.fetch_push.states import STATE_SIZE
 from gbplan.envs.fetch_push.world import ENV_ID
 from gbplan.envs.mujoco_extra import mujoco_of, renderer_of
 
-# From the robot's right-hand side, as gymnasium-robotics looks at it.
+# The view from the robot's right-hand side, as in gymnasium-robotics.
 LOOK_AT, DISTANCE, AZIMUTH, ELEVATION = (1.3, 0.75, 0.45), 1.6, 132.0, -25.0
 GOAL_COLOUR, GOAL_SIZE = (1.0, 0.0, 0.0, 1.0), 0.02
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 class Renderer:
-    """Draws states; MuJoCo's renderer is made when the first picture is asked for, one for each size."""
+    """Draws states; MuJoCo's renderer is made for the first picture of each size."""
 
     def __init__(self) -> None:
         self._renderers: dict[int, Any] = {}
@@ -31,7 +31,7 @@ class Renderer:
 
         Raises:
             gymnasium.error.DependencyNotInstalled: MuJoCo cannot draw here.
-            ValueError: states or size are something else.
+            ValueError: states or size have another form.
         """
         if states.ndim != 2 or states.shape[1] != STATE_SIZE:
             raise ValueError(f"states to draw must have shape (N, {STATE_SIZE}), got {states.shape}")

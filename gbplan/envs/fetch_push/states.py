@@ -1,4 +1,4 @@
-"""What the numbers of a state and of a goal mean, and what is wrong with given ones.
+"""States and goals of FetchPush: the meaning of their numbers, and checks of given ones.
 
 | Numbers | State                                                  | Unit       |
 |---------|--------------------------------------------------------|------------|
@@ -9,7 +9,7 @@
 | 37..39  | velocity of the cube                                   | m/s        |
 | 40..42  | its spin, in its own frame                             | rad/s      |
 
-A goal is a place for the cube's middle. All are float32 numbers: what is observed is the state itself.
+A goal is a place for the cube's middle. All are float32 numbers: the observation is the state itself.
 """
 
 from typing import Any
@@ -24,17 +24,17 @@ Floats = NDArray[np.float64]
 POSITIONS, STATE_SIZE, FEATURES = 22, 43, 25
 CUBE, QUATERNION = slice(15, 18), slice(18, 22)
 
-# The table is a box that stands on the floor, in metres: from and to, in x and y, and its height.
+# The table is a box on the floor, in metres: its range in x and y, and its height.
 TABLE_LOW, TABLE_HIGH, TABLE_TOP = np.array([1.05, 0.4]), np.array([1.55, 1.1]), 0.4
 HALF = 0.025  # half the width of the cube, m
-LYING = np.float64(np.float32(0.42470210))  # z of the cube's middle where it lies on the table, which it presses in
+LYING = np.float64(np.float32(0.42470210))  # z of the cube's middle when it lies on the table and presses it in
 
-# Joints and speeds are far from these limits in every episode; a state that exceeds one is clipped to it.
+# Joints and speeds are far from these limits in every episode; a state beyond a limit is clipped to it.
 JOINTS, JOINT_SPEED, SPEED, SPIN = 4.0, 50.0, 20.0, 500.0
 ROOM_LOW, ROOM_HIGH = (-1.0, -1.0, -0.1), (3.0, 2.5, 3.0)
 LOW = np.array([*[-JOINTS] * 15, *ROOM_LOW, *[-1.0] * 4, *[-JOINT_SPEED] * 15, *[-SPEED] * 3, *[-SPIN] * 3], np.float32)
 HIGH = np.array([*[JOINTS] * 15, *ROOM_HIGH, *[1.0] * 4, *[JOINT_SPEED] * 15, *[SPEED] * 3, *[SPIN] * 3], np.float32)
-# Of the 25 numbers: places, angles, and velocities per step of 0.04 s.
+# The 25 features: places, angles, and velocities per step of 0.04 s.
 FEATURES_LIMIT = np.full(FEATURES, 20.0, np.float32)
 
 
@@ -57,7 +57,7 @@ def with_cube_at(start: Floats, place: Floats) -> Floats:
 
 
 def check_states(states: Any, start: Floats, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return start states as rows of 43 float32 numbers, or say what is wrong with them.
+    """Return start states as rows of 43 float32 numbers, or raise an error.
 
     Args:
         states: ``(D,)`` or, given a mask, also ``(N, D)``. D is 43; or 2, x and y of the cube: it lies on the table,
@@ -75,21 +75,21 @@ def check_states(states: Any, start: Floats, mask: NDArray[np.bool_] | None = No
     norm = np.linalg.norm(array[:, QUATERNION], axis=1)
     remedy = "numbers 18 to 21 are a unit quaternion, the cube's orientation"
     require_rows(np.abs(norm - 1.0) <= 0.01, "state", array, rows, remedy)
-    observed = np.abs(norm - 1.0) <= 1e-6  # these stay what they are, to the last bit
+    observed = np.abs(norm - 1.0) <= 1e-6  # these stay unchanged, to the last bit
     full = array.copy()
     full[:, QUATERNION] /= np.where(observed, 1.0, norm)[:, None]
     full = rounded(full)
     inside = ((full >= LOW) & (full <= HIGH)).all(axis=1)
     remedy = "keep every number within env.observation_space['observation']"
     require_rows(inside, "state", array, rows, remedy)
-    # Pressed on from above, it sinks in a little.
+    # A cube pressed from above sinks in a little.
     above = ~_over_table(full[:, 15:17]) | (full[:, 17] >= TABLE_TOP - HALF)
     require_rows(above, "state", array, rows, f"lift the cube out of the table, to z = {LYING:.4f}")
     return full
 
 
 def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return goals as rows of float32 numbers, or say what is wrong with them.
+    """Return goals as rows of float32 numbers, or raise an error.
 
     Args:
         goals: ``(G,)`` or, given a mask, also ``(N, G)``. G is 3; or 2, x and y, on the table.

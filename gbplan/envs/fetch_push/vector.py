@@ -1,4 +1,4 @@
-"""gbplan/FetchPush-v0 in rows: many robots in one process."""
+"""The vector form of gbplan/FetchPush-v0: many robots in one process."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from gbplan.envs.simulated import SimulatedVectorEnv
 class FetchPushVectorEnv(InWorld, SimulatedVectorEnv):
     """The native vector form of :class:`~gbplan.envs.fetch_push.env.FetchPushEnv`: same arguments, many rows.
 
-    States have 43 or 2 numbers, goals 3 or 2. All else is as :class:`~gbplan.envs.simulated.SimulatedVectorEnv` says.
+    States have 43 or 2 numbers, goals 3 or 2. See :class:`~gbplan.envs.simulated.SimulatedVectorEnv` for the rest.
     """
 
     metadata = {**FetchPushEnv.metadata, **SimulatedVectorEnv.metadata}  # noqa: RUF012, Gymnasium's own form

@@ -35,9 +35,9 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | `"large"`  | `############` `#....#.....#` `#.##.#.#.#.#` `#......#...#` `#.####.###.#` `#..#.#.....#`       |
     |            | `##.#.#.#.###` `#..#...#...#` `############`                                                    |
 
-    What differs from gymnasium-robotics: tasks (below), 5 simulation steps per step, and that a step is a function of
-    state and action alone, to the bit, whatever came before. For that the solver has no warm start, and the
-    state is rounded to float32 after every step, as it is observed.
+    Differences from gymnasium-robotics: the tasks (below); 5 simulation steps per step; and a step is a function of
+    state and action alone, bit for bit, whatever came before. Therefore the solver has no warm start, and the state is
+    rounded to float32 after every step, as it is observed.
 
     ## Observation Space
 
@@ -72,10 +72,10 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     Start and goal are drawn uniformly among the places at least 0.2 u from every wall, the components of the velocity
     in [-`start_speed`, `start_speed`]. `task="detour"` keeps only tasks whose start and goal do not see each other.
-    Tasks do not begin solved. Drawn numbers are exact in float32, so that an observed task can be set again.
+    No task begins solved. Drawn numbers are exact in float32, so that an observed task can be set again.
 
     `reset(options={"state": ..., "goal": ...})` sets a task exactly. The state holds 4 numbers, or 2, which mean at
-    rest. Neither may lie in a wall; a ball that overlaps one is pushed out. A part that is missing is drawn as above.
+    rest. Neither may lie in a wall; a ball that overlaps one is pushed out. A missing part is drawn as above.
 
     ## Episode End
 
@@ -95,8 +95,8 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | `continuing_task` | False       |                         |        | do not terminate at the goal |
     | `render_mode`     | None        | or `"rgb_array"`        |        | what `render` returns        |
 
-    `goal_threshold` is that of gymnasium-robotics; DINO-WM (Zhou et al., 2024), whose setting of this task the paper on
-    closing the train-test gap takes over, has 0.5. `frame_skip` and `start_speed` are DINO-WM's.
+    `goal_threshold` is that of gymnasium-robotics; DINO-WM (Zhou et al., 2024) has 0.5, and the paper on closing the
+    train-test gap uses its setting of this task. `frame_skip` and `start_speed` are DINO-WM's.
 
     ```python
     >>> import gymnasium as gym
@@ -124,8 +124,8 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
         Raises:
             ValueError: an argument is outside its range.
-            TypeError: an argument is of the wrong type, or there is none of this name.
-            gymnasium.error.DependencyNotInstalled: MuJoCo is not there.
+            TypeError: an argument has the wrong type or an unknown name.
+            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed.
         """
         self.world = world_of(World, ENV_ID, world)
         check_render_mode(render_mode)
@@ -161,7 +161,7 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
         observation = self._observe()
         info = self._info(observation, contact=bool(touched[0]))
         reward = -info["distance"] if self.world.reward_type == "dense" else 0.0 if info["is_success"] else -1.0
-        # Never truncated here: the time limit is a wrapper that gymnasium.make puts around.
+        # Never truncated here: gymnasium.make adds the time limit as a wrapper.
         return observation, reward, info["is_success"] and not self.world.continuing_task, False, info
 
     def render(self) -> NDArray[np.uint8] | None:

@@ -1,4 +1,4 @@
-"""A policy that knows the way through a maze."""
+"""The expert of PointMaze, which follows the shortest path."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ P_GAIN, D_GAIN = 4.0, 0.6
 
 
 class PointMazeExpert(Expert[Maze]):
-    """Go from cell to cell on a shortest way through the grid, drawn to the middle of the next one as by a spring.
+    """Move from cell to cell on a shortest path through the grid, pulled to the next middle as by a spring.
 
-    What it does depends on ``observation`` and ``desired_goal`` of this very step only, so it recovers from wherever
-    noise carries it. Within the time limit it reaches all but very few goals, in every maze and from every speed.
+    Its action depends on ``observation`` and ``desired_goal`` of the current step only, so it recovers from any noise.
+    Within the time limit it reaches all but very few goals, in every maze and from every speed.
     """
 
     environment = "gbplan/PointMaze-v0"

@@ -1,4 +1,4 @@
-"""What an environment can say about its maze without being asked to act."""
+"""Methods that need no episode, shared by both forms of PointMaze: the expert, paths, pictures."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from gbplan.envs.reach_position import ReachPosition
 
 
 class InWorld(ReachPosition):
-    """What the single and the vector environment both say about their world. All methods work over leading axes."""
+    """Methods shared by the single and the vector environment. All accept leading axes."""
 
     world: World
 
     def shortest_path(self, state: ArrayLike, goal: ArrayLike) -> Any:
         """Return the length of the shortest path through the maze, u, ``(...)``; infinite if there is none.
 
-        It is straight where it can be, and otherwise bends at corners of walls. The ball's radius is neglected, so no
-        path is shorter.
+        The path is straight where possible, and otherwise bends at corners of walls. The ball's radius is neglected, so
+        no path is shorter.
 
         Args:
             state: states or positions, ``(..., 2)`` or ``(..., 4)``; only x and y matter.
@@ -33,10 +33,10 @@ class InWorld(ReachPosition):
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states, ``(N, size, size, 3)``: walls and ball, neither trail nor goal.
 
-        They are what :meth:`render` shows without the goal and the way so far, averaged down to ``size``.
+        They equal the pictures of :meth:`render` without goal and trail, averaged down to ``size``.
 
         Args:
-            states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y are seen.
+            states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y matter.
             size: pixels along an edge, at least 8.
         """
         return draw_states(scene_of(self.world.maze), states, size)

@@ -1,4 +1,4 @@
-"""The mazes of ``gbplan/PointMaze-v0``: which cells are walls, and where positions lie among them."""
+"""The mazes of ``gbplan/PointMaze-v0``: their cells and walls, and geometry of positions in them."""
 
 from functools import lru_cache
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-# Those of D4RL and gymnasium-robotics; a test compares them with the latter's.
+# The mazes of D4RL and gymnasium-robotics; a test compares them with the latter's.
 LAYOUTS = {
     "umaze": ["#####", "#...#", "###.#", "#...#", "#####"],
     "medium": ["########", "#..##..#", "#..#...#", "##...###", "#..#...#", "#.#..#.#", "#...#..#", "########"],
@@ -37,11 +37,11 @@ class Maze:
     Attributes:
         wall: which cells are walls, ``(rows, columns)``; all on the border are.
         half_size: half the width and half the height, u, ``(2,)``.
-        centers: of all cells, row by row, ``(C, 2)``.
-        walls: centers of those that are walls, ``(W, 2)``.
-        free: numbers of the cells that are not, ``(C - W,)``.
-        towards: the cell to go to next from one cell to another, the goal's own at last, ``(C, C)``; steps lead from
-            free cells to free cells beside them, and are as few as can be. Rows and columns of walls mean nothing.
+        centers: middles of all cells, row by row, ``(C, 2)``.
+        walls: middles of the cells that are walls, ``(W, 2)``.
+        free: numbers of the other cells, ``(C - W,)``.
+        towards: the next cell on a shortest path from one cell to another, ``(C, C)``; paths lead from free cells to
+            free cells beside them. Rows and columns of walls have no meaning.
     """
 
     def __init__(self, layout: list[str]) -> None:
@@ -106,10 +106,10 @@ def all_pairs(lengths: Floats) -> Floats:
     """Return the lengths of the shortest paths in a graph, by Floyd and Warshall.
 
     Args:
-        lengths: of the edges, ``(V, V)``, symmetric; infinite where there is none.
+        lengths: lengths of the edges, ``(V, V)``, symmetric; infinite where there is no edge.
 
     Returns:
-        From each node to each, ``(V, V)``; 0 on the diagonal.
+        Path lengths from each node to each, ``(V, V)``; 0 on the diagonal.
     """
     shortest = lengths.copy()
     np.fill_diagonal(shortest, 0.0)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.point_maze.maze import Maze, all_pairs, maze_of
 from gbplan.envs.reach_position import distance_between
 
-GAP = 1e-4  # u; paths keep so far from corners, so that walls that meet in a corner leave no way between them
+GAP = 1e-4  # u; distance of paths from corners, so that no path leads between walls that meet in a corner
 
 Floats = NDArray[np.float64]
 
@@ -20,14 +20,14 @@ def paths_of(name: str) -> "Paths":
 
 
 class Paths:
-    """The shortest paths of a point: straight lines that bend at corners of walls, and there only."""
+    """The shortest paths of a point: straight lines that bend only at corners of walls."""
 
     def __init__(self, maze: Maze) -> None:
-        """Find the corners and the ways between them."""
+        """Find the corners and the paths between them."""
         self._maze = maze
         out = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
         corners = maze.walls[:, None] + (0.5 + GAP) * out  # (W, 4, 2)
-        # A path bends where one wall alone sticks out: the three cells around its corner are free.
+        # A path bends only at a corner with one wall: the three other cells around it are free.
         steps = np.array([[1, 1], [1, 0], [0, 1]])
         around = maze.walls[:, None, None] + steps * out[:, None]  # (W, 4, 3, 2)
         self._corners = corners[(maze.clearance(around) > 0.0).all(axis=-1)]

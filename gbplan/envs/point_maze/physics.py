@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Physics:
-    """The world's dynamics: a function of state and action alone, whatever came before, to the bit.
+    """The world's dynamics: a function of state and action alone, bit for bit, whatever came before.
 
     The ball is that of gymnasium-robotics, whose model is read from there.
     """
@@ -44,11 +44,11 @@ class Physics:
         """Move N balls once.
 
         Args:
-            states: x, y, vx, vy, in float32 numbers, ``(N, 4)``.
+            states: x, y, vx, vy, float32 numbers, ``(N, 4)``.
             actions: forces, in [-1, 1], ``(N, 2)``.
 
         Returns:
-            The next states, likewise, and whether the ball touched a wall at any moment of the step, ``(N,)``.
+            The next states, ``(N, 4)``, and whether the ball touched a wall at any moment of the step, ``(N,)``.
         """
         begin = np.zeros((len(states), 5))  # the time comes first, and does not matter
         begin[:, 1:] = states
@@ -57,7 +57,7 @@ class Physics:
         positions = np.concatenate([states[:, None, :2], seen[..., :2]], axis=1)
         touched: NDArray[np.bool_] = self._maze.clearance(positions).min(axis=1) < TOUCHING
         ends = np.concatenate([seen[:, -1, :2], np.clip(seen[:, -1, 2:], -MAX_SPEED, MAX_SPEED)], axis=1)
-        # Observed in float32, so that an observed state, set again, is the same state.
+        # Rounded to float32, so that an observed state, set again, is the same state.
         return ends.astype(np.float32).astype(np.float64), touched
 
 
@@ -70,7 +70,7 @@ def _model(maze: str) -> Any:
         spec.worldbody.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, pos=[x, y, 0.2], size=[0.5, 0.5, 0.2], contype=1, conaffinity=1
         )
-    # Else a step would depend on the one before, where the solver would begin.
+    # Otherwise the solver would start from the step before, and a step would depend on it.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_WARMSTART
     return spec.compile()
 

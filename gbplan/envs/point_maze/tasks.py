@@ -1,4 +1,4 @@
-"""How a task, a start state and a goal, is drawn at random or taken from the caller."""
+"""Tasks of PointMaze (a start state and a goal): random draws, and checks of given ones."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from gbplan.envs.reach_position import distance_between
 
 Floats = NDArray[np.float64]
 
-DRAWN_CLEARANCE = 0.2  # u; drawn positions are at least so far from every wall, as in DINO-WM
-ROUNDING = 1e-6  # speeds this little above the limit count as on it
+DRAWN_CLEARANCE = 0.2  # u; smallest distance of drawn positions from every wall, as in DINO-WM
+ROUNDING = 1e-6  # tolerance at the speed limit
 
 FREE = "choose a place in a free cell of the maze: what lies in a wall or outside cannot be reached"
 
@@ -21,7 +21,7 @@ FREE = "choose a place in a free cell of the maze: what lies in a wall or outsid
 def draw_task(
     world: World, rng: np.random.Generator, state: Floats | None, goal: Floats | None
 ) -> tuple[Floats, Floats]:
-    """Complete a task; what is not given is drawn as ``world.task`` says.
+    """Complete a task; missing parts are drawn according to ``world.task``.
 
     Drawn numbers are float32 numbers: an observed task, given back through the options, is the same task.
 
@@ -32,7 +32,7 @@ def draw_task(
         goal: goal ``(2,)``, checked before, or None.
 
     Returns:
-        State and goal. What was drawn in whole or in part does not begin solved.
+        State and goal. A task drawn in whole or in part does not begin solved.
     """
     if state is not None and goal is not None:
         return state, goal
@@ -58,7 +58,7 @@ def _draw_position(maze: Maze, rng: np.random.Generator) -> Floats:
 
 
 def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return start states as rows of four float32 numbers, or say what is wrong with them.
+    """Return start states as rows of four float32 numbers, or raise an error.
 
     Args:
         world: the rules.
@@ -77,7 +77,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
 
 
 def check_goals(world: World, goals: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return goals as rows of float32 numbers, or say what is wrong with them.
+    """Return goals as rows of float32 numbers, or raise an error.
 
     Args:
         world: the rules.

@@ -1,4 +1,4 @@
-"""gbplan/PointMaze-v0 in rows: many balls in one array, in one process."""
+"""The vector form of gbplan/PointMaze-v0: many balls in one array, in one process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``. One
     call of MuJoCo's ``rollout`` steps all rows.
 
-    A row that is over must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
+    A finished row must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
     autoreset (``metadata["autoreset_mode"]`` is ``AutoresetMode.DISABLED``). With ``continuing_task=True`` all rows run
     to the time limit together.
 
@@ -62,8 +62,8 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
 
         Raises:
             ValueError: an argument is outside its range.
-            TypeError: an argument is of the wrong type, or there is none of this name.
-            gymnasium.error.DependencyNotInstalled: MuJoCo is not there.
+            TypeError: an argument has the wrong type or an unknown name.
+            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed.
         """
         self.world = world_of(World, ENV_ID, world)
         spaces = self.world.observation_space(), self.world.action_space()
@@ -86,7 +86,7 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
         given = check_options(options, ("state", "goal", "reset_mask"))
         mask = self._checked_mask(given["reset_mask"]) if "reset_mask" in given else np.ones(self.num_envs, np.bool_)
         rows = np.flatnonzero(mask).tolist()
-        # Everything the caller gives is checked before anything changes.
+        # Check all arguments before anything changes.
         states = check_states(self.world, given["state"], mask) if "state" in given else [None] * len(rows)
         goals = check_goals(self.world, given["goal"], mask) if "goal" in given else [None] * len(rows)
         self._seed(seed, rows)
@@ -101,7 +101,7 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
         """Push every row once.
 
         Raises:
-            gymnasium.error.ResetNeeded: a row is over, or was never reset.
+            gymnasium.error.ResetNeeded: a row is finished, or was never reset.
             gymnasium.error.InvalidAction: wrong shape, or NaN.
         """
         self._require_running_rows()
