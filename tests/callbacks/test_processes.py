@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import train_script
 
-SCRIPT = Path(__file__).with_name("train_script.py")
+SCRIPT = Path(train_script.__file__)
 
 
 def start(folder, root, epochs, devices=1, resume="-", sleep=0.0, training="plain"):
@@ -48,7 +49,7 @@ def assert_same(one, two):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, dataset_root):
     folder = tmp_path_factory.mktemp("whole")
-    finish(start(folder, dataset_root, 2))
+    train_script.train(folder, dataset_root, 2)
     return result(folder)
 
 
@@ -64,7 +65,7 @@ def test_run_that_is_killed_within_a_round_resumes_bit_for_bit(tmp_path, dataset
     process.send_signal(getattr(signal, name))
     process.communicate(timeout=120)
     assert not (tmp_path / "done-0.pt").exists()
-    finish(start(tmp_path, dataset_root, 2, resume=tmp_path / "last.ckpt"))
+    train_script.train(tmp_path, dataset_root, 2, resume=tmp_path / "last.ckpt")
     assert_same(result(tmp_path), whole)
 
 

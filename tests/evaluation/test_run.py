@@ -213,6 +213,7 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
                 "simulator": True,
                 "agent": Agent(GradientPlanner()),
                 "tasks": TaskSet("DoorWall-v0", {"contact": "stop"}, count=2),
+                "num_threads": 1,  # else processes are started for it
             },
             "an environment has no gradients to plan with",
         ),
