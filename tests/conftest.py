@@ -28,6 +28,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Evaluations draw nothing, which takes most of the time of a small one."""
+    monkeypatch.setattr("gbplan.evaluation.run._figures", lambda *given: {})
+
+
 @pytest.fixture(scope="session")
 def dataset_root(tmp_path_factory):
     """Folder with the dataset ``door-wall/tiny-v0``: 60 expert episodes."""

@@ -281,7 +281,7 @@ def some(cases, ids):
     """All cases; those but a few are slow."""
     few = [pytest.mark.slow] if len(cases) > 1 else []
     return [
-        pytest.param(case, id=name, marks=[] if next(_number) % 16 == 0 else few)
+        pytest.param(case, id=name, marks=[] if next(_number) % 32 == 0 else few)
         for case, name in zip(cases, ids, strict=True)
     ]
 

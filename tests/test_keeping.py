@@ -8,6 +8,7 @@ import pytest
 
 from gbplan.cli import main
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 TASKS = ["--tasks.env_id=DoorWall-v0", "--tasks.count=2", "--num_threads=1"]
 
 

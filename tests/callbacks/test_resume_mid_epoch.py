@@ -89,7 +89,7 @@ CASES = [
     pytest.param("base", {"val_check_interval": 2}, AT_VALIDATION, {}, 4, id="base, at validation"),
     pytest.param("base", {"accumulate_grad_batches": 2}, EVERY_STEP, {}, 6, id="base, by two batches"),
     pytest.param("base", ACCUMULATE, AT_VALIDATION, {}, 10, id="base, while accumulating", marks=slow),
-    pytest.param("adversarial", ACCUMULATE, AT_VALIDATION, {}, 10, id="adversarial, while accumulating"),
+    pytest.param("adversarial", ACCUMULATE, AT_VALIDATION, {}, 10, id="adversarial, while accumulating", marks=slow),
     pytest.param("online", ACCUMULATE, AT_VALIDATION, {}, 10, id="online, while accumulating"),
     pytest.param("base", {"limit_train_batches": 3}, EVERY_STEP, {}, 6, id="base, part of an epoch"),
     pytest.param("online", {}, EVERY_STEP, {"num_workers": 1}, 10, id="online, with a worker", marks=slow),

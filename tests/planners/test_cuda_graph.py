@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from gbplan.networks.fused import mlp
 from gbplan.objectives import GoalMSE, ReachGoal, WeightedGoalLoss
 from gbplan.objectives.gradients import cost_and_gradients
-from gbplan.planners import GRASPPlanner, RandomShooting, memory
+from gbplan.planners import GradientPlanner, GRASPPlanner, RandomShooting, memory
 from gbplan.planners import problem as problem_module
 from gbplan.planners.cuda_graph import Graphed, capture_cuda_graph, capture_for
 
@@ -134,8 +134,17 @@ def test_what_autograd_should_see_is_called_plainly():
             assert torch.autograd.grad(doubled, x)[0] == 2
 
 
-@pytest.mark.parametrize("planner", PLANNERS)
-@pytest.mark.parametrize(("rows", "history"), [(None, 1), (4, 1), (None, 2)])
+@pytest.mark.parametrize(
+    ("planner", "rows", "history"),
+    [
+        *((planner, None, 1) for planner in PLANNERS),
+        *(
+            pytest.param(planner, *how, marks=[] if planner is GradientPlanner else pytest.mark.slow)
+            for planner in PLANNERS
+            for how in [(4, 1), (None, 2)]
+        ),
+    ],
+)
 def test_captured_plans_are_the_plain_ones(planner, rows, history, without_kernel, monkeypatch):
     if rows:
         monkeypatch.setattr(memory, "rows_at_once", lambda *_, **__: rows)
