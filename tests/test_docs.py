@@ -41,12 +41,11 @@ COMMANDS = sorted(each for each in ON_PAGES | commands(*CONFIGS) if each in ON_P
 
 
 def repeats(command: str) -> bool:
-    """Tell a training that is run by default in another form: with more arguments, or from states in place of pictures."""
+    """Tell a training that is run by default in another form: with more arguments, or from states, not pictures."""
     configs = re.findall(r"--config (\S+)", command)
-    longer = [
-        other for other in ON_PAGES if re.findall(r"--config (\S+)", other) == configs and len(other) > len(command)
-    ]
-    return command.startswith("gbplan fit --config configs/") and bool(longer or "pixels" in command)
+    alike = [other for other in ON_PAGES if re.findall(r"--config (\S+)", other) == configs]
+    longer = any(len(other) > len(command) for other in alike)
+    return command.startswith("gbplan fit --config configs/") and (longer or "pixels" in command)
 
 
 # Numbers in configurations that decide how long a command takes.
