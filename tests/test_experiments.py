@@ -114,6 +114,7 @@ COUNTS = {  # collect, fit, evaluate
     "point_maze": (1, 7, 36),
     "push_t": (1, 7, 40),
     "robustness": (3, 12, 82),
+    "rope": (1, 7, 32),
 }
 
 

@@ -9,6 +9,7 @@ from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 from gbplan.networks.probe import Probe
 from gbplan.networks.proprioception import ProprioceptiveEncoder
+from gbplan.networks.push_frame import PushFramePredictor
 from gbplan.networks.vit import ViTPredictor
 from gbplan.networks.world_model import WorldModel
 
@@ -23,6 +24,7 @@ __all__ = [
     "Predictor",
     "Probe",
     "ProprioceptiveEncoder",
+    "PushFramePredictor",
     "ViTPredictor",
     "WorldModel",
 ]

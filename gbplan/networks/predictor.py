@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from gbplan.networks.normalizer import Normalizer
+
 
 class Predictor(nn.Module, ABC):
     """Next latent from the last K latents and actions, all in standardised units.
@@ -26,6 +28,12 @@ class Predictor(nn.Module, ABC):
         for length in self.latent_shape:
             size *= length
         return 32 * size
+
+    def set_units(self, normalizer: Normalizer) -> None:
+        """Say what standardised numbers mean: a world model calls it with its own normaliser. Most need not know.
+
+        The normaliser is fitted later, and belongs to the world model: keep it, but not as a part.
+        """
 
     @abstractmethod
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:

@@ -59,6 +59,7 @@ class WorldModel(nn.Module):
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = Normalizer(tuple(predictor.latent_shape), predictor.action_dim, action_block, normalize)
+        predictor.set_units(self.normalizer)
         self.probe = probe
         self.action_block = action_block
         if encoder.frozen:

@@ -74,6 +74,12 @@ class Physics:
     def __reduce__(self) -> tuple[Any, ...]:
         return Physics, ()
 
+    def __eq__(self, other: object) -> bool:  # all are alike: what one holds is working memory
+        return isinstance(other, Physics)
+
+    def __hash__(self) -> int:
+        return hash(Physics)
+
     def push(self, state: Floats, action: Floats) -> tuple[Floats, bool]:
         """Push once: from one place to another, in a straight line.
 
@@ -84,6 +90,10 @@ class Physics:
         Returns:
             The next state, with the tip parked, and whether tip and rope touched.
         """
+        after, touched = _pushed(self, *(np.asarray(part, np.float64).tobytes() for part in (state, action)))
+        return after.copy(), touched
+
+    def _push(self, state: Floats, action: Floats) -> tuple[Floats, bool]:
         begin, end = REACH * action[:2], REACH * action[2:]
         way = end - begin
         length = math.hypot(*way)
@@ -160,3 +170,8 @@ class Physics:
 @lru_cache
 def _loaded() -> Any:
     return mujoco_of(ENV_ID).MjModel.from_xml_string(MODEL)
+
+
+@lru_cache(maxsize=4096)  # a task that is drawn, its expert, and whoever judges by it take the same pushes
+def _pushed(physics: Physics, state: bytes, action: bytes) -> tuple[Floats, bool]:
+    return physics._push(np.frombuffer(state), np.frombuffer(action))

@@ -44,3 +44,13 @@ def test_tip_does_not_go_through_the_rope_in_small_steps():
         state, touched = physics.small(state, np.array([0.0, 1.0]))
         assert states.gap(physics.nodes(state[None])[0], state[states.TIP]) > states.TOUCHING
     assert touched
+
+
+def test_a_push_asked_for_again_is_the_same_and_nobody_elses_array():
+    push = np.array([0.0, -0.1, 0.0, 0.1])
+    first, touched = Physics().push(FLAT, push)
+    kept = first.copy()
+    first[:] = 0.0
+    again = Physics().push(FLAT, push)
+    np.testing.assert_array_equal(again[0], kept)
+    assert again[1] == touched

@@ -1,0 +1,83 @@
+"""A chain of nodes in the plane, after a straight push."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from gbplan import checks
+from gbplan.networks.mlp import ACTIVATIONS, Activation
+from gbplan.networks.normalizer import Normalizer
+from gbplan.networks.predictor import Predictor
+
+_UNIT = 0.1  # m: what features are counted in, so that they are about one
+
+
+class PushFramePredictor(Predictor):
+    """Moves the nodes of a chain, seen in the frame of a push: from where it begins, along it and across it.
+
+    Which nodes a push meets and how far it takes them is the same wherever it happens and whichever way it points, so
+    a push turned or shifted together with the chain has the same outcome, turned or shifted. Nor does it matter which
+    end of the chain is its first, or which side is left: a perceptron's word is averaged over both orders of the nodes
+    and their mirror images.
+
+    Latents are x and y of the nodes, one node after the other; an action is x and y of where the push begins, and of
+    where it ends. A push of no length moves nothing.
+    """
+
+    def __init__(
+        self, nodes: int, reach: float, hidden_sizes: Sequence[int] = (256, 256, 256), activation: Activation = "silu"
+    ) -> None:
+        """Build the perceptron.
+
+        Args:
+            nodes: nodes N of the chain; a latent is 2 N numbers.
+            reach: how far from the origin a push begins or ends at an action of 1, m, in which latents are, too.
+            hidden_sizes: width of each hidden layer.
+            activation: nonlinearity between the layers.
+
+        Raises:
+            ValueError: a number is outside its range, or the activation is unknown.
+        """
+        super().__init__()
+        checks.at_least_one(nodes=nodes)
+        for width in hidden_sizes:
+            checks.at_least_one(hidden_sizes=width)
+        checks.positive(reach=reach)
+        checks.one_of(Activation, activation=activation)
+        self.latent_shape, self.action_dim, self.reach = (2 * nodes,), 4, reach
+        self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
+        self._activations = 4 * (2 * sum(hidden_sizes) + 6 * nodes)
+        widths = [2 * nodes + 1, *hidden_sizes]
+        layers: list[nn.Module] = []
+        for width, following in pairwise(widths):
+            layers += [nn.Linear(width, following), ACTIVATIONS[activation]()]
+        self.net = nn.Sequential(*layers, nn.Linear(widths[-1], 2 * nodes))
+
+    @property
+    def activation_size(self) -> int:
+        """Numbers that a step keeps for its gradient: of four views, hidden units before and after activation."""
+        return self._activations
+
+    def set_units(self, normalizer: Normalizer) -> None:
+        """Keep what standardised numbers mean; see ``Predictor``."""
+        self._units = (normalizer,)
+
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Predict the next latents ``(B, 2 N)``; see ``Predictor``."""
+        (units,) = self._units
+        chain = units.restore(latents[:, -1]).unflatten(1, (-1, 2))  # (B, N, 2)
+        begin, end = (self.reach * (actions[:, -1] * units.action_std + units.action_mean)).chunk(2, dim=1)
+        length = ((end - begin).square().sum(1, keepdim=True) + 1e-12).sqrt()
+        along = (end - begin) / length
+        mirror = along.new_tensor([1.0, -1.0])
+        frame = torch.stack([along, -along.flip(1) * mirror], dim=2)  # (B, 2, 2), axes in columns
+        seen = (chain - begin[:, None]) @ frame / _UNIT
+        views = torch.stack([seen, seen * mirror, seen.flip(1), seen.flip(1) * mirror])  # (4, B, N, 2)
+        moved = self.net(torch.cat([views.flatten(2), (length / _UNIT).expand(4, -1, -1)], dim=2)).view_as(views)
+        forwards = moved[0] + moved[1] * mirror
+        backwards = moved[2] + moved[3] * mirror
+        change = _UNIT / 4 * (forwards + backwards.flip(1)) @ frame.transpose(1, 2)
+        predicted: Tensor = latents[:, -1] + change.flatten(1) / units.latent_std
+        return predicted
