@@ -20,7 +20,9 @@ def describe(value: Any) -> Any:
         return value
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    if isinstance(value, list | tuple | set | range):
+    if isinstance(value, set | frozenset):  # in an order that is the same in every process
+        return sorted((describe(item) for item in value), key=repr)
+    if isinstance(value, list | tuple | range):
         return [describe(item) for item in value]
     if isinstance(value, dict):
         return {str(key): describe(item) for key, item in value.items()}

@@ -45,6 +45,7 @@ ONLY_IN = {
     "minari": {"data"},
     "mujoco": {"envs"},
     "pymunk": {"envs"},
+    "transformers": {"networks"},
     "gymnasium": {"envs", "data", "policies", "evaluation", "callbacks", "cli"},
 }
 FILES = sorted(Path("gbplan").rglob("*.py"))

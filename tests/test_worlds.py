@@ -25,6 +25,7 @@ from gbplan.networks import (
     MLPPredictor,
     Probe,
     ProprioceptiveEncoder,
+    ViTEncoder,
     ViTPredictor,
     WorldModel,
 )
@@ -48,6 +49,7 @@ ENCODERS = {
     "pixels": lambda: ConvEncoder(6, 16, width=4),
     "pixels in training": lambda: ConvEncoder(6, 16, width=4, frozen=False),
     "tokens": lambda: ConvEncoder(3, 16, width=4, tokens=True),
+    "patches": lambda: ViTEncoder(3, 16, patch_size=8, width=8, depth=1, heads=2, mlp_size=16, tokens=True),
     "pixels and state": lambda: ProprioceptiveEncoder(ConvEncoder(6, 16, width=4), 4),
 }
 PREDICTORS = {
@@ -75,6 +77,7 @@ FEW = {
     ("pixels", "ViT adaln", 2, 1),
     ("pixels in training", "MLP", 3, 5),
     ("tokens", "ViT token", 1, 1),
+    ("patches", "MLP", 1, 5),
     ("pixels and state", "ViT adaln", 3, 5),
 }
 QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gbplan.data.dataset_cache import DatasetCache
-from gbplan.data.dataset_checks import TASK_ARGUMENTS, require_trainable
+from gbplan.data.dataset_checks import TASK_ARGUMENTS, require_pictures_in_range, require_trainable
 from gbplan.data.dataset_frames import is_small, read_frames
 from gbplan.data.dataset_reader import StoredDataset, open_dataset
 from gbplan.data.frames import Frames
@@ -201,6 +201,8 @@ class TrajectoryDataModule(LightningDataModule):
                 "has in a batch; collect it with another name"
             )
         frames = [read_frames(each, None if is_small(each) else self._cache(each)) for each in stored]
+        for dataset_id, each in zip(self.dataset_ids, frames, strict=True):
+            require_pictures_in_range(dataset_id, each)
         parts = [
             split(each, part, self.validation_fraction, self.seed, self.hold_steps)
             for each, part in zip(stored, frames, strict=True)

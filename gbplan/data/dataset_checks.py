@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from gbplan.data.dataset_reader import DatasetInfo
+from gbplan.data.frames import Frames
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 
 # Common names of environment arguments that change tasks or rendering, not the dynamics.
@@ -24,6 +27,21 @@ def require_trainable(infos: Sequence[DatasetInfo], may_differ: Sequence[str] = 
     for other in infos[1:]:
         _require_alike(infos[0], other)
         _require_same_arguments(infos[0], other, may_differ)
+
+
+def require_pictures_in_range(dataset_id: str, frames: Frames) -> None:
+    """Check that pictures use more of 0..255 than its two lowest numbers: a cast of 0..1 leaves a black picture.
+
+    Raises:
+        ValueError: those of the first frames do not.
+    """
+    first = torch.arange(min(len(frames), 64))
+    for key, shape in frames.shapes.items():
+        if frames.dtypes[key] == torch.uint8 and len(shape) == 3 and len(first) and frames.take(key, first).max() == 1:
+            raise ValueError(
+                f"the pictures {key!r} of the dataset {dataset_id} hold 0 and 1 only; were they numbers in 0..1? "
+                "collect them again as uint8 in 0..255: (255 * x).round()"
+            )
 
 
 def _require_training_tasks(info: DatasetInfo) -> None:

@@ -85,12 +85,13 @@ class LatentColumn:
                     f"the encoder makes latents of shape {tuple(latents.shape[1:])} of {', '.join(self.keys)}, "
                     f"expected {self.shape}; give cache_latents the encoder's own shape"
                 )
-            if not torch.isfinite(latents).all():
+            stored = latents.to("cpu", self.dtype)
+            if not torch.isfinite(stored).all():
                 raise ValueError(
-                    f"the encoder makes latents that are NaN or infinite of {', '.join(self.keys)}; are its weights "
-                    "those of a finished training?"
+                    f"the encoder makes latents that are NaN or infinite of {', '.join(self.keys)}, or too large for "
+                    f"{self.dtype}; are its weights those of a finished training?"
                 )
-            yield latents.to("cpu", self.dtype)
+            yield stored
 
     @torch.no_grad()
     def agrees(self, frames: Frames) -> bool:

@@ -159,7 +159,10 @@ class WorldModelModule(L.LightningModule):
         def encode(observations: dict[str, Tensor]) -> Tensor:
             return encoder.encode({key: part.to(self.device) for key, part in observations.items()}).cpu()
 
-        datamodule.cache_latents(encode, encoder_hash(encoder), self.world_model.latent_shape)
+        shape = self.world_model.latent_shape
+        # Tokens take a hundred times the place of a vector, and need no more digits than a picture's.
+        dtype = torch.float16 if len(shape) > 1 else torch.float32
+        datamodule.cache_latents(encode, encoder_hash(encoder), shape, dtype)
 
     @torch.no_grad()
     def _fit_normalizer(self, datamodule: TrajectoryDataModule) -> None:

@@ -2,6 +2,7 @@
 
 from gbplan.networks.body_frame import BodyFrameEncoder
 from gbplan.networks.conv import ConvEncoder
+from gbplan.networks.dino import DinoEncoder
 from gbplan.networks.encoder import Encoder, IdentityEncoder
 from gbplan.networks.init_network import InitNetwork
 from gbplan.networks.mlp import MLPPredictor
@@ -11,11 +12,13 @@ from gbplan.networks.probe import Probe
 from gbplan.networks.proprioception import ProprioceptiveEncoder
 from gbplan.networks.push_frame import PushFramePredictor
 from gbplan.networks.vit import ViTPredictor
+from gbplan.networks.vit_encoder import ViTEncoder
 from gbplan.networks.world_model import WorldModel
 
 __all__ = [
     "BodyFrameEncoder",
     "ConvEncoder",
+    "DinoEncoder",
     "Encoder",
     "IdentityEncoder",
     "InitNetwork",
@@ -25,6 +28,7 @@ __all__ = [
     "Probe",
     "ProprioceptiveEncoder",
     "PushFramePredictor",
+    "ViTEncoder",
     "ViTPredictor",
     "WorldModel",
 ]

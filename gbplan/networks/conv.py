@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from gbplan.networks.encoder import Encoder
+from gbplan.networks.pictures import picture_rows
 
 
 class ConvEncoder(Encoder):
@@ -80,14 +80,7 @@ class ConvEncoder(Encoder):
         return latent
 
     def _encode(self, key: str, observations: Mapping[str, Tensor]) -> Tensor:
-        pictures = observations[key]
-        if pictures.dtype != torch.uint8 or tuple(pictures.shape[-3:]) != self.image_shape:
-            raise ValueError(
-                f"{key!r} must be uint8 pictures of shape {self.image_shape} (channels last), got {pictures.dtype} "
-                f"of {tuple(pictures.shape[-3:])}; make the environment's pictures and the encoder's image_size equal"
-            )
-        lead = pictures.shape[:-3]
-        numbers = pictures.reshape(-1, *self.image_shape).movedim(-1, 1).to(self.head.weight.dtype) / 255 - 0.5
-        cells = self.layers(numbers)  # (N, C, 4, 4)
+        rows = picture_rows(key, observations[key], self.image_shape[-1], self.image_shape[0])
+        cells = self.layers(rows.to(self.head.weight.dtype) / 255 - 0.5)  # (N, C, 4, 4)
         latent = self.head(cells.flatten(2).transpose(1, 2) if self.tokens else cells.flatten(1))
-        return latent.reshape(*lead, *self.latent_shape)
+        return latent.reshape(*observations[key].shape[:-3], *self.latent_shape)

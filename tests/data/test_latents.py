@@ -106,6 +106,13 @@ def test_half_precision_is_stored_and_full_precision_delivered(module, tmp_path)
         data.cache_latents(Counting(), "key", (2, 2), torch.float64, keys=KEYS)
 
 
+def test_latents_beyond_half_precision_are_refused(module, tmp_path):
+    huge = lambda seen: torch.full((len(seen["observation"]), 2), 1e5)  # noqa: E731
+    with pytest.raises(ValueError, match=r"NaN or infinite of .*, or too large for torch.float16"):
+        module().cache_latents(huge, "key", (2,), torch.float16, keys=KEYS)
+    assert list(tmp_path.rglob("latents*")) == []
+
+
 def test_episodes_added_before_and_after_are_encoded(module, ladder):
     data = module(online_fraction=1.0, samples_per_epoch=9)
     data.extend(ladder(3, offset=1000))

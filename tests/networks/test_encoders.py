@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, ProprioceptiveEncoder, WorldModel
+from gbplan.networks import (
+    ConvEncoder,
+    IdentityEncoder,
+    MLPPredictor,
+    Probe,
+    ProprioceptiveEncoder,
+    ViTEncoder,
+    WorldModel,
+)
 
 
 def seen(rows=2, size=16):
@@ -17,9 +25,21 @@ def seen(rows=2, size=16):
     }
 
 
+def conv(**changes):
+    return ConvEncoder(5, 16, **{"width": 4} | changes)
+
+
+def vit(**changes):
+    return ViTEncoder(5, 16, **{"patch_size": 4, "width": 8, "heads": 2, "mlp_size": 16} | changes)
+
+
+trained_here = pytest.mark.parametrize("make", [conv, vit])
+
+
+@trained_here
 @pytest.mark.parametrize("tokens", [False, True])
-def test_pictures_become_latents_of_the_stated_shape(tokens):
-    encoder = ConvEncoder(5, 16, width=4, tokens=tokens)
+def test_pictures_become_latents_of_the_stated_shape(make, tokens):
+    encoder = make(tokens=tokens)
     latents = encoder.encode(
         {key: value[:, None].repeat(1, 3, 1, 1, 1) for key, value in seen().items() if "pix" in key}
     )
@@ -43,18 +63,46 @@ def test_token_of_a_cell_depends_on_what_is_near_it_only():
     [
         (lambda x: x.float(), r"'pixels' must be uint8 pictures of shape \(16, 16, 3\) .*got torch.float32"),
         (lambda x: x[:, :8], r"got torch.uint8 of \(8, 16, 3\)"),
-        (lambda x: x.movedim(-1, 1), r"channels last\), got torch.uint8 of \(3, 16, 16\)"),
+        (
+            lambda x: x.movedim(-1, 1),
+            r"channels last\), got torch.uint8 of \(3, 16, 16\); move the channels to the end",
+        ),
     ],
 )
-def test_other_pictures_are_named(change, message):
+@trained_here
+def test_other_pictures_are_named(make, change, message):
     with pytest.raises(ValueError, match=message):
-        ConvEncoder(5, 16).encode({"pixels": change(seen()["pixels"])})
+        make().encode({"pixels": change(seen()["pixels"])})
 
 
 @pytest.mark.parametrize("size", [4, 7, 24, 100])
 def test_sizes_that_cannot_be_halved_are_named(size):
     with pytest.raises(ValueError, match=rf"image_size must be 8, 16, 32, .*got {size}"):
         ConvEncoder(5, size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": 60}, "patch_size must divide image_size and heads divide width, got 8, 60, 4 and 64"),
+        ({"heads": 3}, "patch_size must divide image_size and heads divide width, got 8, 64, 3 and 64"),
+        ({"depth": 0}, r"depth, heads and mlp_size must be at least 1, got \[16, 64, 8, 3, 64, 0, 4, 128\]"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ViTEncoder(**arguments)
+
+
+def test_a_vit_without_attention_sees_each_patch_by_itself():
+    encoder = vit(tokens=True)
+    for layer in encoder.layers[:-1]:
+        torch.nn.init.zeros_(layer.self_attn.out_proj.weight)
+    before = seen(1)
+    after = {**before, "pixels": before["pixels"].clone()}
+    after["pixels"][:, :4, 4:8] = 0
+    moved = (encoder.encode(after) - encoder.encode(before))[0].abs().amax(1) > 0
+    assert moved.nonzero().tolist() == [[1]]
 
 
 @pytest.mark.parametrize("tokens", [False, True])
@@ -77,16 +125,18 @@ def test_a_goal_without_proprioception_is_a_picture():
     torch.testing.assert_close(encoder.goal_features(encoder.encode(seen())), encoder.encoder.encode(seen()))
 
 
-def test_a_frozen_encoder_stays_in_eval_mode_and_gets_no_gradient():
-    model = WorldModel(ConvEncoder(5, 16, width=4), MLPPredictor(5, 2)).train()
+@trained_here
+def test_a_frozen_encoder_stays_in_eval_mode_and_gets_no_gradient(make):
+    model = WorldModel(make(), MLPPredictor(5, 2)).train()
     assert model.predictor.training
     assert not any(part.training for part in model.encoder.modules())
     assert not model.encode(seen()).requires_grad
     assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
 
 
-def test_an_encoder_in_training_gets_gradients():
-    model = WorldModel(ConvEncoder(5, 16, width=4, frozen=False), MLPPredictor(5, 2)).train()
+@trained_here
+def test_an_encoder_in_training_gets_gradients(make):
+    model = WorldModel(make(frozen=False), MLPPredictor(5, 2)).train()
     assert all(part.training for part in model.encoder.modules())
     model.encode(seen()).sum().backward()
     assert all(parameter.grad is not None for parameter in model.encoder.parameters())
