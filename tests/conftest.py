@@ -43,6 +43,18 @@ def dataset_root(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    """The hub's cache, with a model of the size of facebook/dinov2-small's tokens, but one layer."""
+    from dino_folders import write_hub
+
+    cache = tmp_path_factory.mktemp("hub")
+    write_hub(cache, hidden_size=384, num_attention_heads=6, num_hidden_layers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+        yield cache
+
+
+@pytest.fixture(scope="session")
 def fit(dataset_root):
     """Return a function that runs ``gbplan fit`` with the base configuration on the small dataset."""
 

@@ -96,7 +96,7 @@ def test_world_config_makes_another_world(world):
 
 
 @pytest.mark.parametrize("config", FITS, ids=str)
-def test_fit_config_parses_and_builds(config):
+def test_fit_config_parses_and_builds(config, hub):
     cli = GBPlanCLI(
         WorldModelModule,
         TrajectoryDataModule,

@@ -92,7 +92,7 @@ def execute(command: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def after_base(tmp_path_factory):
+def after_base(tmp_path_factory, hub):
     """A checkout with small configurations, in which what comes first has been done: data, base models, one result.
 
     All of it is as old as can be, so that what a command writes can be told from it.

@@ -4,13 +4,17 @@ judged, and resumed.
 ``TinyPixels-v0`` has pictures, actions of three dimensions, and a success that is not a distance.
 """
 
+import functools
 import itertools
+import tempfile
+from pathlib import Path
 
 import lightning as L
 import numpy as np
 import pytest
 import tiny_world
 import torch
+from dino_folders import write_dino
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gbplan.attacks import FGSM
@@ -20,6 +24,7 @@ from gbplan.evaluation import TaskSet, evaluate
 from gbplan.modules import AdversarialWorldModelModule, InitNetworkModule, VICReg, WorldModelModule
 from gbplan.networks import (
     ConvEncoder,
+    DinoEncoder,
     IdentityEncoder,
     InitNetwork,
     MLPPredictor,
@@ -44,12 +49,23 @@ from gbplan.planners import (
 from gbplan.policies import Agent, RandomPolicy
 
 ACTIONS = 3
+
+
+@functools.cache
+def dino():
+    """A folder that lasts as long as the process."""
+    folder = tempfile.TemporaryDirectory()
+    write_dino(Path(folder.name))
+    return folder
+
+
 ENCODERS = {
     "state": lambda: IdentityEncoder(4, [0, 1, 2, 3]),
     "pixels": lambda: ConvEncoder(6, 16, width=4),
     "pixels in training": lambda: ConvEncoder(6, 16, width=4, frozen=False),
     "tokens": lambda: ConvEncoder(3, 16, width=4, tokens=True),
     "patches": lambda: ViTEncoder(3, 16, patch_size=8, width=8, depth=1, heads=2, mlp_size=16, tokens=True),
+    "dino": lambda: DinoEncoder(dino().name, grid=2, project_to=8),
     "pixels and state": lambda: ProprioceptiveEncoder(ConvEncoder(6, 16, width=4), 4),
 }
 PREDICTORS = {
@@ -78,6 +94,7 @@ FEW = {
     ("pixels in training", "MLP", 3, 5),
     ("tokens", "ViT token", 1, 1),
     ("patches", "MLP", 1, 5),
+    ("dino", "ViT adaln", 1, 5),
     ("pixels and state", "ViT adaln", 3, 5),
 }
 QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -585,7 +585,7 @@ def test_pictures_of_numbers_in_0_to_1_are_refused(module, ladder, picture_spec,
     cast = np.random.default_rng(0).random((8, 64, 64, 3)).round().astype(np.uint8)
     trajectories.observations.update(pixels=cast, desired_pixels=cast[[0] * 4 + [4] * 4])
     write_dataset(trajectories, "toy-v0", picture_spec, root=tmp_path)
-    with pytest.raises(ValueError, match=r"'pixels' of the dataset toy-v0 hold 0 and 1 only; .*\(255 \* x\).round\(\)"):
+    with pytest.raises(ValueError, match=r"pixels' of the dataset toy-v0 hold 0 and 1 only; .*\(255 \* x\).round\(\)"):
         module(validation_fraction=0.5)
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from dino_folders import KINDS, write_dino
+from dino_folders import KINDS, write_dino, write_hub
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -302,13 +302,7 @@ def test_a_model_that_is_not_there_is_named_and_not_fetched(name, monkeypatch, t
 
 
 def test_a_model_of_the_hubs_cache_is_read_by_its_id(folder, tmp_path, monkeypatch):
-    hub = tmp_path / "models--facebook--dinov2-tiny"
-    snapshot = hub / "snapshots" / ("0" * 40)
-    snapshot.mkdir(parents=True)
-    (hub / "refs").mkdir()
-    (hub / "refs" / "main").write_text("0" * 40)
-    for path in folder.iterdir():
-        (snapshot / path.name).write_bytes(path.read_bytes())
+    write_hub(tmp_path, "facebook/dinov2-tiny")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     found = DinoEncoder("facebook/dinov2-tiny", grid=2)
     assert torch.equal(found.encode(pictures(1)), DinoEncoder(str(folder), grid=2).encode(pictures(1)))
