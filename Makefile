@@ -23,11 +23,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-test: $(INSTALLED)
-	$(BIN)/python -m pytest
+test: $(INSTALLED) # says at its end what it skipped and left out; JOBS tests at once, and two need some 3 GB
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -m "" --numprocesses $(JOBS) --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -22,6 +22,32 @@ os.environ["GBPLAN_CALIBRATE"] = "0"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_deselected(items):
+    slow = sum(item.get_closest_marker("slow") is not None for item in items)
+    config = items[0].config
+    config.stash[LEFT_OUT] = config.stash.get(LEFT_OUT, 0) + slow
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # one of the processes of pytest-xdist, which collect all tests each
+        session.config.workeroutput["left out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{count} slow tests were left out; `make test-all` runs them, and `-m slow` those of a file"
+        )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Two tests' threads on two cores would wait for each other."""
