@@ -1,4 +1,4 @@
-"""A policy that wanders."""
+"""A random walk, as a policy."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from gbplan.seeds import policy_generators
 class RandomWalkPolicy(Policy):
     """Walk along a heading that itself does a random walk: smooth paths that cover the plane, whatever the goal.
 
-    The heading begins uniform on the circle and turns by a Gaussian angle in each step; the speed is uniform in a
-    range, new in each step. For environments whose action is a direction in the plane.
+    The heading begins uniform on the circle and turns by a Gaussian angle in each step; the speed of each step is
+    uniform in a range. For environments whose action is a direction in the plane.
     """
 
     def __init__(self, turn: float = 0.3, min_speed: float = 0.2, max_speed: float = 1.0) -> None:
@@ -43,7 +43,7 @@ class RandomWalkPolicy(Policy):
         """Draw each row's first heading; see :meth:`Policy.reset`.
 
         Raises:
-            ValueError: the action is not a direction in the plane, or there is not one seed per row.
+            ValueError: the action is not a direction in the plane, or the number of seeds is not the number of rows.
         """
         space = envs.single_action_space
         if not isinstance(space, gym.spaces.Box) or space.shape != (2,) or not (space.low == -space.high).all():

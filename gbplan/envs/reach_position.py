@@ -1,4 +1,4 @@
-"""Rewards, success and ends where the goal is a position, or another place in a metric space, to come near to."""
+"""Rewards, success and ends of environments whose goal is a position, or another point of a metric space."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 
 class ReachPosition:
-    """What an environment says about being at a position with a goal, G numbers. All methods work over leading axes.
+    """Reward, success and distance for positions and goals of G numbers. All methods accept leading axes.
 
     A subclass whose goals are no positions writes its own ``goal_distance``.
     """
@@ -34,7 +34,7 @@ class ReachPosition:
         return np.logical_and(self.compute_success(achieved_goal, desired_goal), not self.world.continuing_task)
 
     def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
+        """Return False, ``(...)``: only the time limit truncates an episode."""
         return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
 
     def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
@@ -48,7 +48,7 @@ class ReachPosition:
 
 def distance_between(a: ArrayLike, b: ArrayLike) -> Any:
     """Return the Euclidean distances between positions, ``(..., G)`` each."""
-    # Written out rather than np.linalg.norm: the single environment computes the same with Python floats.
+    # Written out, without np.linalg.norm: the single environment computes the same with Python floats.
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     squared = difference[..., 0] * difference[..., 0]
     for i in range(1, difference.shape[-1]):

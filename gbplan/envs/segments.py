@@ -1,4 +1,4 @@
-"""Tasks that are segments of somebody's episode, and the expert that repeats his actions."""
+"""Tasks that are segments of another policy's episode, and the expert that repeats its actions."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ from gbplan.envs.policy import Observation
 
 
 class Task(NamedTuple):
-    """Where to begin and where to go.
+    """A start state and a goal, with actions that solve them.
 
     Attributes:
         state: the whole state, ``(S,)``.
-        goal: what of a state is compared, ``(G,)``.
-        actions: those that lead from one to the other, ``(T, A)``; None: nobody knows any.
+        goal: the goal, ``(G,)``.
+        actions: actions that lead from the state to the goal, ``(T, A)``; None: not known.
     """
 
     state: Any
@@ -27,15 +27,15 @@ class Task(NamedTuple):
 
 
 def draw_key(rng: np.random.Generator) -> int:
-    """Draw a task's key; at every reset, so that a task that is given again with its seed is known as that seed's."""
+    """Draw a task's key at every reset, so that a task set again with its seed is recognised as that seed's."""
     return int(rng.integers(2**63 - 1))
 
 
 class SegmentExpert(Expert[Any]):
     """Repeat the actions of the episode that the task is a segment of, then stand still.
 
-    It looks at nothing, and reaches the goal exactly, since a state determines what follows. It knows only tasks that
-    the environment drew: from the seed alone, or those again, set with their seed.
+    It ignores observations and reaches the goal exactly, because state and actions determine the next states. It knows
+    only tasks that the environment drew: from the seed alone, or the same tasks set again with their seed.
 
     The vector environment answers ``call("segment_actions")`` with the actions of each row's task, ``(T, A)`` or None.
     """
@@ -44,7 +44,7 @@ class SegmentExpert(Expert[Any]):
     _envs: gym.vector.VectorEnv | None = None
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Begin one episode per row; see :meth:`Policy.reset`. The actions are asked for at the first :meth:`act`."""
+        """Begin one episode per row; see :meth:`Policy.reset`. The first :meth:`act` fetches the actions."""
         super().reset(envs, seeds)
         self._envs, self._step = envs, 0
         self._actions: list[NDArray[np.float32]] = []
@@ -63,10 +63,10 @@ class SegmentExpert(Expert[Any]):
 
 
 def _actions_of(envs: gym.vector.VectorEnv) -> list[NDArray[np.float32]]:
-    """Ask every row for the actions of the segment that it is in.
+    """Get the actions of every row's segment.
 
     Raises:
-        ValueError: a row's task is none that the environment drew.
+        ValueError: the environment did not draw a row's task.
     """
     found = envs.unwrapped.call("segment_actions")  # type: ignore[attr-defined]  # every vector form has it
     for row, actions in enumerate(found):

@@ -1,4 +1,4 @@
-"""Single and vector form of a world whose step is a function of state and action, stepped row by row."""
+"""Base classes of worlds whose step is a function of state and action, stepped row by row: single and vector form."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class Row(NamedTuple):
     """One episode.
 
     Attributes:
-        state: where it is, in float32 numbers, ``(S,)``.
-        goal: likewise, ``(G,)``.
-        start: where it began, ``(S,)``.
-        key: of the task that is drawn where nothing is given, see :func:`~gbplan.envs.segments.draw_key`.
+        state: the current state, in float32 numbers, ``(S,)``.
+        goal: the goal, in float32 numbers, ``(G,)``.
+        start: the state at the beginning, ``(S,)``.
+        key: seed of the drawn task, see :func:`~gbplan.envs.segments.draw_key`.
     """
 
     state: Floats
@@ -34,18 +34,18 @@ class Row(NamedTuple):
 
 
 class Simulated(ABC):
-    """What both forms of a world are made of; N is the number of rows."""
+    """Parts shared by both forms of a world; N is the number of rows."""
 
     env_id: str
     world: Any  # has reward_type ("sparse" or "dense"), goal_threshold, continuing_task and the two spaces
 
     @abstractmethod
     def _make(self, arguments: dict[str, Any]) -> None:
-        """Check the arguments, and set ``world`` and all that steps need."""
+        """Check the arguments, and set ``world`` and everything that steps need."""
 
     @abstractmethod
     def _check_states(self, states: Any, mask: Bools | None = None) -> Floats:
-        """Return start states in float32 numbers, or say what is wrong; see ``options.chosen_rows``."""
+        """Return start states in float32 numbers, or raise an error; see ``options.chosen_rows``."""
 
     @abstractmethod
     def _check_goals(self, goals: Any, mask: Bools | None = None) -> Floats:
@@ -53,15 +53,15 @@ class Simulated(ABC):
 
     @abstractmethod
     def _task(self, key: int, state: Floats | None, goal: Floats | None) -> Task:
-        """Complete a task; what is missing is a function of the key and of what is given."""
+        """Complete a task; missing parts are a function of the key and of the given part."""
 
     @abstractmethod
     def _advance(self, state: Floats, action: Floats) -> tuple[Floats, bool]:
-        """Return the next state, and whether something was touched; the action lies in [-1, 1]."""
+        """Return the next state, and whether there was contact; the action lies in [-1, 1]."""
 
     @abstractmethod
     def _observed(self, states: Floats, goals: Floats) -> Observation:
-        """Return what is seen of states ``(N, S)`` and goals ``(N, G)``."""
+        """Return the observations of states ``(N, S)`` and goals ``(N, G)``."""
 
     @abstractmethod
     def _drawn(self, row: Row) -> NDArray[np.uint8]:
@@ -83,22 +83,22 @@ class Simulated(ABC):
         return rewards, {"is_success": success, "distance": distance, "contact": touched}
 
     def _segment(self, row: Row) -> NDArray[np.float32] | None:
-        """Return the actions that lead from start to goal, ``(T, A)``; None if nobody knows them."""
+        """Return the actions that lead from start to goal, ``(T, A)``; None if they are not known."""
         task = self._task(row.key, None, None)
         known = np.array_equal(task.state, row.start) and np.array_equal(task.goal, row.goal)
         return task.actions.copy() if known and task.actions is not None else None
 
 
 class SimulatedEnv(Simulated, gym.Env[dict[str, Any], NDArray[Any]]):
-    """The single form. It does what the vector form does, for one row."""
+    """The single form, equal to one row of the vector form."""
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
         """Make the environment; ``world`` are the arguments that the class lists.
 
         Raises:
             ValueError: an argument is outside its range.
-            TypeError: an argument is of the wrong type, or there is none of this name.
-            gymnasium.error.DependencyNotInstalled: MuJoCo is not there.
+            TypeError: an argument has the wrong type or an unknown name.
+            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed.
         """
         check_render_mode(render_mode)
         self._make(world)
@@ -126,7 +126,7 @@ class SimulatedEnv(Simulated, gym.Env[dict[str, Any], NDArray[Any]]):
         state, touched = self._advance(self._row.state, self._clipped(action))
         self._row = self._row._replace(state=state)
         observation, reward, info = self._now(self._row, touched)
-        # Never truncated here: the time limit is a wrapper that gymnasium.make puts around.
+        # Never truncated here: gymnasium.make adds the time limit as a wrapper.
         return observation, reward, info["is_success"] and not self.world.continuing_task, False, info
 
     def segment_actions(self) -> NDArray[np.float32] | None:
@@ -167,7 +167,7 @@ class SimulatedVectorEnv(Simulated, NativeVectorEnv):
 
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``.
 
-    A row that is over must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
+    A finished row must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
     autoreset (``metadata["autoreset_mode"]`` is ``AutoresetMode.DISABLED``). With ``continuing_task=True`` all rows run
     to the time limit together.
 
@@ -179,7 +179,7 @@ class SimulatedVectorEnv(Simulated, NativeVectorEnv):
     | `state`      | (N, D), or (D,) for all | start states; only rows that are reset are read  |
     | `goal`       | (N, G), or (G,) for all | goals; only rows that are reset are read         |
 
-    Info entries are arrays ``(N,)`` with masks, ``_is_success`` say, of the rows they are about.
+    Info entries are arrays ``(N,)`` with masks of the rows they are about, such as ``_is_success``.
     """
 
     metadata = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012, Gymnasium's
@@ -202,8 +202,8 @@ class SimulatedVectorEnv(Simulated, NativeVectorEnv):
 
         Raises:
             ValueError: an argument is outside its range.
-            TypeError: an argument is of the wrong type, or there is none of this name.
-            gymnasium.error.DependencyNotInstalled: MuJoCo is not there.
+            TypeError: an argument has the wrong type or an unknown name.
+            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed.
         """
         self._make(world)
         spaces = self.world.observation_space(), self.world.action_space()

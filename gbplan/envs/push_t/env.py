@@ -22,14 +22,14 @@ Observation = dict[str, NDArray[np.float32]]
 
 
 class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
-    """A round agent on a table, a block in the shape of a T, and a pose in which it should be.
+    """A round agent pushes a block in the shape of a T to a pose on a table.
 
     ## Description
 
     The board is 512 by 512 pixels; the walls' faces are at 7 and 504 px. The agent is a disc of radius 15 px, the T a
-    bar of 120 by 30 px with a stem of 30 by 90 px. The block moves only while it is pushed, and slips off to the side
-    easily: where it goes depends on contact to within a pixel. Numbers and physics are those of the field (Diffusion
-    Policy's task, with the relative actions of DINO-WM and of the paper).
+    bar of 120 by 30 px with a stem of 30 by 90 px. The block moves only while it is pushed, and easily slips off to the
+    side: its motion depends on contact to within a pixel. Numbers and physics are those of Diffusion Policy's task,
+    with the relative actions of DINO-WM and of the paper.
 
     Lengths are in pixels of the board (px), y pointing down.
 
@@ -49,7 +49,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | `desired_goal`  | 0..5 | what they should be                                |        |       |       |
 
     With `success="block"`, goals are numbers 2 to 5 alone, the block's pose. The block's velocity is that of the last
-    hundredth of a second: without damping's share it is not carried over a step, but moves the block once more.
+    hundredth of a second: with `damping=0` it does not last for a step, but it moves the block once more.
 
     ## Action Space
 
@@ -63,11 +63,11 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     ## Transition Dynamics
 
     A step is a tenth of a second: ten steps of pymunk; in each, the agent's velocity changes by *(100 (target
-    - position) - 20 velocity) / 100*; from rest it comes a quarter of the way. Nothing resists the agent but walls,
-    and a block that a wall resists: then both stand still. See :class:`~gbplan.envs.push_t.physics.Physics`.
+    - position) - 20 velocity) / 100*; from rest it covers a quarter of the distance. Only walls resist the agent, and a
+      block that a wall resists: then both stand still. See :class:`~gbplan.envs.push_t.physics.Physics`.
 
-    The next state depends on state and action alone, to the last bit, whatever came before: no contact is remembered
-    from one step to the next. So an episode can be set to where another one was, and goes on as that did.
+    The next state depends on state and action alone, to the last bit: no contact is remembered from one step to the
+    next. So an episode set to a state of another one continues exactly like it.
 
     ## Reward
 
@@ -82,22 +82,22 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     ## Starting State
 
-    - `task="segment"`: start and goal are two states of a noisy pusher's episode, `segment_steps` apart, between
-      which the block moved by more than 20 px or pi/9. Every goal can be reached, and the pusher's actions are the
+    - `task="segment"`: start and goal are two states of a noisy pusher's episode, `segment_steps` apart, between which
+      the block moved by more than 20 px or pi/9. Every goal can be reached, and the expert repeats the pusher's
+      actions.
+    - `task="pose"`: agent and block anywhere on the table, at rest, and the goal another such state. There is no
       expert.
-    - `task="pose"`: agent and block anywhere on the table, at rest, and the goal another such state. Nobody knows the
-      way.
 
-    A task drawn is a function of the seed. `reset(options={"state": ..., "goal": ...})` sets a task exactly; a part
-    that is missing is drawn as above. A state is its 11 numbers, or the field's 5 (positions, angle) or 7 (then the
-    agent's velocity), otherwise at rest; a goal its 6 or 4 numbers, or with an angle in place of cosine and sine.
-    Refused is what is off the table, or has the middle of the agent inside the block. Where they overlap by less, or
-    a corner of the block lies up to 6 px in a wall, physics pushes them apart within a few steps.
+    A task drawn is a function of the seed. `reset(options={"state": ..., "goal": ...})` sets a task exactly; a missing
+    part is drawn as above. A state is given by its 11 numbers, or by 5 (positions, angle) or 7 (and the agent's
+    velocity) as in the original task, then otherwise at rest; a goal by its 6 or 4 numbers, or with an angle in place
+    of cosine and sine. `reset` refuses places off the table, and an agent whose middle is inside the block. If they
+    overlap by less, or a corner of the block lies up to 6 px in a wall, physics pushes them apart within a few steps.
 
     ## Episode End
 
     1. Termination: the goal is reached (`info["is_success"]`), unless `continuing_task=True`.
-    2. Truncation: after 150 steps, by `gymnasium.make`'s time limit. The field gives segments of 25 steps 50:
+    2. Truncation: after 150 steps, by `gymnasium.make`'s time limit. The literature allows 50 steps for segments of 25:
        `max_episode_steps=50`.
 
     ## Arguments
@@ -113,8 +113,8 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | `continuing_task` | False       |                | do not terminate at the goal                                  |
     | `render_mode`     | None        | or `"rgb_array"` | what `render` returns                                       |
 
-    Friction is 0 as in the field, whose code sets it where pymunk does not read it; a damping of 0 stops the block at
-    once.
+    Friction is 0 as in the original, whose code sets it where pymunk does not read it; a damping of 0 stops the block
+    at once.
 
     ```python
     >>> import gymnasium as gym
@@ -173,7 +173,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
             raise gym.error.ResetNeeded(f"{ENV_ID} was stepped before its first reset; call reset() before step()")
         self._state, contact = self._physics.step(self._state, *self._clipped(action))
         reward, info = self._judge(self._state, self._goal, contact)
-        # Never truncated here: the time limit is a wrapper that gymnasium.make puts around.
+        # Never truncated here: gymnasium.make adds the time limit as a wrapper.
         return self._observe(), reward, info["is_success"] and not self.world.continuing_task, False, info
 
     def segment_actions(self) -> NDArray[np.float32] | None:

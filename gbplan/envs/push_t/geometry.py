@@ -11,7 +11,7 @@ Point = tuple[float, float]
 Pose = Sequence[float]  # x, y, cos, sin
 Rectangle = tuple[float, float, float, float]  # x from, x to, y from, y to
 
-BOARD = 512.0  # edge of what is seen
+BOARD = 512.0  # edge of the view
 LOW, HIGH = 7.0, 504.0  # faces of the walls
 AGENT_RADIUS = 15.0
 AGENT_LOW, AGENT_HIGH = LOW + AGENT_RADIUS, HIGH - AGENT_RADIUS
@@ -22,7 +22,7 @@ STEM = (-15.0, 15.0, 30.0, 120.0)
 SOLID = (BAR, (-15.0, 15.0, 0.0, 120.0))  # the same T, without a seam where distances are measured
 CORNERS = ((-60.0, 0.0), (60.0, 0.0), (60.0, 30.0), (-60.0, 30.0), (15.0, 120.0), (-15.0, 120.0))
 AREA = 6300.0
-RADIUS = math.hypot(15.0, 120.0)  # no point of the block is further from its position
+RADIUS = math.hypot(15.0, 120.0)  # largest distance of a point of the block from its position
 
 
 def rectangle(sides: Rectangle) -> list[Point]:
@@ -38,12 +38,12 @@ def on_board(pose: Pose, points: Sequence[Point] = CORNERS) -> list[Point]:
 
 
 def beyond_walls(pose: Pose) -> float:
-    """Return how deep the block's furthest corner lies in a wall; negative: the distance from the nearest wall."""
+    """Return the depth of the block's furthest corner in a wall; negative: the distance from the nearest wall."""
     return max(max(LOW - x, LOW - y, x - HIGH, y - HIGH) for x, y in on_board(pose))
 
 
 def overlap(x: float, y: float, pose: Pose) -> float:
-    """Return how deep an agent at x, y reaches into the block; negative: the distance between them."""
+    """Return the depth of an agent at x, y in the block; negative: the distance between them."""
     block_x, block_y, cos, sin = pose
     dx, dy = x - block_x, y - block_y
     u, v = cos * dx + sin * dy, cos * dy - sin * dx
@@ -51,7 +51,7 @@ def overlap(x: float, y: float, pose: Pose) -> float:
 
 
 def _outside(u: float, v: float, sides: Rectangle) -> float:
-    """Return the distance of a point from a rectangle; negative inside, where it is that from the nearest edge."""
+    """Return the distance of a point from a rectangle; inside, minus the distance from the nearest edge."""
     left, right, top, bottom = sides
     across, down = max(left - u, u - right), max(top - v, v - bottom)
     return math.hypot(max(across, 0.0), max(down, 0.0)) + min(max(across, down), 0.0)

@@ -1,4 +1,4 @@
-"""What PushT can say about its world without being asked to act: rewards, and all it offers."""
+"""Methods of PushT that need no episode, shared by both forms: rewards, pictures, the expert."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from gbplan.envs.segments import SegmentExpert
 
 
 class InWorld:
-    """All methods work over leading axes; goals have G = 6 numbers, or 4 where only the block counts."""
+    """All methods accept leading axes; goals have G = 6 numbers, or 4 if only the block counts."""
 
     world: World
 
@@ -22,8 +22,8 @@ class InWorld:
         """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
 
         Args:
-            achieved_goal: what is, ``(..., G)``.
-            desired_goal: what should be, ``(..., G)``.
+            achieved_goal: achieved goals, ``(..., G)``.
+            desired_goal: desired goals, ``(..., G)``.
             info: not used; part of the goal-conditioned interface.
 
         Returns:
@@ -39,7 +39,7 @@ class InWorld:
         return np.logical_and(self.compute_success(achieved_goal, desired_goal), not self.world.continuing_task)
 
     def compute_truncated(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return False, ``(...)``: being somewhere never cuts an episode off, only the time limit does."""
+        """Return False, ``(...)``: only the time limit truncates an episode."""
         return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
 
     def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
@@ -51,7 +51,7 @@ class InWorld:
         """Return pictures of states ``(N, 11)``, ``(N, size, size, 3)``: table, block and agent, and no goal.
 
         Args:
-            states: only their first six numbers are seen.
+            states: states; only their first six numbers matter.
             size: pixels along an edge, at least 8.
         """
         return draw(states, size)
@@ -92,7 +92,7 @@ class InWorld:
 
     @property
     def _part(self) -> slice:
-        """What of a state is compared with a goal."""
+        """The numbers of a state that are compared with a goal."""
         return states.goal_part(self.world.success)
 
     def _segment(self, key: int, start: Sequence[float], goal: Sequence[float]) -> NDArray[np.float32] | None:

@@ -1,4 +1,4 @@
-"""How agent and block move: one step of PushT, a function of state and action alone."""
+"""The dynamics of PushT: one step, a function of state and action alone."""
 
 import math
 from collections.abc import Sequence
@@ -10,34 +10,33 @@ from gbplan.envs.push_t import geometry
 from gbplan.envs.push_t.geometry import AGENT_HIGH, AGENT_LOW, AGENT_RADIUS, HIGH, LOW, RADIUS, Point
 
 REACH = 100.0  # px from the agent to its target, for an action of 1
-STIFFNESS, AGENT_DAMPING = 100.0, 20.0  # of the agent's controller, 1/s^2 and 1/s
+STIFFNESS, AGENT_DAMPING = 100.0, 20.0  # gains of the agent's controller, 1/s^2 and 1/s
 INNER_STEPS, DT = 10, 0.01  # a control step is a tenth of a second
 
-# Limits of a state's velocities. The agent keeps to its own: in an inner step it loses a fifth of its speed, and gains
-# at most REACH px/s. The block's are cut there, at several times of what an agent can give it.
+# Limits of a state's velocities. The agent stays within its own: in an inner step it loses a fifth of its speed, and
+# gains at most REACH px/s. The block's are clipped, at several times the speed that an agent can cause.
 AGENT_SPEED = REACH / (AGENT_DAMPING * DT)
 BLOCK_SPEED, BLOCK_SPIN = 2000.0, 50.0
 
-SQUEEZE = 6.0  # px that a block at a wall may lie in wall and agent, taken together
-AT_WALL = 2.0  # px from a wall; there, a block is at it
-THICKNESS = 200.0  # px, of the walls: nothing is pushed through them
-CLEAR = 1.0  # px; what is further from all else touches nothing
+SQUEEZE = 6.0  # px; largest depth of a block at a wall in wall and agent together
+AT_WALL = 2.0  # px; a block this near to a wall is at it
+THICKNESS = 200.0  # px; thickness of the walls, so that nothing is pushed through them
+CLEAR = 1.0  # px; bodies further apart than this do not touch
 
 
 class Physics:
-    """The world of PushT in pymunk, in the field's setting.
+    """The world of PushT in pymunk, in the original setting.
 
     Hundred inner steps a second; an agent that a PD controller moves towards its target, whatever is in its way (a
     kinematic body); a block of two rectangles.
 
-    A control step begins with nothing but the state, in a new space: no contact of the step before is remembered, no
-    impulse that the solver would begin with, and no correction that it still had in mind. So the next state depends on
-    state and action alone, to the last bit, whatever came before. Environments that keep their contacts, as the field's
-    do, come to the same within a few hundredths of a pixel a step.
+    A control step begins from the state alone, in a new space: without the contacts, the solver's impulses and its
+    pending corrections of the step before. So the next state depends on state and action alone, to the last bit.
+    Environments that keep their contacts, such as the original, agree within a few hundredths of a pixel a step.
 
-    The field's worlds break down where an agent presses a block against a wall, and push one through the other. In this
-    one, agent and block stand still for an inner step after which the block, at a wall, would lie more than ``SQUEEZE``
-    px deep in wall and agent; and an agent is stopped by walls as well.
+    In the original, an agent that presses a block against a wall pushes one through the other. Here, agent and block
+    stand still for an inner step after which the block, at a wall, would lie more than ``SQUEEZE`` px deep in wall and
+    agent; and walls stop the agent as well.
     """
 
     def __init__(self, friction: float, damping: float) -> None:
@@ -47,7 +46,7 @@ class Physics:
             friction: Coulomb coefficient of the block's edge against agent and walls, >= 0.
             damping: share of its velocity that a block left alone has after a second, 0 to 1.
         """
-        import pymunk  # takes a tenth of a second, so only those who play wait for it
+        import pymunk  # takes a tenth of a second, so it is imported only when needed
 
         self.friction, self.damping = friction, damping
         self._new_space, self._forget_corrections = pymunk.Space, pymunk.Body.update_position
@@ -61,9 +60,9 @@ class Physics:
         self._agent = pymunk.Body(body_type=pymunk.Body.KINEMATIC)
         disc = pymunk.Circle(self._agent, AGENT_RADIUS)
         for shape in (*walls, disc):
-            shape.friction = 1.0  # pymunk multiplies those of the two that touch
+            shape.friction = 1.0  # pymunk multiplies the frictions of the two shapes that touch
         bar, stem = geometry.rectangle(geometry.BAR), geometry.rectangle(geometry.STEM)
-        # Not the T's own moment of inertia and centre of mass, but those that the field gives it.
+        # The original's moment of inertia and centre of mass, which are not the T's own.
         self._block = pymunk.Body(1.0, 2.0 * pymunk.moment_for_poly(1.0, bar))
         parts = [pymunk.Poly(self._block, bar), pymunk.Poly(self._block, stem)]
         for part in parts:
@@ -82,7 +81,7 @@ class Physics:
         Args:
             state: see :mod:`gbplan.envs.push_t.states`.
             action_x: target of the agent, from where it is now, in units of ``REACH``; -1 to 1.
-            action_y: likewise.
+            action_y: the same in y.
 
         Returns:
             The next state, float32 numbers, and whether agent and block touched.
@@ -95,7 +94,7 @@ class Physics:
         return np.array(moved, np.float32).tolist(), contact
 
     def _move_agent(self, state: Sequence[float], target: Point) -> list[float] | None:
-        """Move the agent alone, which is soon done; None if the block moves, or may be touched."""
+        """Move the agent alone, which is fast; None if the block moves, or may be touched."""
         x, y, block_x, block_y, cos, sin, vx, vy, *motion = state
         pose = block_x, block_y, cos, sin
         if any(motion) or geometry.beyond_walls(pose) > -CLEAR:
@@ -130,18 +129,18 @@ class Physics:
                 self._place((x, y), (block_x, block_y), angle, (0.0, 0.0), 0.0)
                 self._space.step(DT)
                 now = squeezed
-            # As pymunk moves a kinematic body, which saves asking it.
+            # The motion of pymunk's kinematic body, computed without pymunk.
             x, y, squeezed = x + vx * DT, y + vy * DT, now
-        if angle != begun:  # else they stay what they were, to the last bit
+        if angle != begun:  # otherwise they stay unchanged, to the last bit
             cos, sin = math.cos(angle), math.sin(angle)
         block_vx, block_vy = (_clip(velocity, BLOCK_SPEED) for velocity in block.velocity)
         spin = _clip(block.angular_velocity, BLOCK_SPIN)
         return [x, y, block_x, block_y, cos, sin, vx, vy, block_vx, block_vy, spin], bool(contacts)
 
     def _place(self, agent: Point, block: Point, angle: float, velocity: Point, spin: float) -> None:
-        """Put agent and block where they are, with no memory of where they were."""
+        """Place agent and block, without any memory of earlier steps."""
         body = self._block
-        # Shapes that are added to an old space once more are gone through in another order, and so are their contacts.
+        # An old space would iterate over shapes that are added again, and their contacts, in another order.
         self._space.remove(*self._things)
         self._space = self._new_space()
         self._space.damping = self.damping
@@ -153,13 +152,13 @@ class Physics:
 
 
 def _velocity(position: float, velocity: float, target: float) -> float:
-    """Return the agent's next velocity along one axis, by which walls hold it."""
+    """Return the agent's next velocity along one axis, which keeps it inside the walls."""
     velocity += (STIFFNESS * (target - position) - AGENT_DAMPING * velocity) * DT
     return min(max(velocity, (AGENT_LOW - position) / DT), (AGENT_HIGH - position) / DT)
 
 
 def _squeeze(x: float, y: float, block_x: float, block_y: float, angle: float) -> float:
-    """Return how deep a block at a wall lies in wall and agent, px; 0 away from walls."""
+    """Return the depth of a block at a wall in wall and agent, px; 0 away from walls."""
     clear = RADIUS + AT_WALL
     if LOW + clear < block_x < HIGH - clear and LOW + clear < block_y < HIGH - clear:
         return 0.0

@@ -1,4 +1,4 @@
-"""A policy that pushes the block about: data to learn contact from."""
+"""A data-collection policy that pushes the block about."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from gbplan.seeds import policy_generators
 
 Point = tuple[float, float]
 
-ROAMS = 0.1  # share of plans that go anywhere
-CARELESS = 0.2  # share of plans that take the straight way, whatever is in it; the others go round the block
+ROAMS = 0.1  # share of plans that go to a random place
+CARELESS = 0.2  # share of plans that move straight, even through the block; the others go round it
 INWARD = 0.9  # share of pushes that aim at the middle of the table, so that the block seldom ends up at a wall
-ROUND = 105.0  # px from the middle of the block, where an agent passes it on all sides
+ROUND = 105.0  # px from the middle of the block at which an agent passes it on all sides
 MIDDLE = (0.25 * BOARD, 0.75 * BOARD)
-MIND_CHANGES = 0.04  # per step
+MIND_CHANGES = 0.04  # chance per step of a new plan
 ARRIVED = 12.0  # px
-PATIENCE = 12  # steps for one way
+PATIENCE = 12  # largest number of steps for one target
 PARTS = [part / 10 for part in range(1, 10)]  # of a straight way, where it is looked for the block
 
 
 class NoisyPusherPolicy(Policy):
-    """Push the block from all sides, in random directions and at random speeds; goals do not matter to it.
+    """Push the block from all sides, in random directions and at random speeds, whatever the goal.
 
     It goes round the block to a random place beside it, then through a random point of the block for a while, most
-    often towards the middle of the table; in between, it goes anywhere. Now and then it takes the straight way, or
-    changes its mind.
+    often towards the middle of the table; in between, it moves to random places. At random times it moves straight, or
+    makes a new plan.
     """
 
     def __init__(self, action_noise: float = 0.15, max_speed: float = 1.0) -> None:
-        """Set how it acts.
+        """Set noise and speed.
 
         Args:
             action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
@@ -57,7 +57,7 @@ class NoisyPusherPolicy(Policy):
         """Begin one episode per row; see :meth:`Policy.reset`.
 
         Raises:
-            ValueError: ``envs`` is not PushT, or there is not one seed per row.
+            ValueError: ``envs`` is not PushT, or the number of seeds is not the number of rows.
         """
         space = envs.single_observation_space
         seen = space.get("observation") if isinstance(space, gym.spaces.Dict) else None
@@ -71,7 +71,7 @@ class NoisyPusherPolicy(Policy):
         self._pushers = [Pusher(rng, self.action_noise, self.max_speed) for rng in policy_generators(seeds)]
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Go on with each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
+        """Continue each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
         rows = observation["observation"].tolist()
         if len(self._pushers) != len(rows):
             raise RuntimeError(
@@ -89,8 +89,8 @@ class Pusher:
     def __init__(self, rng: np.random.Generator, action_noise: float = 0.15, max_speed: float = 1.0) -> None:
         """Begin without a plan; see :class:`NoisyPusherPolicy`."""
         self._rng, self._noise, self._max_speed = rng, action_noise, max_speed
-        self._ways: list[Point] = []  # where to go, one after the other
-        self._left = 0  # steps for the present one
+        self._ways: list[Point] = []  # targets, in order
+        self._left = 0  # remaining steps for the current one
         self._speed = 0.0
 
     def act(self, state: Sequence[float]) -> NDArray[np.float32]:
@@ -110,7 +110,7 @@ class Pusher:
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def _plan(self, state: Sequence[float]) -> list[Point]:
-        """Return where to go."""
+        """Return new targets."""
         rng, pose = self._rng, state[states.BLOCK]
         roams, straight = rng.random() < ROAMS, rng.random() < CARELESS
         if roams:
@@ -130,7 +130,7 @@ class Pusher:
 
 
 def _way_round(start: Point, end: Point, pose: geometry.Pose) -> list[Point]:
-    """Return way points between two places, on a circle about the block; none if it is not in between."""
+    """Return way points between two places, on a circle about the block; none if the block is not in between."""
     ((x, y),) = geometry.on_board(pose, [(0.0, 50.0)])
     between = [(start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])) for part in PARTS]
     if all(geometry.overlap(*place, pose) < 0.0 for place in between):

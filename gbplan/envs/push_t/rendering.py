@@ -1,7 +1,7 @@
 """Pictures of the table, seen from above: of many states at once, and of one with its goal.
 
 Everything is antialiased: an edge fades over a pixel of the picture, so that pixels change smoothly with the state.
-y points down, as in the field's pictures.
+y points down, as in the original's pictures.
 """
 
 from functools import lru_cache
@@ -39,7 +39,7 @@ def draw(rows: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         RGB pictures, ``(N, size, size, 3)``.
 
     Raises:
-        ValueError: rows or size are something else.
+        ValueError: rows or size have another form.
     """
     values = np.asarray(rows, np.float32)
     if values.ndim != 2 or not (values.shape[1] == 4 or values.shape[1] >= 6):
@@ -88,7 +88,7 @@ def _paint(pictures: Floats, rows: Floats, block: Colour, agent: Colour) -> None
 
 
 def _blend(pictures: Floats, distance: NDArray, colour: Colour) -> None:
-    """Paint what is nearer than 0, and half of what is at 0, in pixels."""
+    """Paint pixels at distances below 0, and half-paint those at 0."""
     cover = np.clip(np.float32(0.5) - distance, np.float32(0), np.float32(1))[..., None]
     pictures += cover * (np.array(colour, np.float32) - pictures)
 
@@ -103,7 +103,7 @@ def _outside(x: Floats, y: Floats, sides: geometry.Rectangle) -> Floats:
 
 
 def _places(size: int) -> Floats:
-    """Return where the middles of a picture's columns, or rows, are on the board."""
+    """Return the places on the board of the middles of a picture's columns, or rows."""
     return ((np.arange(size) + 0.5) * (BOARD / size)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of a state and of a goal mean, and what is wrong with given ones.
+"""States and goals of PushT: the meaning of their numbers, and checks of given ones.
 
 | Numbers | State                                   | Unit        |
 |---------|-----------------------------------------|-------------|
@@ -9,7 +9,7 @@
 | 8, 9    | velocity of the block                   | px/s        |
 | 10      | spin of the block                       | rad/s       |
 
-A goal is the first six, or the block's four of them. All are float32 numbers: what is observed is the state itself.
+A goal is the first six, or the block's four of them. All are float32 numbers: the observation is the state itself.
 """
 
 import math
@@ -37,7 +37,7 @@ HIGH = np.array(
 
 
 def goal_part(success: str) -> slice:
-    """Return which numbers of a state are compared with a goal."""
+    """Return the indices of a state's numbers that are compared with a goal."""
     return BLOCK if success == "block" else slice(0, 6)
 
 
@@ -48,11 +48,11 @@ def at_rest(x: float, y: float, block_x: float, block_y: float, angle: float) ->
 
 
 def check_states(states: Any, mask: NDArray[np.bool_] | None = None) -> list[list[float]]:
-    """Return start states as rows of 11 float32 numbers, or say what is wrong with them.
+    """Return start states as rows of 11 float32 numbers, or raise an error.
 
     Args:
-        states: ``(D,)`` or, given a mask, also ``(N, D)``. D is 11; or 5 or 7, the field's: positions of agent and
-            block and the angle, then the agent's velocity, and otherwise at rest.
+        states: ``(D,)`` or, given a mask, also ``(N, D)``. D is 11; or 5 or 7, as in the original task: positions of
+            agent and block and the angle, then the agent's velocity, and otherwise at rest.
         mask: rows to check and return, ``(N,)``; None: there is one state, without the leading axis.
 
     Raises:
@@ -69,12 +69,12 @@ def check_states(states: Any, mask: NDArray[np.bool_] | None = None) -> list[lis
 
 
 def check_goals(goals: Any, success: str, mask: NDArray[np.bool_] | None = None) -> list[list[float]]:
-    """Return goals as rows of float32 numbers, or say what is wrong with them.
+    """Return goals as rows of float32 numbers, or raise an error.
 
     Args:
         goals: ``(G,)`` or, given a mask, also ``(N, G)``: positions of agent and block, then cosine and sine (G = 6) or
             the angle (5); where only the block counts, without the agent (4 or 3).
-        success: ``"both"`` or ``"block"``, what counts.
+        success: ``"both"`` or ``"block"``, the bodies that count.
         mask: rows to check and return, ``(N,)``; None: there is one goal, without the leading axis.
 
     Raises:
@@ -93,19 +93,19 @@ def _with_cosine(values: Floats, at: int) -> Floats:
 
 
 def _checked(name: str, full: Floats, at: int, given: Floats, rows: NDArray[np.int64]) -> Floats:
-    """Return rows as float32 numbers, whose pose is that of a block on the table, and of an agent beside it.
+    """Return rows as float32 numbers; checks that the block lies on the table, and the agent beside it.
 
     Args:
-        name: of the option.
-        full: with cosine and sine, ``(M, D)``.
-        at: where these two are.
-        given: what messages show, ``(M, ...)``.
-        rows: which rows these are, ``(M,)``.
+        name: name of the option.
+        full: rows with cosine and sine, ``(M, D)``.
+        at: index of the cosine; the sine follows.
+        given: rows for messages, ``(M, ...)``.
+        rows: indices of the rows, ``(M,)``.
     """
     norm = np.hypot(full[:, at], full[:, at + 1])
     unit = np.abs(norm - 1.0) <= 0.01
     require_rows(unit, name, given, rows, f"numbers {at} and {at + 1} are cosine and sine of the block's angle")
-    observed = np.abs(norm - 1.0) <= 1e-6  # these stay what they are, to the last bit
+    observed = np.abs(norm - 1.0) <= 1e-6  # these stay unchanged, to the last bit
     full = full.copy()
     full[:, at : at + 2] /= np.where(observed, 1.0, norm)[:, None]
     with np.errstate(over="ignore"):  # too large for float32: infinite, so off the table
@@ -126,18 +126,18 @@ def _checked(name: str, full: Floats, at: int, given: Floats, rows: NDArray[np.i
 
 
 def errors(achieved: ArrayLike, desired: ArrayLike) -> tuple[Any, Any]:
-    """Return how far goals are apart.
+    """Return the distances between goals.
 
     Args:
         achieved: goals of 4 or of 6 numbers, ``(..., G)``.
-        desired: likewise.
+        desired: goals of as many numbers.
 
     Returns:
         Distance of the positions, of agent and block together where both are given (px), and the angle between the
         blocks, 0 to pi (rad), ``(...)`` each.
     """
     one, other = np.asarray(achieved, np.float64), np.asarray(desired, np.float64)
-    # Written out, number by number: a row must not differ in its last bit from the same goals by themselves.
+    # Written out number by number, so that a row equals, to the last bit, the same goals alone.
     squared: Any = 0.0
     for i in range(one.shape[-1] - 2):
         apart = one[..., i] - other[..., i]

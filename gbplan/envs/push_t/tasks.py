@@ -1,4 +1,4 @@
-"""How a task, a start state and a goal, is drawn: a pusher's segment, or a pose of the block.
+"""Draws tasks of PushT (a start state and a goal): a pusher's segment, or a pose of the block.
 
 A task is a function of the world and one whole number, its key, which the environment draws at every reset.
 """
@@ -15,29 +15,29 @@ from gbplan.envs.push_t.pusher import Pusher
 from gbplan.envs.push_t.world import ALIGNED, NEAR, World
 from gbplan.envs.segments import Task
 
-# Where drawn agents and blocks begin, px; the field's.
+# Range of drawn agents and blocks, px, as in the original.
 AGENT_STARTS = (50.0, 450.0)
 BLOCK_STARTS = (100.0, 400.0)
-CLEARANCE = 1.0  # px between agent, block and walls
+CLEARANCE = 1.0  # px; smallest distance between agent, block and walls
 
-LEAD = 75  # a segment begins within so many steps of a pusher's episode
+LEAD = 75  # a segment begins within this many steps of a pusher's episode
 ATTEMPTS = 200
 
 State = tuple[float, ...]
 
 
 def draw_task(world: World, key: int, state: Sequence[float] | None, goal: Sequence[float] | None) -> Task:
-    """Complete a task; what is not given is drawn as ``world.task`` says.
+    """Complete a task; missing parts are drawn according to ``world.task``.
 
     Args:
         world: the rules.
-        key: what a drawn task is a function of.
+        key: seed of the draw.
         state: start state, checked before, or None.
         goal: goal, checked before, or None.
 
     Returns:
-        The task. One that is drawn in whole or in part does not begin solved. Where both parts are given, or a goal and
-        no state, there are no actions.
+        The task. A task drawn in whole or in part does not begin solved. If both parts are given, or a goal and no
+        state, there are no actions.
 
     Raises:
         ValueError: no goal can be drawn for the given state.
@@ -57,7 +57,7 @@ def draw_task(world: World, key: int, state: Sequence[float] | None, goal: Seque
     raise ValueError(f"no task could be drawn that does not begin solved; the goal given is {goal}")
 
 
-@lru_cache(maxsize=4096)  # the expert asks for the actions of a task that was drawn before
+@lru_cache(maxsize=4096)  # cached: the expert asks for the actions of a task that was drawn before
 def drawn_task(world: World, key: int) -> Task:
     """Draw a whole task; see :func:`draw_task`."""
     rng = np.random.default_rng(key)
@@ -70,7 +70,7 @@ def drawn_task(world: World, key: int) -> Task:
 
 
 def draw_start(rng: np.random.Generator) -> State:
-    """Draw a state at rest, in which agent, block and walls are apart."""
+    """Draw a state at rest in which agent, block and walls are apart."""
     while True:
         (x, y), block = rng.uniform(*AGENT_STARTS, 2).tolist(), rng.uniform(*BLOCK_STARTS, 2).tolist()
         state = states.at_rest(x, y, block[0], block[1], rng.uniform(-math.pi, math.pi))
@@ -80,7 +80,7 @@ def draw_start(rng: np.random.Generator) -> State:
 
 
 def _draw_segment(world: World, rng: np.random.Generator, begin: State | None) -> Task:
-    """Take ``world.segment_steps`` steps of a pusher's episode in which the block moved; from ``begin``, if given."""
+    """Find ``world.segment_steps`` steps of a pusher's episode in which the block moved; from ``begin``, if given."""
     physics, length = Physics(world.friction, world.damping), world.segment_steps
     lead = LEAD if begin is None else 0
     for _ in range(ATTEMPTS):
@@ -102,7 +102,7 @@ def _draw_segment(world: World, rng: np.random.Generator, begin: State | None) -
 
 
 def _moved(state: State, later: State) -> bool:
-    """Return whether the block went from where it counts as arrived."""
+    """Return whether the block moved by more than the goal's tolerance."""
     distance, angle = states.errors(state[states.BLOCK], later[states.BLOCK])
     return bool(distance > NEAR or angle > ALIGNED)
 

@@ -1,4 +1,4 @@
-"""gbplan/PushT-v0 in rows: many tables in one process."""
+"""The vector form of gbplan/PushT-v0: many tables in one process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``. Rows
     are stepped one after the other, on the same table.
 
-    A row that is over must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
+    A finished row must be reset before the next step, by ``reset(options={"reset_mask": over})``: there is no
     autoreset (``metadata["autoreset_mode"]`` is ``AutoresetMode.DISABLED``). With ``continuing_task=True`` all rows run
     to the time limit together.
 
@@ -39,7 +39,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
     | `state`      | (N, D), or (D,) for all | start states, D 11, 7 or 5; only rows that are reset are read         |
     | `goal`       | (N, G), or (G,) for all | goals; only rows that are reset are read                              |
 
-    Info entries are arrays ``(N,)`` with masks, ``_is_success`` say, of the rows they are about.
+    Info entries are arrays ``(N,)`` with masks of the rows they are about, such as ``_is_success``.
     """
 
     env_id = ENV_ID
@@ -63,7 +63,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
 
         Raises:
             ValueError: an argument is outside its range.
-            TypeError: an argument is of the wrong type, or there is none of that name.
+            TypeError: an argument has the wrong type or an unknown name.
         """
         self.world = world_of(World, ENV_ID, world)
         spaces = self.world.observation_space(), self.world.action_space()
@@ -87,7 +87,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
         given = check_options(options, ("state", "goal", "reset_mask"))
         mask = self._checked_mask(given["reset_mask"]) if "reset_mask" in given else np.ones(self.num_envs, np.bool_)
         rows = np.flatnonzero(mask).tolist()
-        # Everything the caller gives is checked before anything changes.
+        # Check all arguments before anything changes.
         begun: Sequence[Any] = states.check_states(given["state"], mask) if "state" in given else [None] * len(rows)
         goals: Sequence[Any] = [None] * len(rows)
         if "goal" in given:
@@ -105,7 +105,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
         """Move every row for a tenth of a second.
 
         Raises:
-            gymnasium.error.ResetNeeded: a row is over, or was never reset.
+            gymnasium.error.ResetNeeded: a row is finished, or was never reset.
             gymnasium.error.InvalidAction: wrong shape, or NaN.
         """
         self._require_running_rows()
@@ -118,7 +118,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
         return self._observation(), rewards, terminated, self._end(terminated), infos
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return what an attribute of each row's environment is, or what it returns if it is a method."""
+        """Return an attribute of each row's environment, or its result if it is a method."""
         if name == "segment_actions":
             rows = zip(self._keys, self._starts, self._goals, strict=True)
             return tuple(self._segment(key, start, goal) if start else None for key, start, goal in rows)
