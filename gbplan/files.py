@@ -1,4 +1,4 @@
-"""Writing files: folders checked before the work, files that appear only when complete, one command a folder."""
+"""Safe writing: folders checked before the work, files that appear only when complete, one command per folder."""
 
 import errno
 import io
@@ -20,19 +20,19 @@ _HOST = socket.gethostname().replace(".", "-")
 _WEEK = 7 * 24 * 3600
 
 BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE)
-"""What a disk says that is full, or has more serious troubles."""
+"""Error numbers of a disk that is full or broken."""
 
 
 class WriteError(OSError):
-    """A file could not be written; what was there before is as it was."""
+    """A file could not be written; the earlier file is unchanged."""
 
 
 def require_writable_folder(folder: Path) -> None:
-    """Make a folder if it is not there, and check that files can be made in it.
+    """Make a folder if it does not exist, and check that files can be made in it.
 
     Raises:
-        PermissionError: they may not.
-        WriteError: they cannot, because the disk is full or broken.
+        PermissionError: files may not be made there.
+        WriteError: files cannot be made, because the disk is full or broken.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,10 @@ def require_writable_folder(folder: Path) -> None:
 
 
 class _Steady(io.FileIO):
-    """A file that keeps its first error instead of raising it.
+    """A file object that stores its first error instead of raising it.
 
-    Libraries do worse than to fail when a write fails: they fail once more in closing their file, which hides the
-    reason, and HDF5 crashes. So they are told that all is well, and the error is raised when they are done.
+    Some libraries fail a second time when they close a file after a failed write, which hides the reason, and HDF5
+    crashes. So this object reports success, and the error is raised when the library is done.
     """
 
     def __init__(self, draft: Path, target: Path) -> None:
@@ -78,14 +78,14 @@ class _Steady(io.FileIO):
 def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
     """Open a file that appears under ``path`` only when it is complete and on the disk.
 
-    It is written beside its target, so on the same file system, and takes its place in one step.
+    It is written beside its target, so on the same file system, and replaces it in one step.
 
     Args:
         path: the file.
-        mode: ``w`` for text, ``wb`` for bytes; these may be read back, too.
+        mode: ``w`` for text, ``wb`` for bytes, which may also be read back.
 
     Raises:
-        WriteError: it cannot be written; what was there is unchanged.
+        WriteError: it cannot be written; earlier files are unchanged.
     """
     with _reporting(path):
         raw = _Steady(draft := _draft(path), path)
@@ -102,7 +102,7 @@ def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
 
 
 def finish(file: IO[Any]) -> None:
-    """Bring all of a file of ``replacing`` onto the disk, where several are to appear together.
+    """Flush a file of ``replacing`` to the disk, before several appear together.
 
     Raises:
         WriteError: something could not be written.
@@ -114,7 +114,7 @@ def finish(file: IO[Any]) -> None:
 
 
 def require_written(file: IO[Any]) -> None:
-    """Raise the error that a file of ``replacing`` keeps for its end, to save the work until then.
+    """Raise the stored error of a file of ``replacing`` early, to save further work.
 
     Raises:
         WriteError: something could not be written.
@@ -136,10 +136,10 @@ def replacing_folder(path: Path, overwrite: bool = True) -> Iterator[Path]:
 
     Args:
         path: the folder.
-        overwrite: take the place of what may be there.
+        overwrite: replace an existing folder.
 
     Raises:
-        WriteError: it cannot be written; what was there is unchanged.
+        WriteError: it cannot be written; earlier files are unchanged.
     """
     with _reporting(path):
         (draft := _draft(path)).mkdir()
@@ -153,7 +153,7 @@ def replacing_folder(path: Path, overwrite: bool = True) -> Iterator[Path]:
                 if overwrite and path.exists():
                     path.rename(old)
                 draft.rename(path)
-            except BaseException:  # an interrupt too
+            except BaseException:  # also on an interrupt
                 if old.exists() and not path.exists():
                     old.rename(path)
                 raise
@@ -170,7 +170,7 @@ def replacing_folder(path: Path, overwrite: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def _reporting(path: Path) -> Iterator[None]:
-    """Say which file cannot be written, and what has become of it."""
+    """Turn a disk's error into a WriteError that names the file and says that the old one is unchanged."""
     try:
         yield
     except OSError as error:
@@ -186,28 +186,28 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that has no such thing for folders
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
             raise
     finally:
         os.close(handle)
 
 
 def _draft(path: Path) -> Path:
-    """Name what is not complete yet: hidden, beside its target, and by who writes it.
+    """Name an incomplete file: hidden, beside its target, with its writer's host and process.
 
-    Two containers may be of one host name, and both have a process of this number: hence a random part.
+    With a random part, because two containers may share a host name and a process number.
     """
     sweep(path.parent)
     return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}-{secrets.token_hex(4)}.draft")
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left in a folder, and put back what one of them was about to replace."""
+    """Remove files that killed processes left in a folder, and restore a file that one of them was replacing."""
     for path in folder.glob(".*"):
         found = re.fullmatch(r"\.(.+)\.([^.]+)\.(\d+)(?:-[0-9a-f]+)?\.(draft|old)", path.name)
         if found is None or _is_at_work(path, found[2], int(found[3])):
             continue
-        with suppress(OSError):  # another process sweeps, too, or nothing may be changed here
+        with suppress(OSError):  # another process sweeps as well, or the folder is read-only
             if found[4] == "old" and not path.with_name(found[1]).exists():
                 path.rename(path.with_name(found[1]))
             elif path.is_dir():
@@ -217,14 +217,14 @@ def sweep(folder: Path) -> None:
 
 
 def _is_at_work(path: Path, host: str, pid: int) -> bool:
-    """Whether the process that writes a draft may be there; one of another machine is given a week."""
+    """Whether the process that writes a draft may still run; on another machine, for a week."""
     try:
         if host == _HOST:
             os.kill(pid, 0)
         return time.time() - path.stat().st_mtime < _WEEK
     except (ProcessLookupError, FileNotFoundError):
         return False
-    except OSError:  # of another user
+    except OSError:  # a process of another user
         return True
 
 
@@ -233,17 +233,17 @@ def _is_at_work(path: Path, host: str, pid: int) -> bool:
 
 @contextmanager
 def holding(folder: Path, lock: Path) -> Iterator[None]:
-    """Be the only command that writes into a folder.
+    """Lock a folder for writing by this command.
 
-    The lock is the operating system's on a file: it goes with the process, however that ends, and network file systems
-    know it, too. What the file says is only for the others to read. Within one process it may be held again.
+    The operating system locks a file: the lock ends with the process, however that ends, and network file systems
+    support it. The file's text only tells other commands who has the lock. The same process may lock it again.
 
     Args:
-        folder: what is written into.
-        lock: the file, in a folder that is there.
+        folder: the folder to write into.
+        lock: the lock's file, in an existing folder.
 
     Raises:
-        BlockingIOError: another command writes there; says which.
+        BlockingIOError: another command writes there; the message says which.
     """
     held = FileLock(lock, timeout=0, is_singleton=True)
     try:
@@ -270,7 +270,7 @@ def holding(folder: Path, lock: Path) -> Iterator[None]:
 
 @contextmanager
 def occupying(folder: Path) -> Iterator[None]:
-    """Be the only command that writes into a folder, made if it is not there, and removed again if it stays empty.
+    """Lock a folder, which is made if it does not exist, and removed again if it stays empty.
 
     Raises:
         BlockingIOError: another command writes there.

@@ -1,6 +1,6 @@
-"""Which seeds train, which select and which judge a model: three ranges that never meet.
+"""Seeds of training, validation and held-out tasks: three ranges without overlap.
 
-An environment's seed decides its task, so a task seen in training can be kept out of evaluation by its seed alone.
+An environment's seed determines its task, so disjoint seeds keep training tasks out of evaluation.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def episode_seeds(span: range, stream: int, count: int, start: int = 0) -> list[
 
     Args:
         span: ``TRAINING_SEEDS``, ``VALIDATION_SEEDS`` or ``HELD_OUT_SEEDS``.
-        stream: which stream of the range, from 0; the ``seed`` a user gives.
+        stream: number of the stream, from 0; the user's ``seed``.
         count: number of seeds.
         start: the first episode.
 
@@ -44,7 +44,7 @@ def episode_seeds(span: range, stream: int, count: int, start: int = 0) -> list[
 
 
 def policy_seeds(seeds: Sequence[int]) -> list[int]:
-    """Derive the seeds of the policies' own draws from the environments' seeds, one each.
+    """Derive one seed for the policy's own draws from each environment's seed.
 
     Hashed, so that a policy's noise is independent of the environment's draws, and depends on the episode's seed alone.
     """

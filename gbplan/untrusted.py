@@ -1,4 +1,4 @@
-"""Reading what others wrote: of bounded size and depth, and with one line where it is not what it should be."""
+"""Reading untrusted data: bounded size and depth, and errors of one line."""
 
 import json
 import re
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MOST_MIB = 64
-"""Largest JSON file that is read; the largest of our own, results of a thousand horizons, have less than one."""
+"""Largest JSON file that is read, in MiB; our own largest, results of a thousand horizons, have less than one."""
 
 COUNT = range(2**31)
-"""How many of something there are: more do not fit into memory, nor into what counts them."""
+"""Range of counts: larger ones fit neither into memory nor into integer types."""
 
 Form = Any
 """What data must be: None, a type, a ``range`` or ``Number``, a compiled pattern that a whole text matches, a list of
@@ -30,7 +30,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
+        OSError: the file does not exist or cannot be read.
         ValueError: it is too large or too deep, or not JSON.
     """
     size = path.stat().st_size
@@ -45,17 +45,17 @@ def read_json(path: Path) -> Any:
 
 
 def require_form(value: Any, form: Form, name: str) -> None:
-    """Check that data have the form that is expected, entry by entry.
+    """Check that data have the expected form, entry by entry.
 
     Args:
-        value: plain data, or objects where a form is their type.
+        value: plain data, or objects if a form is their type.
         form: see ``Form``.
-        name: what to call the data.
+        name: name of the data, for messages.
 
     Raises:
-        ValueError: they have not; names the entry, what is expected, and what is there.
+        ValueError: they have another form; the message has the entry, the expected form, and the value.
     """
-    # Not every tuple: a Number is one, too.
+    # Not every tuple, because a Number is a tuple as well.
     forms = form if type(form) is tuple else (form,)
     fitting = next((each for each in forms if _fits(value, each)), _NONE_OF_THEM)
     if fitting is _NONE_OF_THEM:
@@ -111,7 +111,7 @@ def _in_words(form: Form) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value, as much of it as a line has room for; of what may be large in memory only what it is."""
+    """A value's text, as far as it fits into a line; for large objects only their type."""
     plain = value is None or isinstance(value, bool | int | float | str)
     small = isinstance(value, dict | list) and len(value) <= 3
     return f"{value!r:.80}" if plain or small else f"a {type(value).__name__}"

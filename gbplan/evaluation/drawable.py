@@ -1,4 +1,4 @@
-"""The part of an evaluation that figures are drawn from."""
+"""The data of an evaluation that figures need."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,15 @@ def drawable(
     """Take the first episodes, if the goal space is a plane, and the landscape if there is one.
 
     Args:
-        result: of N tasks.
+        result: the result of N tasks.
         goals: ``(N, *G)``.
-        background: line segments behind the paths, ``(W, 2, 2)``; None: there are none.
-        shown: n, number of episodes, at most.
+        background: line segments behind the paths, ``(W, 2, 2)``; None without any.
+        shown: n, upper limit of episodes.
 
     Returns:
         ``success`` ``(n,)`` and ``goals`` ``(n, *G)``; of a plane ``executed`` ``(n, T + 1, 2)``, filled up with NaN,
-        ``radius`` of the goal region (NaN: it has none), ``background``, and ``imagined`` ``(n, H, 2)`` if the model
-        said so; of a landscape ``alpha``, ``beta`` and one ``loss of <model>`` for each.
+        ``radius`` of the goal region (NaN without one), ``background``, and ``imagined`` ``(n, H, 2)`` if the model has
+        a probe; of a landscape ``alpha``, ``beta`` and one ``loss of <model>`` for each.
     """
     achieved = result.trajectories.observations["achieved_goal"]
     arrays: dict[str, NDArray] = {"success": result.success[:shown], "goals": goals[:shown]}

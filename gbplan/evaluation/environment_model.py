@@ -1,4 +1,4 @@
-"""Planning on the environment itself: what a planner reaches whose model is never wrong."""
+"""Planning on the environment itself: a perfect model, as an upper bound for learned ones."""
 
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -22,19 +22,19 @@ AT_ONCE = 256
 
 
 class StateAndGoal(Encoder):
-    """The latent is the state, and beside it what is achieved there."""
+    """The latent is the state and its achieved goal, side by side."""
 
     observation_keys = ("observation", "achieved_goal")
     exact_goals = True
 
     def __init__(self, state_size: int, goal_size: int) -> None:
-        """Set the numbers of the state and of a goal."""
+        """Set the sizes of a state and of a goal."""
         super().__init__()
         self.latent_shape = (state_size + goal_size,)
         self.state_size = state_size
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Put both side by side."""
+        """Concatenate both."""
         return torch.cat([observations[key] for key in self.observation_keys], dim=-1)
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
@@ -42,14 +42,14 @@ class StateAndGoal(Encoder):
         return observations["desired_goal"]
 
     def goal_features(self, latent: Tensor) -> Tensor:
-        """Return what is achieved."""
+        """Return the achieved goal."""
         return latent[..., self.state_size :]
 
 
 class EnvironmentDynamics(Predictor):
-    """A step of the environment, which is put into each state before; worker processes share the rows.
+    """Steps of the environment, which is set to each row's state first; worker processes share the rows.
 
-    It has no gradient. Noise of the environment is left in, if there is any.
+    It has no gradient. The environment's noise stays, if there is any.
     """
 
     def __init__(self, env_id: str, env_kwargs: dict[str, Any], sizes: tuple[int, int, int], workers: int = 1) -> None:
@@ -69,7 +69,7 @@ class EnvironmentDynamics(Predictor):
 
     @cached_property
     def _pool(self) -> ProcessPoolExecutor:
-        # Not forked: threads of torch would be copied in whatever they were doing.
+        # Not forked: a fork would copy torch's threads in the middle of their work.
         return ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
 
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
@@ -102,11 +102,11 @@ class _Step(torch.autograd.Function):
         )
 
 
-_rows: dict[Any, gym.vector.VectorEnv] = {}  # of this process, by world and number
+_rows: dict[Any, gym.vector.VectorEnv] = {}  # this process's environments, by world and number of rows
 
 
 def _step_rows(world: Any, latents: NDArray[np.float32], actions: NDArray[np.float32], size: int) -> NDArray:
-    """Put rows into their states, and step them once."""
+    """Set rows to their states, and step them once."""
     (env_id, kwargs), count = world, len(latents)
     if (key := (repr(world), count)) not in _rows:
         _rows[key] = make_vector_env(env_id, count, dict(kwargs))

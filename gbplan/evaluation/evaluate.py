@@ -1,4 +1,4 @@
-"""Run a policy on tasks and say honestly how well it did."""
+"""Evaluates a policy on tasks, by the environment's own success."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,18 +28,18 @@ from gbplan.policies.plan_record import PlanningEffort
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """How a policy did on N tasks.
+    """The result of a policy on N tasks.
 
     Attributes:
-        metrics: nested dict of plain numbers, see ``evaluate``; None where something does not apply.
+        metrics: nested dict of plain numbers, see ``evaluate``; None for metrics that do not apply.
         records: one column per per-task quantity, ``(N,)`` each, see ``task_records``.
-        trajectories: the executed episodes, in the tasks' order, with the observations that ``evaluate`` keeps.
-        imagined: where the model said that the first plan of each task leads, in the environment's goal space,
-            ``(N, H, *G)``, by model steps; None for policies that do not plan and for models without a probe.
+        trajectories: the executed episodes, in the tasks' order, with the observations chosen in ``evaluate``.
+        imagined: predicted path of the first plan of each task, in the environment's goal space, ``(N, H, *G)``, by
+            model steps; None for policies that do not plan and for models without a probe.
         radius: distance to the goal within which it counts as reached, environment units; None where success is not a
             matter of distance.
         landscape: planning losses of model and truth around the first task's plan; None if not measured.
-        errors: of the model along each ``planned`` and ``expert`` episode; empty without a model.
+        errors: the model's errors along each ``planned`` and ``expert`` episode; empty without a model.
     """
 
     metrics: dict[str, Any]
@@ -85,26 +85,26 @@ def evaluate(
     keys: Sequence[str] = (),
     progress: str | None = None,
 ) -> EvaluationResult:
-    """Run a policy on every task and measure what the environment saw.
+    """Run a policy on every task and measure the true outcome.
 
-    A success is the first step at which the environment says that the goal is reached, ``info["is_success"]``. The
-    model's word is reported beside it as ``believed_success`` (its first plan, rolled out by itself, leads there),
-    never instead.
+    A task is solved at the first step at which the environment says that the goal is reached, ``info["is_success"]``.
+    The model's belief is reported beside it, never instead: ``believed_success``, whether its rollout of the first plan
+    reaches the goal.
 
     Args:
-        policy: acts in all rows at once.
+        policy: the policy, which acts in all rows at once.
         envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time, which bounds the pictures in
             memory.
         tasks: N tasks.
         thresholds: distances to the goal, environment units, ascending, at which success is reported beside the
             environment's own; only where its goals are metric.
-        world_model: whose errors to measure along expert and executed trajectories; None takes that of a
+        world_model: the model whose errors are measured along expert and executed trajectories; None takes that of a
             ``PlannerPolicy``.
         error_horizon: longest open-loop rollout for the model's error, model steps.
-        max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
-        diagnostic_tasks: on how many of the tasks, the first ones, to measure the model's gradients and smoothness; 0
-            leaves that out. Of policies that do not plan it is left out, too.
-        keys: observations to keep in ``trajectories`` besides state and goals: pictures of all frames take much memory.
+        max_steps: cut the policy's episodes off after this many steps; None: only the environment ends them.
+        diagnostic_tasks: number of tasks, from the first on, for diagnostics of the model's gradients and smoothness; 0
+            leaves them out. Policies that do not plan have no diagnostics.
+        keys: observations to keep in ``trajectories`` besides state and goals; pictures of all frames take much memory.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:
@@ -115,7 +115,7 @@ def evaluate(
         environment units, and the same in latents; by step, on the tasks in which both are so long); ``planning``
         (plans, seconds per plan and task, tasks planned together, model calls per plan, mean cost of the first plans
         under the model); ``gradient_alignment``, ``input_smoothness`` and ``landscape``, see
-        ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``; and ``missing``, why what is None is.
+        ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``; and ``missing``, the reasons for metrics that are None.
 
     Raises:
         ValueError: thresholds are not ascending and positive, or the environment's goals have no distance; a task
@@ -140,7 +140,7 @@ def evaluate(
 
 
 def require_measurable(envs: gym.vector.VectorEnv, thresholds: Sequence[float], diagnostic_tasks: int) -> None:
-    """Check what is asked of an evaluation.
+    """Check an evaluation's settings.
 
     Raises:
         ValueError: see ``evaluate``.
@@ -174,7 +174,7 @@ def conclude(
     world_model: WorldModel | None = None,
     diagnostic_tasks: int = 0,
 ) -> EvaluationResult:
-    """Say how well a policy did on tasks that were played, by one process or by several; see ``evaluate``."""
+    """Compute the result of tasks that one or several processes have run; see ``evaluate``."""
     trajectories, believed = played.trajectories, played.imagined
     records = task_records(trajectories, tasks, envs, thresholds, believed)
     if played.costs is not None:
@@ -185,7 +185,7 @@ def conclude(
         first = tasks.select(np.arange(min(diagnostic_tasks, len(tasks))))
         begun = episodes_of(RandomPolicy(), first, envs, None, max_steps=1)
         expert = None
-        if offer(envs, "expert") is not None:  # once more, since pictures of all tasks would be too many to keep
+        if offer(envs, "expert") is not None:  # run again, because pictures of all tasks would not fit into memory
             expert = episodes_of(ExpertPolicy(), first, envs, (*STATE, *policy.world_model.encoder.observation_keys))
         found = diagnose(
             policy,
@@ -221,7 +221,7 @@ def conclude(
 
 
 def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict[str, str]:
-    """Say of metrics that are None why they are, as far as it is not the policy's doing."""
+    """Give the reasons for metrics that are None, unless the kind of policy is the reason."""
     lacking = f"{name_of(envs)} offers no"
     found: dict[str, str] = {}
     if offer(envs, "goal_distance") is None:
@@ -259,7 +259,7 @@ def _errors(errors: dict[str, ModelError], action_block: int) -> dict[str, Any]:
 
 
 def _by_step(errors: list[ModelError]) -> list[list[float] | None]:
-    """Means by step, over the tasks in which all errors are so long: the late steps are those of hard tasks."""
+    """Means by step, over tasks whose errors are all long enough: late steps only occur in hard tasks."""
     columns = [error.by_step for error in errors if error.by_step is not None]
     if len(columns) < len(errors):
         return [None] * len(errors)
@@ -274,17 +274,17 @@ def _mean(errors: NDArray[np.float64] | None) -> float | None:
 
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
-    """The environment's dynamics, in differentiable form where there is one."""
+    """The environment's dynamics, in differentiable form if it exists."""
     simulator = offer(envs, "simulator")
     if simulator is None:
         return envs
-    with torch.inference_mode(False):  # else its tensors could take no part in a gradient
+    with torch.inference_mode(False):  # otherwise its tensors could not be part of a gradient
         model: WorldModel = simulator()
     return model
 
 
 def _planning(effort: PlanningEffort, tasks_at_once: int, records: dict[str, NDArray]) -> dict[str, Any] | None:
-    """Average time and model calls of one plan of one task, and cost of the first ones; None without plans."""
+    """Average time and model calls of a plan for one task, and cost of the first plans; None without plans."""
     if not effort.plans:
         return None
     return {

@@ -1,4 +1,4 @@
-"""How far from a goal it counts as reached."""
+"""The radius of the region around a goal that counts as success."""
 
 import gymnasium as gym
 import numpy as np
@@ -8,22 +8,22 @@ from gbplan.envs import offer
 
 
 def success_radius(envs: gym.vector.VectorEnv, start: ArrayLike, goal: ArrayLike) -> float | None:
-    """Find where success begins on the straight way to a goal, by bisection.
+    """Find where success begins on the straight line to a goal, by bisection.
 
     Args:
         envs: the environment.
-        start: where the goal is not reached, ``(*G)``.
+        start: a place where the goal is not reached, ``(*G)``.
         goal: the goal, ``(*G)``.
 
     Returns:
-        The distance to the goal there; None where the environment offers no distance between goals, or does not say
-        whether one is reached from another.
+        The distance to the goal there; None if the environment offers no distance between goals, or no success for
+        pairs of goals.
     """
     distance, reached = offer(envs, "goal_distance"), offer(envs, "compute_success")
     if distance is None or reached is None:
         return None
     away, goal = np.asarray(start, np.float64), np.asarray(goal, np.float64)
-    near, far = 0.0, 1.0  # shares of the way back to the start
+    near, far = 0.0, 1.0  # shares of the line back to the start
     for _ in range(60):
         middle = (near + far) / 2
         if reached(goal + middle * (away - goal), goal):

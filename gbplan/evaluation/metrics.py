@@ -29,7 +29,7 @@ def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[fl
     rate, z2 = successes / count, z * z
     centre = (rate + z2 / (2 * count)) / (1 + z2 / count)
     spread = z / (1 + z2 / count) * math.sqrt(rate * (1 - rate) / count + z2 / (4 * count * count))
-    # Rounding would put the ends a hair inside of a rate that is 0 or 1.
+    # Rounding would leave a rate of 0 or 1 slightly outside its interval.
     low = 0.0 if successes == 0 else max(0.0, centre - spread)
     high = 1.0 if successes == count else min(1.0, centre + spread)
     return low, high

@@ -1,4 +1,4 @@
-"""What came of episodes, task by task and on the whole."""
+"""Outcomes of episodes, per task and aggregated."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,23 +23,23 @@ def task_records(
     thresholds: Sequence[float] = (),
     imagined: NDArray | None = None,
 ) -> dict[str, NDArray]:
-    """Measure every episode by itself.
+    """Measure every episode.
 
     Args:
         trajectories: the executed episodes of N tasks, in their order.
         tasks: the tasks.
         envs: the environment they were executed in.
         thresholds: distances to the goal, environment units, ascending; only where the environment's goals are metric.
-        imagined: where the model says that the first plans lead, ``(N, H, *G)``, in the environment's goal space; None:
-            it cannot say.
+        imagined: predicted paths of the first plans, ``(N, H, *G)``, in the environment's goal space; None if not
+            known.
 
     Returns:
         Columns ``(N,)``: ``steps``; ``first_hit``, the first step at which the environment says that the goal is
-        reached, -1 if there is none; ``believed``, whether it is where the model says to be at some step; ``contacts``,
-        at how many frames the info entry ``contact`` is true, see ``gbplan.envs.offers.Offers``. Where goals are metric
+        reached, -1 if there is none; ``believed``, whether the model's predicted path reaches it; ``contacts``, at how
+        many frames the info entry ``contact`` is true, see ``gbplan.envs.offers.Offers``. Where goals are metric
         ``start_distance``, ``final_distance``, ``minimum_distance``, ``first_hit@<threshold>``, ``believed_distance``
-        (the smallest one imagined), ``path_length`` up to the first hit, and ``shortest_path`` to where success begins.
-        Columns that do not apply are left out.
+        (the smallest one imagined), ``path_length`` up to the first hit, and ``shortest_path`` to the edge of the goal
+        region. Columns that do not apply are left out.
 
     Raises:
         ValueError: a task begins solved, or within a threshold; an episode ends before it can come within one.
@@ -61,7 +61,7 @@ def task_records(
     shortest = offer(envs, "shortest_path")
     radius = success_radius(envs, trajectories.observations["achieved_goal"][0], tasks.goals[0])
     if shortest is not None and radius is not None:
-        # Success begins on the rim of the goal region, not at its centre.
+        # Success begins at the edge of the goal region, not at its centre.
         records["shortest_path"] = np.asarray(shortest(tasks.states, tasks.goals)) - radius
     return records
 
@@ -94,7 +94,7 @@ def _distances(
 
 
 def _first(trajectories: Trajectories, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The first step of each episode at which a frame is flagged; -1 if none is."""
+    """The first flagged step of each episode; -1 if none is."""
     each = [flags[frames] for frames in trajectories.episodes()]
     return np.asarray([int(part.argmax()) if part.any() else -1 for part in each])
 
@@ -105,12 +105,12 @@ def _require_unsolved(hits: NDArray[np.int64], where: str) -> None:
 
 
 def outcomes(records: dict[str, NDArray], thresholds: Sequence[float] = ()) -> dict[str, Any]:
-    """Aggregate the columns of ``task_records``; what they lack is None."""
+    """Aggregate the columns of ``task_records``; missing ones become None."""
     first_hit = records["first_hit"]
     success = first_hit >= 0
     spl = None
     if "shortest_path" in records:
-        metric = SPL(sync_on_compute=False)  # of these tasks, whatever other processes do
+        metric = SPL(sync_on_compute=False)  # computed over these tasks, without synchronising with other processes
         columns = (success, records["path_length"], records["shortest_path"])
         metric.update(*(torch.as_tensor(column) for column in columns))
         spl = float(metric.compute())

@@ -1,4 +1,4 @@
-"""The figure of what was imagined and what was executed."""
+"""The figure of imagined and executed paths."""
 
 from typing import Any
 
@@ -18,19 +18,19 @@ def paths_figure(
     radius: float | None,
     shown: int = 8,
 ) -> Any:
-    """Draw the first episodes of a goal space that is a plane.
+    """Draw the first episodes, if the goal space is a plane.
 
     Args:
         trajectories: N executed episodes.
-        imagined: where the model said that the first plan of each leads, ``(N, H, 2)``; None draws nothing.
-        goals: ``(N, 2)``.
-        success: which of them succeeded, ``(N,)``; colours the path.
+        imagined: predicted path of each task's first plan, ``(N, H, 2)``; None draws none.
+        goals: goals, ``(N, 2)``.
+        success: whether each task succeeded, ``(N,)``; colours the path.
         background: line segments, ``(W, 2, 2)``; None draws none.
-        radius: of the goal region, environment units; None: it has none.
-        shown: number of episodes to draw, at most.
+        radius: radius of the goal region, environment units; None without one.
+        shown: upper limit of episodes to draw.
 
     Returns:
-        A matplotlib figure; None if the goal space is no plane.
+        A matplotlib figure; None if the goal space is not a plane.
     """
     positions = trajectories.observations["achieved_goal"]
     if positions.shape[1:] != (2,):

@@ -1,4 +1,4 @@
-"""An evaluation as a test of Lightning's Trainer."""
+"""Evaluation as a test of Lightning's Trainer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.policies import PlannerPolicy
 
 Gather = Callable[[Any], list[Any]]
-"""Hands over this process's object and returns those of all processes, in the order of their ranks."""
+"""Sends this process's object and returns the objects of all processes, in the order of their ranks."""
 
 
 def gather_of(trainer: L.Trainer) -> Gather:
@@ -36,13 +36,13 @@ def gather_of(trainer: L.Trainer) -> Gather:
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """Where Lightning's Trainer evaluates.
+    """Devices and processes of Lightning's Trainer for an evaluation.
 
     Args:
         accelerator: kind of device: cpu, gpu, auto, ...
-        devices: how many of a machine, or which; auto takes all.
-        strategy: how several share the work; ddp gives each a process.
-        num_nodes: machines.
+        devices: number of devices per machine, or which; auto takes all.
+        strategy: how several devices share the work; ddp gives each a process.
+        num_nodes: number of machines.
     """
 
     accelerator: str = "auto"
@@ -65,7 +65,7 @@ class TrainerOptions:
 
 
 class PlanningEvaluation(L.LightningModule):
-    """What ``evaluate`` does, as a test whose data are the tasks.
+    """``evaluate`` as a LightningModule's test, with tasks as its data.
 
     ::
 
@@ -73,13 +73,13 @@ class PlanningEvaluation(L.LightningModule):
         trainer.test(evaluation)
         evaluation.result.summary()
 
-    Of several processes each plays its share of the tasks, and all of them have the result, equal to that of one, up to
-    the rounding of floating-point numbers; diagnostics are measured by the first. Logged are ``test/success`` and the
-    other metrics of single numbers, see ``evaluate``.
+    With several processes, each runs its share of the tasks, and all get the result, which equals that of one process
+    up to floating-point rounding; the first process measures the diagnostics. It logs ``test/success`` and the other
+    metrics that are single numbers, see ``evaluate``.
 
     Attributes:
-        result: what came of the last test.
-        background: line segments that figures draw behind paths, if the environment offers any.
+        result: result of the last test.
+        background: line segments that figures draw behind paths, if the environment has any.
     """
 
     result: EvaluationResult
@@ -100,17 +100,17 @@ class PlanningEvaluation(L.LightningModule):
         """Choose what to evaluate; see ``evaluate``.
 
         Args:
-            policy: acts in all rows at once; the Trainer moves the model of a ``PlannerPolicy`` to its device.
+            policy: the policy; the Trainer moves the model of a ``PlannerPolicy`` to its device.
             tasks: N tasks.
-            thresholds: distances to the goal at which success is reported, too.
+            thresholds: distances to the goal at which success is reported as well.
             error_horizon: longest open-loop rollout for the model's error, model steps.
-            max_steps: cut the policy's episodes off after so many steps; None: only the environment ends them.
-            diagnostic_tasks: on how many tasks to measure the model's gradients and smoothness.
+            max_steps: cut the policy's episodes off after this many steps; None: only the environment ends them.
+            diagnostic_tasks: number of tasks for diagnostics of the model's gradients and smoothness.
             keys: observations to keep besides state and goals.
             progress: name of a progress bar of the first process; None shows none.
         """
         super().__init__()
-        # So that Lightning moves it to the device.
+        # An attribute, so that Lightning moves it to the device.
         self.world_model = policy.world_model if isinstance(policy, PlannerPolicy) else None
         self.policy = policy
         self.tasks = tasks.draw() if isinstance(tasks, TaskSet) else tasks
@@ -124,15 +124,15 @@ class PlanningEvaluation(L.LightningModule):
         self._parts: list[Played] = []
 
     def test_dataloader(self) -> "_Shares":
-        """Make batches of tasks: this process's, as many at a time as their pictures fit the memory."""
+        """Make batches of this process's tasks, as many at a time as their pictures fit into memory."""
         own = np.arange(self.trainer.global_rank, len(self.tasks), self.trainer.world_size)
         at_once = min(tasks_at_once(self.tasks, self.world_model, self.keys), max(len(own), 1))
         self._envs = make_vector_env(self.tasks.env_id, at_once, self.tasks.env_kwargs)
-        # A process without a batch would not take part in the gathering.
+        # A process without a batch would not take part in gathering.
         return _Shares([own[start : start + at_once] for start in range(0, max(len(own), 1), at_once)])
 
     def on_test_start(self) -> None:
-        """Refuse what could not be measured, and begin.
+        """Check the settings, and begin.
 
         Raises:
             ValueError: see ``evaluate``.
@@ -141,9 +141,9 @@ class PlanningEvaluation(L.LightningModule):
         self._parts = []
 
     def test_step(self, rows: NDArray[np.int64], batch_idx: int) -> None:
-        """Play the tasks ``rows``."""
+        """Run the tasks ``rows``."""
         if len(rows):
-            with torch.inference_mode(False):  # planners differentiate, and keep tensors
+            with torch.inference_mode(False):  # planners need gradients, and keep tensors
                 played = play(
                     self.policy,
                     self._envs,
@@ -161,7 +161,7 @@ class PlanningEvaluation(L.LightningModule):
         self.log("test/success", self.success, on_step=False, on_epoch=True, batch_size=max(len(rows), 1))
 
     def on_test_epoch_end(self) -> None:
-        """Put together what all processes have played, and say what came of it."""
+        """Gather the outcomes of all processes, and compute the result."""
         own, self._parts = self._parts, []
         parts = [part for parts in gather_of(self.trainer)(own) for part in parts]
         with torch.inference_mode(False):
@@ -194,7 +194,7 @@ class PlanningEvaluation(L.LightningModule):
 
 
 class _Shares:
-    """Batches of task indices; no ``DataLoader``, whose sampler Lightning would replace by one that repeats tasks."""
+    """Batches of task indices; not a ``DataLoader``, whose sampler Lightning would replace by one that repeats tasks."""
 
     def __init__(self, batches: list[NDArray[np.int64]]) -> None:
         self.batches = batches

@@ -1,4 +1,4 @@
-"""Fixed action sequences, executed in an environment."""
+"""Executes fixed action sequences in an environment."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from gbplan.evaluation.task_set import Tasks
 
 
 def batches(count: int, size: int) -> list[NDArray[np.int64]]:
-    """Task indices in batches of exactly ``size``; the last is filled up with repetitions of its first index."""
+    """Task indices in batches of exactly ``size``; the last batch is padded with its first index."""
     parts = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
     parts[-1] = np.concatenate([parts[-1], np.full(size - len(parts[-1]), parts[-1][0])])
     return parts
@@ -21,17 +21,17 @@ def batches(count: int, size: int) -> list[NDArray[np.int64]]:
 def play_back(
     envs: gym.vector.VectorEnv, tasks: Tasks, actions: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Set each task and execute its actions, whatever happens.
+    """Set each task and execute its actions, open loop.
 
-    Rows of the same task and seed see the same noise, so that they differ by their actions alone.
+    Rows with the same task and seed get the same noise, so that only their actions differ.
 
     Args:
         envs: goal-conditioned, autoreset disabled; rows are run ``num_envs`` at a time.
         tasks: N tasks.
-        actions: ``(N, H, A)``, one for each environment step.
+        actions: actions, ``(N, H, A)``, one for each environment step.
 
     Returns:
-        The ``achieved_goal`` after each step, ``(N, H, *G)``, and how many steps each episode lasted, ``(N,)``; an
+        The ``achieved_goal`` after each step, ``(N, H, *G)``, and the number of steps of each episode, ``(N,)``; an
         episode that the environment ends before H stays where it ended.
     """
     achieved, lengths = [], []

@@ -1,4 +1,4 @@
-"""What a policy does in tasks, task by task, before anything is said of them on the whole."""
+"""Runs a policy on tasks and collects the outcome of each."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,22 +21,22 @@ from gbplan.policies import ExpertPolicy, PlannerPolicy
 from gbplan.policies.plan_record import PlanningEffort
 
 STATE = ("observation", "achieved_goal", "desired_goal")
-AT_ONCE = 2**28  # bytes of the observations of tasks that run side by side
+AT_ONCE = 2**28  # upper limit in bytes of the observations of tasks that run at the same time
 
 
 @dataclass(frozen=True)
 class Played:
-    """What came of N tasks.
+    """The outcome of N tasks.
 
     Attributes:
-        rows: which tasks of a larger number these are, ``(N,)``.
-        trajectories: the executed episodes: state, goals, and the observations that were asked for.
+        rows: indices of these tasks in a larger set, ``(N,)``.
+        trajectories: the executed episodes: state, goals, and the requested observations.
         plans: model actions planned at the start, ``(N, H, A')``; None without plans.
-        imagined: where the model said that these lead, in the environment's goal space, ``(N, H, *G)``; None without
-            plans, or without a probe.
-        costs: the objective's value of that, ``(N,)``; None without plans.
-        effort: what all plans have cost.
-        errors: of the model along the ``planned`` and, where there is an expert, the ``expert`` episodes of these
+        imagined: predicted paths of these plans, in the environment's goal space, ``(N, H, *G)``; None without plans,
+            or without a probe.
+        costs: the objective's value of these plans, ``(N,)``; None without plans.
+        effort: time and model calls of all plans.
+        errors: the model's errors along the ``planned`` and, if there is an expert, the ``expert`` episodes of these
             tasks; empty without a model.
     """
 
@@ -50,7 +50,7 @@ class Played:
 
     @staticmethod
     def join(parts: Sequence["Played"]) -> "Played":
-        """Put tasks together that were played apart, in the order of their rows."""
+        """Join outcomes of separate runs, in the order of their rows."""
         rows = np.concatenate([part.rows for part in parts])
         order = np.argsort(rows)
 
@@ -78,12 +78,12 @@ class Played:
 
 
 def tasks_at_once(tasks: Tasks, world_model: WorldModel | None, keys: Sequence[str] = ()) -> int:
-    """How many of the tasks to run side by side: all, unless their pictures would take more than 256 MiB.
+    """Number of tasks to run at the same time: all, unless their pictures would take more than 256 MiB.
 
     Args:
         tasks: N tasks.
-        world_model: whose encoder reads observations; None: there is no model.
-        keys: observations to keep besides.
+        world_model: the model whose encoder reads observations; None without a model.
+        keys: other observations to keep.
     """
     with closing(make_vector_env(tasks.env_id, 1, tasks.env_kwargs)) as envs:
         limit = 1 if envs.spec is None else envs.spec.max_episode_steps or 1
@@ -109,11 +109,11 @@ def play(
     """Run a policy on every task, see ``evaluate``.
 
     Args:
-        policy: acts in all rows at once.
-        envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time, and what only the model reads
-            of a batch's observations is gone when the next begins.
+        policy: the policy, which acts in all rows at once.
+        envs: goal-conditioned, autoreset disabled; tasks are run ``num_envs`` at a time, and observations that only the
+            model reads are dropped after each batch.
         tasks: N tasks.
-        rows: which tasks of a larger number these are, ``(N,)``; None: 0..N - 1.
+        rows: indices of these tasks in a larger set, ``(N,)``; None: 0..N - 1.
         world_model: see ``evaluate``.
         error_horizon: see ``evaluate``.
         max_steps: see ``evaluate``.
@@ -130,7 +130,7 @@ def play(
     parts = []
     for batch in batches(len(tasks), envs.num_envs):
         label = f"{progress}, {tasks.kind}"
-        # At most; those who arrive sooner make it end sooner.
+        # An upper limit: the bar ends sooner if all arrive.
         with tqdm(desc=label, total=max_steps or time_limit, unit="step", disable=progress is None, leave=False) as bar:
 
             def show(step: int, active: NDArray[np.bool_], bar: Any = bar) -> None:
@@ -147,7 +147,7 @@ def play(
                 keys=read,
                 on_step=show,
             )
-        used = len(np.unique(batch))  # the last batch is filled up with repetitions of its first task
+        used = len(np.unique(batch))  # the last batch is padded with its first task
         runs = {"planned": episodes.select(np.arange(used))}
         if has_expert:
             runs["expert"] = episodes_of(ExpertPolicy(), tasks.select(batch[:used]), envs, read)
@@ -162,7 +162,7 @@ def play(
                 rows[batch[:used]],
                 runs["planned"].only(kept),
                 None if first is None else first.actions[:used],
-                # A model without a probe cannot say.
+                # A model without a probe has no imagined path.
                 None if first is None or first.predicted is None else first.predicted[:used],
                 None if first is None else first.cost[:used],
                 effort or PlanningEffort(),
@@ -179,7 +179,7 @@ def episodes_of(
     keys: Sequence[str] | None,
     max_steps: int | None = None,
 ) -> Trajectories:
-    """A policy's episodes of these tasks, with these observations; None: with all."""
+    """Run a policy on these tasks and return the episodes with these observations; None: with all."""
     parts = [
         run_episodes(
             envs,
@@ -196,5 +196,5 @@ def episodes_of(
 
 
 def _read(world_model: WorldModel | None) -> tuple[str, ...]:
-    """State, goals, and what the model reads."""
+    """State, goals, and the observations that the model reads."""
     return STATE if world_model is None else (*STATE, *world_model.encoder.observation_keys)

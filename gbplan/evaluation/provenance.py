@@ -1,4 +1,4 @@
-"""What made a result: versions, commit and machine."""
+"""Provenance of a result: versions, commit and machine."""
 
 import os
 import platform
@@ -13,9 +13,9 @@ import gbplan
 
 
 def provenance() -> dict[str, Any]:
-    """What a figure must say of its making: versions, commit, machine.
+    """Return versions, commit and machine, for results.
 
-    The processor is part of it: another one rounds otherwise, and a training then ends elsewhere, as with another seed.
+    The processor is part of it: another one rounds differently, and changes a training as much as another seed.
     """
     return {
         "gbplan": gbplan.__version__,
@@ -30,7 +30,7 @@ def provenance() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name, if the system tells it."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -48,7 +48,7 @@ def _commit() -> str | None:
 
     try:
         if Path(git("rev-parse", "--show-toplevel")) != here.parent:
-            return None  # installed inside somebody else's checkout
+            return None  # installed inside another project's checkout
         changed = git("status", "--porcelain", "--", "gbplan", "configs")
         return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):

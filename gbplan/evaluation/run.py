@@ -1,4 +1,4 @@
-"""What ``gbplan evaluate`` does: a model and planner, or a policy, on the held-out tasks, with files on disk."""
+"""``gbplan evaluate``: evaluates a model with a planner, or a policy, on held-out tasks, and writes the results."""
 
 import os
 from collections.abc import Sequence
@@ -61,8 +61,8 @@ def run_evaluation(
 ) -> bool:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
-    Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, per kind of tasks one CSV of
-    single tasks and one NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and
+    Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, for each kind of tasks a CSV of
+    single tasks and an NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and
     prints a line per kind.
 
     Args:
@@ -71,32 +71,32 @@ def run_evaluation(
         simulator: plan through the environment instead of a model: through its differentiable simulator or, where it
             has none, by steps of the environment itself, which only planners that sample can use.
         policy: a policy that needs no model: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
-        agent: how to act through the model: its planner, objective and when to plan again, or a yaml file of them.
-        tasks: which tasks; judge on those held out, tune on those of validation.
-        kinds: several kinds of tasks, ``tasks.count`` of each; none given: the one of ``tasks``.
+        agent: planner, objective and replanning, or a yaml file of them.
+        tasks: the tasks; judge on held-out ones, tune on validation ones.
+        kinds: several kinds of tasks, ``tasks.count`` of each; none given: the kind of ``tasks``.
         thresholds: distances to the goal, ascending, at which success is reported beside the environment's own; only
             where its goals are metric, and below ``tasks.min_distance``.
         error_horizon: longest rollout for the model's open-loop error, model steps.
-        diagnostic_tasks: on how many tasks of each kind to compare the model's gradients with the true ones, and to
-            measure how much it amplifies its inputs; 0 leaves that out.
+        diagnostic_tasks: number of tasks of each kind on which to compare the model's gradients with the true ones, and
+            to measure how much it amplifies its inputs; 0 leaves this out.
         name: name in tables; the output folder's name if not given.
         device: where the model runs: cpu, cuda, ...
         num_threads: CPU threads of torch, and processes that step an environment for --simulator; null: those of this
             machine. On a busy machine one thread is many times faster than two that wait for each other.
         modules: your own modules, whose classes the checkpoint may name; they are imported first.
         overwrite: replace results that are in the output folder.
-        trainer: let Lightning's Trainer evaluate, on several devices say (``--trainer.devices 2 --trainer.strategy
-            ddp``), in place of ``device``.
+        trainer: evaluate with Lightning's Trainer, for example on several devices (``--trainer.devices 2
+            --trainer.strategy ddp``), in place of ``device``.
 
     Returns:
-        Whether this process has written the results: of several one does.
+        Whether this process has written the results: one of several does.
 
     Raises:
         ValueError: not exactly one of checkpoint, simulator and policy; a model without an agent, or a policy with
             one; a checkpoint that is broken, of another class, or of another environment; an environment without a
             simulator, or one that does not keep the contract of ``gbplan.envs.offers.require_contract``.
-        FileExistsError: the output folder holds a result, and ``overwrite`` is false.
-        FileNotFoundError: there is no such checkpoint.
+        FileExistsError: the output folder contains a result, and ``overwrite`` is false.
+        FileNotFoundError: the checkpoint does not exist.
         PermissionError: the output folder cannot be written to.
         BlockingIOError: another command writes into it.
         WriteError: the results could not be written; older ones are unchanged.
@@ -131,7 +131,7 @@ def run_evaluation(
         checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
         loaded = _simulator(tasks, num_threads) if checkpoint is None else _world_model(checkpoint)
         policy = agent.policy(loaded.to(device))
-        if isinstance(loaded.predictor, EnvironmentDynamics):  # which has no gradients, and is the truth
+        if isinstance(loaded.predictor, EnvironmentDynamics):  # it has no gradients, and is the truth
             diagnostic_tasks = 0
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
@@ -140,14 +140,14 @@ def run_evaluation(
         with closing(make_vector_env(tasks.require_env_id(), 1, tasks.env_kwargs)) as envs:
             require_fitting(policy.world_model, policy.agent, envs, limit)
         require_within_episodes(error_horizon, limit, policy.world_model.action_block)
-    # Of every kind before anything is computed, so that a bad one does not cost the results of the others.
+    # Draw every kind before anything is computed, so that a bad one does not cost the results of the others.
     drawn = {each.name: each.draw() for each in sets}
     loop = None if trainer is None else trainer.make()
     writes = loop is None or loop.is_global_zero  # one process of several
     with occupying(folder) if writes else nullcontext():
         _require_free(folder, overwrite)  # another command may have been faster
         label, method = name or folder.name, _method(policy, checkpoint)
-        # No whole results, whose episodes may hold many pictures.
+        # Not whole results, whose episodes may contain many pictures.
         metrics: dict[str, dict[str, Any]] = {}
         records: dict[str, dict[str, NDArray]] = {}
         arrays: dict[str, dict[str, NDArray]] = {}
@@ -187,7 +187,7 @@ def run_evaluation(
             "tasks": metrics,
             "provenance": provenance(),
         }
-        events = {*folder.glob(EVENTS)}  # to be removed: the old, or if it fails the new
+        events = {*folder.glob(EVENTS)}  # to be removed: the old files, or the new ones if it fails
         try:
             _write_events(folder, method, metrics, figures)
             write_result(folder, summary, records, arrays)
@@ -207,7 +207,7 @@ def run_evaluation(
 def _evaluated(
     policy: Policy, tasks: Tasks, loop: Trainer | None, **how: Any
 ) -> tuple[EvaluationResult, NDArray | None]:
-    """Evaluate on some tasks, and ask the environment what figures draw behind paths."""
+    """Evaluate on some tasks, and get the background of figures from the environment."""
     if loop is not None:
         test = PlanningEvaluation(policy, tasks, **how)
         loop.test(test, verbose=False)
@@ -299,7 +299,7 @@ def _simulator(tasks: TaskSet, workers: int | None) -> WorldModel:
 
 
 def _method(policy: Policy, checkpoint: CheckpointFile | None) -> dict[str, Any]:
-    """Describe what was evaluated, in plain data."""
+    """Describe the evaluated method, in plain data."""
     if not isinstance(policy, PlannerPolicy):
         return {"policy": type(policy).__name__, **_settings(policy)}
     agent, block = policy.agent, policy.world_model.action_block
@@ -321,7 +321,7 @@ def _settings(thing: Any) -> dict[str, Any]:
 
 
 def _training(checkpoint: CheckpointFile) -> dict[str, Any]:
-    """Settings of the training behind a checkpoint: of module, data and trainer, but for the network."""
+    """Settings of the training behind a checkpoint: module, data and trainer, without the network."""
     module = checkpoint.contents["hyper_parameters"]
     settings = {"class": module.get("_class_path", "").rsplit(".", 1)[-1], **module}
     settings["data"] = _public(checkpoint.contents.get("datamodule_hyper_parameters", {}))
@@ -334,7 +334,7 @@ def _public(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """Flatten nested metrics to ``a/b`` names, leaving out what does not apply."""
+    """Flatten nested metrics to ``a/b`` names, without those that do not apply."""
     flat: dict[str, float] = {}
     for key, value in metrics.items():
         if isinstance(value, dict):

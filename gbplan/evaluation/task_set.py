@@ -1,4 +1,4 @@
-"""Fixed, named tasks: where to start and where to go, drawn from seeds that no training sees."""
+"""Fixed sets of tasks (start states and goals), drawn from seeds that no training uses."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -41,8 +41,8 @@ class Tasks:
 
     Attributes:
         env_id: the environment they belong to.
-        env_kwargs: what the environment is made with, their kind included.
-        kind: their name, such as ``uniform`` or ``detour``.
+        env_kwargs: the environment's arguments, the kind of tasks included.
+        kind: name of the kind, such as ``uniform`` or ``detour``.
         states: initial states, as ``reset(options={"state": ...})`` takes them, ``(N, ...)``.
         goals: goals, as ``reset(options={"goal": ...})`` takes them, ``(N, ...)``.
         seeds: environment seeds of the episodes (noise, if any), ``(N,)``.
@@ -59,25 +59,24 @@ class Tasks:
         return len(self.seeds)
 
     def select(self, rows: Sequence[int] | NDArray[np.integer]) -> "Tasks":
-        """Return the tasks ``rows``, in that order; a task may come more than once."""
+        """Return the tasks ``rows``, in that order; a task may occur more than once."""
         index = np.asarray(rows, np.int64)
         return replace(self, states=self.states[index], goals=self.goals[index], seeds=self.seeds[index])
 
 
 @dataclass(frozen=True)
 class TaskSet:
-    """Which tasks: an environment, a kind of its tasks, and the seeds they are drawn from.
+    """A set of tasks: an environment, a kind of its tasks, and the seeds they are drawn from.
 
     Args:
         env_id: goal-conditioned environment whose ``reset`` draws a task and whose ``observation`` is its state.
         env_kwargs: arguments of the environment.
         kind: kind of tasks, passed to the environment as ``task``; null: the tasks it draws by itself.
         count: number of tasks N, >= 1.
-        split: ``held_out`` judges, ``validation`` selects, ``training`` is what collection draws from; the seeds of
-            the three never meet.
-        seed: which stream of the split, >= 0.
+        split: ``held_out`` to judge, ``validation`` to select, ``training`` to collect data; their seeds are disjoint.
+        seed: number of the split's stream, >= 0.
         min_distance: tasks that start nearer to their goal than this are drawn again, environment units, >= 0; above 0
-            only where the environment's goals are metric. Tasks that begin solved are drawn again in any case.
+            only if the environment's goals are metric. Tasks that begin solved are always drawn again.
 
     Raises:
         ValueError: a number is out of its range, or the split is unknown.
@@ -95,7 +94,7 @@ class TaskSet:
         checks.at_least_one(count=self.count)
         checks.one_of(Split, split=self.split)
         checks.not_negative(min_distance=self.min_distance)
-        episode_seeds(_SPANS[self.split], self.seed, 1)  # raises, if there is no such stream
+        episode_seeds(_SPANS[self.split], self.seed, 1)  # raises if the stream does not exist
 
     @property
     def name(self) -> str:
@@ -103,7 +102,7 @@ class TaskSet:
         return self.kind or "default"
 
     def of_kinds(self, kinds: Sequence[str]) -> "list[TaskSet]":
-        """Return a set of tasks for each kind, otherwise like this one; this one alone if no kind is named.
+        """Return a set of tasks for each kind, otherwise equal to this one; only this one if no kind is given.
 
         Raises:
             ValueError: a kind is named twice.
@@ -116,7 +115,7 @@ class TaskSet:
         """Return the environment's id.
 
         Raises:
-            ValueError: it is not named, or not registered.
+            ValueError: no environment is named, or it is not registered.
         """
         if self.env_id is None:
             raise ValueError("the tasks are of no environment; name one with tasks.env_id")
@@ -133,10 +132,10 @@ class TaskSet:
         return self.env_id
 
     def draw(self, start: int = 0) -> Tasks:
-        """Draw the tasks; the same set gives the same tasks, on any machine, and a smaller one the first of them.
+        """Draw the tasks; the same set gives the same tasks on any machine, and a smaller set the first of them.
 
         Args:
-            start: the stream's first episode to draw from; those before it are left to others.
+            start: the stream's first episode to draw from.
 
         Returns:
             The tasks, in the order they were drawn, their seeds ascending.
@@ -146,7 +145,7 @@ class TaskSet:
                 whether a goal is reached; or (almost) no task is as far as ``min_distance``.
         """
         env_id, count = self.require_env_id(), self.count
-        # The environment that they are set in is told the kind, too: what it offers may depend on it, an expert say.
+        # The environment of the episodes gets the kind as well: offers such as the expert may depend on it.
         kind = {} if self.kind is None else {"task": self.kind}
         kwargs = (self.env_kwargs or {}) | kind
         world = without_noise(env_id, self.env_kwargs) | kind
@@ -196,7 +195,7 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
     """Set a few tasks in an environment and take a step in each, to see whether tasks can be set at all.
 
     Args:
-        tasks: what will be drawn later; its count, seed and split do not matter, and noise is left out.
+        tasks: the tasks to be drawn later; count, seed and split do not matter, and noise is left out.
 
     Returns:
         An episode of one step for each task.
@@ -210,7 +209,8 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
     drawn = few.draw()
     envs = make_vector_env(drawn.env_id, len(drawn), drawn.env_kwargs)
     try:
-        # Not their own seeds, from which an environment that draws its own task would draw the right ones.
+        # With other seeds: from the tasks' own seeds, an environment that ignores the options would draw the right
+        # tasks.
         seeds = (drawn.seeds + len(drawn)).tolist()
         episodes = run_episodes(envs, RandomPolicy(), seeds=seeds, states=drawn.states, goals=drawn.goals, max_steps=1)
     finally:
@@ -220,7 +220,7 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
 
 
 def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any]) -> gym.vector.VectorEnv:
-    """Make the environment that draws, or say why it cannot draw such tasks."""
+    """Make the environment that draws the tasks, or raise an error that says why it cannot."""
     with closing(gym.make(env_id, **{name: value for name, value in env_kwargs.items() if name != "task"})) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
     try:

@@ -1,1 +1,1 @@
-"""Why a model can or cannot be trusted: its errors, gradients, smoothness and planning losses beside the truth."""
+"""Diagnostics of a model: its errors, gradients, smoothness and planning losses beside the true ones."""

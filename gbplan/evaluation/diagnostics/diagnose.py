@@ -1,4 +1,4 @@
-"""The mechanism of the gap, measured on the plans and data of an evaluation."""
+"""Runs the diagnostics on the plans and episodes of an evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from gbplan.networks.predictor import stretches
 from gbplan.planners import PlanningProblem
 from gbplan.policies import PlannerPolicy
 
-LANDSCAPES = 8  # tasks whose planning losses are compared with the true ones on a plane of plans
-LARGEST = 256  # latents of more dimensions would take too many backward passes for their Jacobian
+LANDSCAPES = 8  # number of tasks whose planning losses are compared with the true ones
+LARGEST = 256  # largest latent: the Jacobian takes one backward pass per dimension
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a model's gradients were worth on n tasks.
+    """Quality of a model's gradients on n tasks.
 
     Attributes:
         metrics: ``gradient_alignment`` (``tasks``, and per horizon ``cosine`` and ``excluded``, see
             ``GradientAlignment.summary``), ``input_smoothness`` (for ``planned`` and ``expert``, see
             ``InputSmoothness.summary``) and ``landscape`` (``tasks``, and ``rank_correlation``, see
-            ``landscape_agreement``); each None where it cannot be told.
+            ``landscape_agreement``); each None if it is not known.
         cosine: the cosine of each task by horizon, ``(n,)``; NaN where there is none.
         landscape: the losses around the first task's plan, of ``model`` and ``truth``; None where they cannot be
             compared.
@@ -62,20 +62,19 @@ def diagnose(
     """Measure gradients on the first plans, and smoothness on the states imagined along them and on the expert's.
 
     Tasks are independent draws, so the first ones stand for all. Gradients and losses are compared with the true ones
-    where the model has a probe, gradients where a difference of goals is a direction, too.
+    if the model has a probe; gradients only if a difference of goals is a direction.
 
     Args:
-        policy: has the model that was planned through.
+        policy: the policy with the model that was planned through.
         truth: the true dynamics, see ``gradient_alignment``. In an environment the finite differences take no more
-            steps than the executed trajectories, but for one task at least: of slow environments fewer tasks are
-            measured.
+            steps than the executed trajectories, but at least one task is measured: fewer tasks in slow environments.
         tasks: N tasks.
         plans: the model actions planned at the start, ``(N, H, A')``.
-        seen: what the plans of the first tasks, n or more, were made from, ``(n, ...)`` per observation.
-        executed: the episodes that came of the plans.
+        seen: observations from which the plans of the first tasks, n or more, were made, ``(n, ...)`` per key.
+        executed: the executed episodes.
         expert: the expert's episodes of these tasks; None: there is no expert.
         bounds: lowest and highest environment actions, ``(A,)`` each.
-        count: n, the most tasks to measure, >= 1.
+        count: n, upper limit of measured tasks, >= 1.
         metric_goals: whether the environment's goals are metric.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Whether a world model's gradients point where the true ones do."""
+"""Gradient alignment: the angle between a world model's gradients and the true ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from gbplan.policies.action_bounds import action_bounds
 HORIZONS = (1, 5, 10, 25, 50)
 
 # A true gradient this much smaller than the largest of the horizon counts as zero: finite differences of float32
-# observations are a few 1e-5 of it, and a move that is blocked altogether has none.
+# observations are a few 1e-5 of it, and a fully blocked move has no gradient.
 NEGLIGIBLE = 1e-3
 
 
@@ -29,9 +29,9 @@ class GradientAlignment:
     """Agreement of gradients for N action sequences, by horizon.
 
     Attributes:
-        cosine: between the model's and the true gradient, ``(N,)`` per horizon, in [-1, 1]; NaN where it is excluded,
+        cosine: cosine of model's and true gradient, ``(N,)`` per horizon, in [-1, 1]; NaN where it is excluded,
             or where the model's gradient is not finite.
-        excluded: where there is no true gradient to compare with, ``(N,)`` per horizon: it is (nearly) zero, or the
+        excluded: tasks without a true gradient to compare with, ``(N,)`` per horizon: it is (nearly) zero, or the
             episode ended earlier.
     """
 
@@ -39,7 +39,7 @@ class GradientAlignment:
     excluded: dict[int, NDArray[np.bool_]]
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """Mean ``cosine`` of those that count (None: none does) and share ``excluded``, for each horizon."""
+        """Mean ``cosine`` of the other tasks (None without any) and share ``excluded``, for each horizon."""
         summary: dict[str, dict[str, float | None]] = {}
         for horizon, excluded in self.excluded.items():
             counted = self.cosine[horizon][~excluded]
@@ -60,28 +60,28 @@ def gradient_alignment(
     observations: Mapping[str, NDArray] | None = None,
     step: float = 0.01,
 ) -> GradientAlignment:
-    """Compare the gradients of the distance to the goal for the actions: through the model, and in truth.
+    """Compare gradients of the distance to the goal with respect to the actions: the model's and the true ones.
 
-    For horizon h the cost is the distance to the goal after h steps, linearised where the first h actions truly lead:
-    ``<u_h, p_h(a_1..a_h)>`` with ``u_h`` the unit vector from the goal to what is truly achieved. The true gradient of
-    it is that of the terminal cost (``GoalMSE``) up to a factor; the model's is what the model makes of the same wish.
-    The direction is not the model's own: after h steps of a plan it believes in, the model is at the goal, and what
-    remains of the distance there points anywhere.
+    For horizon h the cost is the distance to the goal after h steps, linearised at the true outcome of the first h
+    actions: ``<u_h, p_h(a_1..a_h)>`` with ``u_h`` the unit vector from the goal to the true achieved goal. Its true
+    gradient is that of the terminal cost (``GoalMSE``) up to a factor; the model's gradient is that of the same linear
+    cost through the model. The direction is the true one, not the model's own: after h steps of a plan that it believes
+    in, the model is at the goal, and its remaining distance has an arbitrary direction.
 
     Args:
-        world_model: the model, which has a probe; used in eval mode, its mode is restored.
-        truth: the true dynamics: a differentiable simulator, such as environments offer, through which the gradient
-            is taken by autograd, or any vector environment whose ``reset`` sets states, without autoreset, in which it
-            is taken by finite differences. Those play every task ``1 + 2 H A`` times, H environment steps of the
-            longest horizon. At an obstacle autograd takes one side of the kink, differences average over both.
+        world_model: a model with a probe; used in eval mode, its mode is restored.
+        truth: the true dynamics: a differentiable simulator, such as environments offer, for gradients by autograd, or
+            any vector environment whose ``reset`` sets states, without autoreset, for gradients by finite differences.
+            These run every task ``1 + 2 H A`` times, H environment steps of the longest horizon. At an obstacle
+            autograd takes one side of the kink, differences average over both.
         tasks: N tasks; their goals in the environment's goal space.
         actions: model actions at which to take the gradients, ``(N, H', A')`` with H' >= H, environment units, in the
             action bounds.
         horizons: numbers of model steps h, each in 1..H'.
-        observations: what the model sees at the start, as the environment shows it, ``(N, ...)`` per key; None: the
-            tasks' states and goals.
-        step: of the finite differences, as a fraction of half the action range. They are central, but end at the action
-            bounds, beyond which environments clip.
+        observations: the environment's observations at the start, ``(N, ...)`` per key; None: the tasks' states and
+            goals.
+        step: step of the finite differences, as a fraction of half the action range. They are central, except at the
+            action bounds, beyond which environments clip.
 
     Returns:
         Cosines, per horizon and task.
@@ -111,7 +111,7 @@ def gradient_alignment(
         direction = apart / np.where(length > 0, length, 1)
         wanted, found = true.gradient(block * horizon, direction), model.gradient(horizon, direction)
         size = np.linalg.norm(wanted, axis=1)
-        counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # not so where it is NaN
+        counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # not true where it is NaN
         product = size * np.linalg.norm(found, axis=1)
         with np.errstate(invalid="ignore"):  # infinite gradients have no cosine
             quotient = (wanted * found).sum(1) / np.where(product == 0, 1, product)
@@ -129,7 +129,7 @@ class _Differentiated:
         self._actions = actions
 
     def achieved(self, horizon: int) -> NDArray[np.float64]:
-        """What is achieved after ``horizon`` of its steps, ``(N, G)``."""
+        """Achieved goals after ``horizon`` of its steps, ``(N, G)``."""
         return self._run(horizon)[1].detach().cpu().double().numpy()
 
     def gradient(self, horizon: int, direction: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,7 +140,7 @@ class _Differentiated:
         return gradient.flatten(1).cpu().double().numpy()
 
     def _run(self, horizon: int) -> tuple[Tensor, Tensor]:
-        model, one = self._model, np.ones(self._model.env_action_dim)  # the bounds, of which nothing here depends
+        model, one = self._model, np.ones(self._model.env_action_dim)  # bounds, on which nothing here depends
         with eval_mode(model):
             problem = PlanningProblem.from_observations(model, GoalMSE(), self._observations, bounds=(-one, one))
             actions = torch.tensor(self._actions[:, :horizon]).to(problem.context)
@@ -164,7 +164,7 @@ class _Executed:
         achieved = achieved.reshape(count, tried.shape[1], horizon, -1)
         self._lengths = lengths.reshape(count, -1).min(axis=1)
         self._achieved = achieved[:, 0]
-        moved = (up - down).reshape(count, size, size).diagonal(axis1=1, axis2=2)  # of each action, by itself
+        moved = (up - down).reshape(count, size, size).diagonal(axis1=1, axis2=2)  # one difference for each action
         change = achieved[:, 1 : size + 1] - achieved[:, size + 1 :]
         self._jacobians = change / moved[:, :, None, None]  # (N, H A, H, G)
         self._dim = dim

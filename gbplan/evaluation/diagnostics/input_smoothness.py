@@ -1,4 +1,4 @@
-"""How much a world model amplifies small changes of its inputs."""
+"""Input smoothness: how much a world model amplifies small changes of its inputs."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ from gbplan.networks.fused.constant_parameters import constant_parameters
 class InputSmoothness:
     """Largest gain of one step of the model, at M points, ``(M,)`` each; NaN where the derivative is not finite.
 
-    The gain is the largest singular value of the Jacobian of the next latent for all that the model looks at, K latents
-    and actions together. Its maximum over the points is a lower bound of the model's Lipschitz constant around them.
+    The gain is the largest singular value of the Jacobian of the next latent with respect to all inputs, K latents and
+    actions together. Its maximum over the points is a lower bound of the model's Lipschitz constant around them.
 
     Attributes:
-        standardised: in the units that the predictor works in, each input and output divided by its standard deviation
-            over the training data.
+        standardised: in the predictor's units, each input and output divided by its standard deviation over the
+            training data.
         environment: in the units of the encoder's output (for states: environment units) and of actions. They do not
             depend on the training data, so they compare models.
     """
@@ -30,7 +30,7 @@ class InputSmoothness:
     environment: NDArray[np.float64]
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """``mean``, 95th percentile ``p95`` and ``max``, in either kind of units; NaN if a value is."""
+        """``mean``, 95th percentile ``p95`` and ``max`` in both kinds of units; NaN if a value is NaN."""
         return {
             units: {"mean": float(gain.mean()), "p95": float(np.percentile(gain, 95)), "max": float(gain.max())}
             for units, gain in (("standardised", self.standardised), ("environment", self.environment))
@@ -48,7 +48,7 @@ def input_smoothness(
         world_model: the model; used in eval mode, its mode is restored.
         context: K latents at each of M points, as the model encodes or imagines them, ``(M, K, *D)``.
         actions: an action at each of them, ``(M, K, A')``, environment units.
-        chunk_rows: most points differentiated at once; bounds memory.
+        chunk_rows: upper limit of points differentiated at once, to bound memory.
 
     Returns:
         The gains.
@@ -74,7 +74,7 @@ def input_smoothness(
 
 
 def _jacobian(world_model: WorldModel, context: Tensor, actions: Tensor) -> Tensor:
-    """Derivatives of the next latents, flattened, for latents and actions, ``(M, D, K (D + A'))``."""
+    """Derivatives of the next latents, flattened, with respect to latents and actions, ``(M, D, K (D + A'))``."""
     with eval_mode(world_model), torch.inference_mode(False), torch.enable_grad(), constant_parameters():
         context, actions = context.detach().clone().requires_grad_(), actions.detach().clone().requires_grad_()
         following = world_model.step(context, actions).flatten(1)

@@ -56,20 +56,19 @@ def landscape(
     gradient descent finds through the base model and through the adversarially trained one.
 
     Args:
-        models: whose losses, by name; all of the same action block n.
+        models: the models, by name; all with the same action block n.
         objective: the loss.
         tasks: the task, N = 1.
         reference: model actions ``(H, A')``, environment units.
         first: actions ``(H, A')``.
         second: actions ``(H, A')``.
-        truth: whose loss is called ``truth``: the environment's differentiable simulator, whose steps are the
-            environment's, or a vector environment whose ``reset`` sets states, without autoreset; an episode that it
-            ends early stays where it ended. The objective is that of the models, on what is achieved after every n-th
-            step in the environment's goal space.
-        observations: what models see at the start, as the environment shows it, ``(1, ...)`` per key; None: the task's
-            state and goal.
+        truth: the true dynamics, for the loss called ``truth``: the environment's differentiable simulator, or a vector
+            environment whose ``reset`` sets states, without autoreset; an episode that it ends early stays where it
+            ended. The objective is the same, on the achieved goal after every n-th step.
+        observations: the environment's observations at the start, ``(1, ...)`` per key; None: the task's state and
+            goal.
         low: lower bounds of an environment action, ``(A,)`` or one for all.
-        high: upper bounds, likewise.
+        high: upper bounds, ``(A,)`` or one for all.
         extent: alpha and beta run from minus this to this.
         points: n, grid points on each side. If odd, the reference is one of them; with the default extent and
             10 k + 1 points, so are the two plans.
@@ -118,7 +117,7 @@ def _cost(
 def _simulated(
     simulator: WorldModel, observations: Mapping[str, NDArray], actions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where actions ``(N, H, A)`` lead, ``(N, H, *G)``."""
+    """Achieved goals of actions ``(N, H, A)``, ``(N, H, *G)``."""
     problem = _problem(simulator, GoalMSE(), observations)
     with eval_mode(simulator), torch.no_grad():
         tried = torch.from_numpy(actions).to(problem.context)[None]
@@ -126,7 +125,7 @@ def _simulated(
 
 
 def _problem(model: WorldModel, objective: Objective, observations: Mapping[str, NDArray]) -> PlanningProblem:
-    one = np.ones(model.env_action_dim)  # the bounds, to which actions are clipped already
+    one = np.ones(model.env_action_dim)  # bounds, to which actions are clipped already
     present = {key: values[:, None] for key, values in observations.items()}
     with eval_mode(model):
         return PlanningProblem.from_observations(model, objective, present, bounds=(-one, one))

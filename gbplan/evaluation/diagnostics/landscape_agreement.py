@@ -1,4 +1,4 @@
-"""Whether a world model ranks plans as the truth does."""
+"""Agreement of landscapes: whether a world model ranks plans as the truth does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,15 +48,16 @@ def landscape_agreement(
     """Compare the planning losses on planes through the expert's actions and two plans of the model.
 
     Args:
-        policy: has model and agent.
-        truth: the true dynamics: a differentiable simulator, or an environment that sets states, of which only one
-            task is asked.
+        policy: the policy with model and agent.
+        truth: the true dynamics: a differentiable simulator, or an environment that sets states, for which only one
+            task is measured.
         tasks: N tasks; the first ones are used.
-        observations: what the environment shows at their start, ``(N, ...)`` per key.
+        observations: the environment's observations at their start, ``(N, ...)`` per key.
         plans: the model actions planned there, ``(N, H, A')``; the second plan is made with another seed.
-        expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: standing still is.
+        expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: the origin is to stand
+            still.
         bounds: lowest and highest environment actions, ``(A,)`` each.
-        count: n, the most tasks, >= 1.
+        count: n, upper limit of tasks, >= 1.
 
     Returns:
         The landscapes and their agreement.

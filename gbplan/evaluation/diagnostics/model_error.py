@@ -1,4 +1,4 @@
-"""How wrong a world model is along given trajectories."""
+"""Prediction errors of a world model along given trajectories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,26 +16,26 @@ from gbplan.networks.eval_mode import eval_mode
 from gbplan.planners.observations import cast_observation
 
 MEMORY = 2**28  # bytes of latents, and of the predictor's activations, at once
-ENCODED = 256  # frames in the encoder at once, whose activations may be many times a frame
+ENCODED = 256  # frames encoded at once; the encoder's activations may be many times a frame
 
 
 @dataclass(frozen=True)
 class ModelError:
     """Errors along E episodes, counted in model steps; an episode too short for a single one has NaN.
 
-    The distances are in the environment's goal space and units, between what the model's probe says of a prediction
-    and the environment's ``achieved_goal``; None for a model without a probe. The latent errors are root mean squares
-    over the dimensions of a latent, in standardised units, so they compare a model with itself only.
+    The distances are in the environment's goal space and units, between the model's probe of a prediction and the
+    environment's ``achieved_goal``; None for a model without a probe. The latent errors are root mean squares over the
+    dimensions of a latent, in standardised units, so they compare a model with itself only.
 
     Attributes:
         one_step: distance after one step from the true frames, mean over the episode, ``(E,)``.
-        open_loop: distance in a rollout from the episode's first frame, mean over its first ``horizon`` steps or all
-            the steps there are, ``(E,)``.
+        open_loop: distance in a rollout from the episode's first frame, mean over its first ``horizon`` steps, or all
+            steps if fewer, ``(E,)``.
         by_step: distance in that rollout after 1, 2, ... steps, ``(E, H)`` or as many as the longest episode has; NaN
             after an episode's end.
         latent_one_step: latent error after one step, ``(E,)``.
         latent_open_loop: latent error in the rollout, ``(E,)``.
-        horizon: H, the most steps of the rollout.
+        horizon: H, upper limit of the rollout's steps.
     """
 
     one_step: NDArray[np.float64] | None
@@ -66,11 +66,11 @@ class ModelError:
 
 
 ERROR_HORIZON = 25
-"""Model steps of a rollout whose error is told, unless asked otherwise; fewer where episodes are shorter."""
+"""Default length of a rollout in model steps; fewer if episodes are shorter."""
 
 
 def require_within_episodes(error_horizon: int, time_limit: int, action_block: int) -> None:
-    """Check that a rollout as long as is asked for lies within an episode.
+    """Check that a rollout of the requested length fits into an episode.
 
     Args:
         error_horizon: model steps; ``ERROR_HORIZON`` is cut to the episode.
@@ -78,7 +78,7 @@ def require_within_episodes(error_horizon: int, time_limit: int, action_block: i
         action_block: environment steps in a model step.
 
     Raises:
-        ValueError: it is longer.
+        ValueError: the rollout is longer than an episode.
     """
     longest = time_limit // action_block
     if error_horizon > max(ERROR_HORIZON, longest):
@@ -94,17 +94,17 @@ Bounds = tuple[NDArray[np.floating], NDArray[np.floating]]
 def model_error(
     world_model: WorldModel, trajectories: Trajectories, horizon: int = 25, bounds: Bounds | None = None
 ) -> ModelError:
-    """Compare a model with what really happened, under the actions that were really taken.
+    """Compare a model's predictions with executed episodes, under the executed actions.
 
     A model step is a block of environment steps; the rest of an episode that does not fill one is left out. At the
-    start of an episode the history is warmed up as planning does it: the first frame again, and standing still.
+    start of an episode the history is filled as in planning: the first frame repeated, standing still.
 
     Args:
         world_model: the model; used in eval mode, its mode is restored.
         trajectories: E episodes.
         horizon: H, longest open-loop rollout, in model steps, >= 1.
-        bounds: lowest and highest environment action, ``(A,)`` each, infinite ones too: standing still is zero, or the
-            bound nearest to it; None: zero is within.
+        bounds: lowest and highest environment action, ``(A,)`` each, which may be infinite: standing still is zero, or
+            the bound nearest to it; None: zero is within.
 
     Returns:
         The errors.
@@ -136,7 +136,7 @@ def _errors(
     steps: int,
     still: NDArray[np.floating],
 ) -> tuple[NDArray[np.float64] | None, ...]:
-    """The columns of ``ModelError`` for some of the episodes, their rollouts side by side."""
+    """The columns of ``ModelError`` for some of the episodes, rolled out together."""
     history, block, like = model.history, model.action_block, model.normalizer.latent_mean
     starts, lengths = trajectories.starts[episodes, None], trajectories.lengths[episodes, None] // block
     # The first frame K times, then the ends of blocks; short episodes are padded by their last one: (E, K + M)
@@ -184,7 +184,7 @@ def encode_frames(model: WorldModel, trajectories: Trajectories, frames: NDArray
 
 
 def _one_step(model: WorldModel, latents: Tensor, actions: Tensor) -> Tensor:
-    """``model.sequence``, in stretches of windows whose activations fit the memory."""
+    """``model.sequence``, in parts whose activations fit into memory."""
     windows, past = latents.shape[1] - model.history + 1, model.history - 1
     at_once = max(1, MEMORY // (4 * model.predictor.activation_size * len(latents)))
     found = []
@@ -195,6 +195,6 @@ def _one_step(model: WorldModel, latents: Tensor, actions: Tensor) -> Tensor:
 
 
 def _mean(error: Tensor, there: Tensor) -> NDArray[np.float64]:
-    """Mean of each row over the steps that are there; after an episode's end a rollout may overflow."""
+    """Mean of each row over its episode's steps; after an episode's end a rollout may overflow."""
     mean: NDArray[np.float64] = (torch.where(there, error, 0.0).sum(1) / there.sum(1)).cpu().numpy()
     return mean
