@@ -194,7 +194,7 @@ class PlanningEvaluation(L.LightningModule):
 
 
 class _Shares:
-    """Batches of task indices; not a ``DataLoader``, whose sampler Lightning would replace by one that repeats tasks."""
+    """Batches of task indices; not a ``DataLoader``, whose sampler Lightning would replace, repeating tasks."""
 
     def __init__(self, batches: list[NDArray[np.int64]]) -> None:
         self.batches = batches
