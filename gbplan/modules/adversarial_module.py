@@ -22,22 +22,22 @@ Radii = Literal["fixed", "adaptive", "displacement"]
 class AdversarialWorldModelModule(WorldModelModule):
     """Trains a world model on the worst latents and actions near those of the data.
 
-    Minimises ``max || f(z + d_z, a + d_a) - z' ||^2`` over perturbations ``|d_z| <= latent radius`` and
-    ``|d_a| <= action radius`` per coordinate; the attack stands for the maximum. The target ``z'`` is the clean
-    absolute next latent, also for a predictor that adds its output to its input. Latents are perturbed in standardised
-    units and actions in environment units; perturbed actions are not clipped to the action space.
+    Minimises ``max || f(z + d_z, a + d_a) - z' ||^2`` over perturbations ``|d_z| <= latent radius`` and ``|d_a| <=
+    action radius`` per coordinate; the attack approximates the maximum. The target ``z'`` is the clean absolute next
+    latent, also for a predictor that adds its output to its input. Latents are perturbed in standardised units and
+    actions in environment units; perturbed actions are not clipped to the action space.
 
     All K frames that a prediction starts from are perturbed, and all actions. With ``rollout_steps`` > 1 these are the
     first K frames and the actions of the whole rollout.
 
-    Differences from the paper's code: actions are perturbed themselves, not their embedding patch by patch, so that
-    every perturbation is an action; and each dimension has a radius, from its own standard deviation, where the code
-    has one for all dimensions of the latent.
+    Differences from the paper's code: it perturbs actions, not their embedding patch by patch, so that every
+    perturbation is an action; and each dimension has its own radius, from its standard deviation, while the code has
+    one radius for all dimensions of the latent.
 
     Logged besides what ``WorldModelModule`` logs, as means over the epoch: ``train/clean_loss``, of the unperturbed
     batch; ``train/attack_gain``, how much the attack raises the loss of a sample it moves; ``train/adversarial_loss``,
-    their sum; and ``train/latent_radius`` and ``train/action_radius``, means over dimensions. ``train/loss`` is what is
-    minimised, and differs from the adversarial loss only where samples are left clean. Validation is clean.
+    their sum; and ``train/latent_radius`` and ``train/action_radius``, means over dimensions. ``train/loss`` is the
+    minimised loss, which differs from the adversarial loss only if samples are left clean. Validation is clean.
 
     Source: arXiv 2512.09929, Algorithm 3.
     """
@@ -69,12 +69,12 @@ class AdversarialWorldModelModule(WorldModelModule):
             world_model: the network to train.
             attack: finds the perturbations: FGSM, PGD, RandomNoise or NoAttack.
             latent_factor: radius of each latent dimension in standard deviations of that dimension, >= 0; or a factor
-                for each, so that what must be exact, such as a contact, has a smaller one than the rest.
-            action_factor: likewise of each action dimension.
-            radii: of what factors are a share: of the standard deviation over the run's first batch ("fixed"; kept in
-                checkpoints) or over each batch ("adaptive"), or, for latents, of how far they move in a step, the root
+                for each, so that exact quantities, such as a contact, can have a smaller one.
+            action_factor: the same for action dimensions.
+            radii: the unit of the factors: the standard deviation over the run's first batch ("fixed"; saved in
+                checkpoints) or over each batch ("adaptive"); or, for latents, their displacement in a step, the root
                 mean square over the first batch ("displacement").
-            clean_fraction: share of each batch's samples that is left as it is, in [0, 1).
+            clean_fraction: share of each batch's samples that are not attacked, in [0, 1).
             attack_seed: the attack's draws depend on it, the epoch and the batch's number only, so that a resumed run
                 continues exactly.
             optimizer: makes the optimiser from the parameters.
@@ -84,8 +84,8 @@ class AdversarialWorldModelModule(WorldModelModule):
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
-            encoder_from: checkpoint whose world model's encoder this one's begins with, also if that one was trained
-                without proprioception; nothing else is taken from it. Not read if ``init_from`` is given.
+            encoder_from: checkpoint of a world model whose encoder's weights this encoder begins with, even if it was
+                trained without proprioception; nothing else is read from it. Ignored if ``init_from`` is given.
             regularizer: keeps the latents of an encoder in training from collapsing.
 
         Raises:
@@ -121,19 +121,19 @@ class AdversarialWorldModelModule(WorldModelModule):
         self.clean_fraction = clean_fraction
         self.attack_seed = attack_seed
         self._sums: list[Tensor] = []
-        # Saved beside the weights, not among them: any WorldModelModule can load the checkpoint then.
+        # Saved beside the weights, not among them, so that any WorldModelModule can load the checkpoint.
         self.register_buffer("latent_radius", None, persistent=False)
         self.register_buffer("action_radius", None, persistent=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the radii, and what the epoch has come to."""
+        """Save the radii, and the epoch's means so far."""
         super().on_save_checkpoint(checkpoint)
         if "epoch_so_far" in checkpoint:
             checkpoint["epoch_so_far"]["sums"] = torch.stack(self._sums)
         checkpoint["attack_radii"] = {"latent": self.latent_radius, "action": self.action_radius}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore them, if the checkpoint is one of an adversarial training."""
+        """Restore them, if the checkpoint is from an adversarial training."""
         super().on_load_checkpoint(checkpoint)
         self._sums = list(checkpoint.get("epoch_so_far", {}).get("sums", []))
         saved = checkpoint.get("attack_radii", {"latent": None, "action": None})
@@ -150,12 +150,12 @@ class AdversarialWorldModelModule(WorldModelModule):
             )
 
     def on_train_start(self) -> None:
-        """Take up the epoch's means where a checkpoint was saved in its middle."""
+        """Resume the epoch's means from a checkpoint in its middle."""
         super().on_train_start()
         self._sums = [each.to(self.device) for each in self._sums]
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch's means."""
+        """Reset the epoch's means."""
         super().on_train_epoch_start()
         self._sums = []
 
@@ -177,7 +177,7 @@ class AdversarialWorldModelModule(WorldModelModule):
         """Loss of the batch after the attack."""
         encoded = self.encoded(batch)
         latents, actions, target = self.training_pairs(encoded, batch["actions"])
-        # "displacement": how far all latents of the windows move, not how far apart they are.
+        # "displacement": the motion of the windows' latents, not their spread.
         moves = self.radii == "displacement"
         radii = self._radii_of(encoded.detach().diff(dim=1) if moves else latents, actions)
         key = (self.attack_seed, self.current_epoch, batch_idx, self.global_rank)
@@ -218,7 +218,8 @@ class AdversarialWorldModelModule(WorldModelModule):
         spread = rows.square().mean(0).sqrt() if moves else rows.std(0, correction=0)
         if self.radii != "adaptive":
             if torch.distributed.is_available() and torch.distributed.is_initialized():
-                # The processes' first batches differ, their radii must not; nor must one raise and the others wait.
+                # The processes' first batches differ, but their radii must not; and no process may raise while the
+                # others wait.
                 torch.distributed.all_reduce(spread)
                 spread /= torch.distributed.get_world_size()
             if not spread.any():
@@ -233,7 +234,7 @@ class AdversarialWorldModelModule(WorldModelModule):
     ) -> tuple[Tensor, Tensor]:
         """Perturb latents ``(B, F, *D)``, all frames, and actions ``(B, N, A')`` together.
 
-        The first samples of the batch are those that stay clean: batches come in random order.
+        The first samples of the batch stay clean: batches come in random order.
         """
         x = _join(latents, actions).detach()
         radius = _join(radii[0].expand_as(latents), radii[1].expand_as(actions))
@@ -252,5 +253,5 @@ class AdversarialWorldModelModule(WorldModelModule):
 
 
 def _join(latents: Tensor, actions: Tensor) -> Tensor:
-    """One row per sample, ``(B, F * prod(D) + N * A')``: what is attacked at once."""
+    """One row per sample, ``(B, F * prod(D) + N * A')``, which is attacked as one point."""
     return torch.cat([latents.flatten(1), actions.flatten(1)], dim=1)

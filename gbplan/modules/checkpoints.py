@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, and read with errors that say what is wrong with the file."""
+"""Writing checkpoints atomically, and reading them safely."""
 
 import hashlib
 import io
@@ -18,16 +18,16 @@ from gbplan.networks import Encoder, ProprioceptiveEncoder, WorldModel
 class SafeCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints beside their targets, onto the disk, and renames them: the old one is whole until then.
 
-    Lightning's own writer writes into the system's folder for temporary files; where that is another file system, it
+    Lightning's own writer writes into the system's folder for temporary files; if that is on another file system, it
     then copies over the old checkpoint, and a full disk or a killed process leaves neither. ``gbplan fit`` uses this
-    one; in Python, give it to the trainer: ``Trainer(plugins=[SafeCheckpointIO()])``.
+    class; in Python, give it to the trainer: ``Trainer(plugins=[SafeCheckpointIO()])``.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint; one on a remote file system as Lightning does.
+        """Write a checkpoint; on a remote file system, as Lightning does.
 
         Raises:
-            WriteError: it cannot be written; an older one under this name is unchanged.
+            WriteError: it cannot be written; an earlier one under this name is unchanged.
         """
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -39,12 +39,12 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """A checkpoint as it was when it was read.
+    """A checkpoint that was read.
 
     Attributes:
         path: the file.
         sha256: hash of the file.
-        contents: what is in it, tensors on the CPU.
+        contents: its contents, tensors on the CPU.
     """
 
     path: Path
@@ -69,19 +69,19 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, not a Lightning checkpoint, or holds objects other than plain data.
+        ValueError: the file is truncated, not a Lightning checkpoint, or contains objects other than plain data.
     """
     path = Path(path)
     if path.is_dir():
         raise FileNotFoundError(f"{path} is a folder; name the checkpoint in it, such as {path / 'best.ckpt'}")
     if not path.is_file():
-        last = path.with_name("last.ckpt")  # a short training has no other: best.ckpt is kept every few epochs
+        last = path.with_name("last.ckpt")  # a short training has no other: best.ckpt is saved every few epochs
         advice = f"use {last}, which there is" if last.is_file() else "train one with `gbplan fit`"
         raise FileNotFoundError(f"there is no checkpoint at {path}; {advice}, or correct the path")
     data = path.read_bytes()
     try:
         checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises for a broken file depends on where it breaks
+    except Exception as error:  # the error's class depends on where the file is broken
         reason = next(iter(str(error).splitlines()), "the file ends early")
         if "Weights only" in reason:  # torch's advice is to trust the file
             reason = "it holds more than that, or something else"
@@ -103,16 +103,16 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
 
 
 def require_imported_classes(arguments: Any, path: str | Path) -> None:
-    """Check that what a checkpoint was trained with can be made again without importing anything it names.
+    """Check that a checkpoint's objects can be rebuilt without importing a module that it names.
 
-    To import a module is to run it, and who writes a checkpoint chooses what it names.
+    An import runs code, and the checkpoint's author chooses the names.
 
     Args:
         arguments: plain data with the ``class_path`` of objects.
         path: the checkpoint, for the message.
 
     Raises:
-        ValueError: a class is of a module that is neither gbplan's nor imported already.
+        ValueError: a class is in a module that is neither gbplan's nor imported already.
     """
     if isinstance(arguments, dict):
         for key, value in arguments.items():
@@ -141,7 +141,7 @@ def world_model_weights(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is broken, holds no world model, or its weights are not finite.
+        ValueError: the file is broken, contains no world model, or its weights are not finite.
     """
     return weights_in(open_checkpoint(path))
 
@@ -150,7 +150,7 @@ def weights_in(checkpoint: CheckpointFile) -> dict[str, Tensor]:
     """Weights of the world model in a checkpoint; see ``world_model_weights``.
 
     Raises:
-        ValueError: it holds no world model, or its weights are not finite.
+        ValueError: it contains no world model, or its weights are not finite.
     """
     prefix, path = "world_model.", checkpoint.path
     state = checkpoint.contents["state_dict"]
@@ -191,13 +191,13 @@ def load_world_model_weights(world_model: WorldModel, path: str | Path) -> None:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is broken, or its model has other sizes or layers (which, is said).
+        ValueError: the file is broken, or its model has other sizes or layers, which the message names.
     """
     _load(world_model, world_model_weights(path), f"the world model in {path}")
 
 
 def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:
-    """Copy the weights of a checkpoint's encoder into ``encoder``, or into the one that it adds proprioception to.
+    """Copy the weights of a checkpoint's encoder into ``encoder``, or into the encoder inside a proprioceptive one.
 
     Args:
         encoder: the encoder to fill; it must have the sizes of the one that was saved.
@@ -205,7 +205,7 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is broken, or its encoder has other sizes or layers (which, is said).
+        ValueError: the file is broken, or its encoder has other sizes or layers, which the message names.
     """
     prefix = "encoder."
     saved = world_model_weights(path)

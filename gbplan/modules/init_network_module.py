@@ -1,4 +1,4 @@
-"""Training of a network that guesses plans."""
+"""Training of init networks, which guess plans."""
 
 import math
 
@@ -16,20 +16,20 @@ from gbplan.networks.init_network import InitNetwork
 
 
 class InitNetworkModule(WorldModelModule):
-    """Trains an init network to do what the expert did between two frames: mean squared error of the actions.
+    """Trains an init network on the expert's actions between two frames, by their mean squared error.
 
-    The K-th frame of a window is the start, K the world model's history, and any later one the goal, which the
-    expert has thus reached, whatever it was after (hindsight). Targets are the actions between the two, and zeros
-    from there on: a plan is executed, and costed, to its end, so what the network says after the arrival must mean
-    something. Standing still is what ``PlannerPolicy`` does there, too.
+    The K-th frame of a window is the start, K the world model's history, and any later one the goal, which the expert
+    has reached, whatever its own goal was (hindsight). Targets are the actions between the two, and zeros afterwards: a
+    plan is executed and scored to its end, so its actions after the arrival matter. ``PlannerPolicy`` also stands still
+    there.
 
-    Windows must not be longer than the network's horizon; as long is best. Episodes are shorter than that, so let the
-    datamodule continue them by a whole window, ``data.hold_steps = action_block * (history - 1 + data.steps)``: then
+    Windows must not be longer than the network's horizon, and equal length is best. Episodes end before that, so let
+    the datamodule extend them by a whole window, ``data.hold_steps = action_block * (history - 1 + data.steps)``: then
     every frame is a start.
 
-    The encoder of ``world_model`` turns observations into latents. Nothing of the world model is trained.
+    The encoder of ``world_model`` turns observations into latents. The world model is not trained.
 
-    Logged: ``train/loss`` and ``val/loss``, in squared action units; validation takes each window's last frame as goal.
+    It logs ``train/loss`` and ``val/loss``, in squared action units; validation takes each window's last frame as goal.
 
     Source: arXiv 2512.09929, Table 6; the code of its authors does not run, and trains on action embeddings.
     """
@@ -46,12 +46,12 @@ class InitNetworkModule(WorldModelModule):
         """Set up the training.
 
         Args:
-            network: what is trained.
+            network: the network to train.
             world_model: the model whose encoder makes the latents.
             optimizer: makes the optimiser from the network's parameters.
             scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
-            goal_seed: which frames are goals depends on it, the epoch and the batch's number only, so that a resumed
-                run continues exactly.
+            goal_seed: seed of the goal frames, which depend on it, the epoch and the batch's number only, so that a
+                resumed run continues exactly.
             init_from: checkpoint of the world model, for an encoder with weights.
 
         Raises:
@@ -102,7 +102,7 @@ class InitNetworkModule(WorldModelModule):
 
         Args:
             batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A')``.
-            goal: which of the frames after the K-th is to be reached, ``(B,)`` int64, in 1..T - K + 1.
+            goal: index of the goal frame after the K-th, ``(B,)`` int64, in 1..T - K + 1.
 
         Returns:
             A scalar, in squared action units.

@@ -30,19 +30,20 @@ class WorldModelModule(L.LightningModule):
     B windows, T model steps per window, K history frames, A' model action dimensions, *D latent shape. The network is
     ``self.world_model``, a plain ``nn.Module`` that works without Lightning.
 
-    Logged: ``train/loss``; ``val/loss``; ``val/one_step_error`` (mean squared error of one step, standardised units)
-    and, if the model has a probe, ``val/one_step_distance`` (mean Euclidean distance between what the probe says of the
+    It logs ``train/loss``; ``val/loss``; ``val/one_step_error`` (mean squared error of one step, standardised units)
+    and, if the model has a probe, ``val/one_step_distance`` (mean Euclidean distance between the probe of the
     prediction and the environment's achieved goal); for every horizon h, ``val/rollout_error/h`` and
     ``val/rollout_distance/h``, the same two for step h of an open-loop rollout.
 
     An encoder in training needs a regulariser: the next latent is easiest to predict when all latents are alike.
 
-    Batches come from a ``TrajectoryDataModule``, or from loaders of your own; of a dataset of windows (that of the data
-    module's loader, say) with ``collate_fn=gbplan.data.collate_windows``. The model's normalizer must then be fitted
-    before, and there is no replay buffer for ``OnlineWorldModeling`` to add to.
+    Batches come from a ``TrajectoryDataModule``, or from your own loaders; for a dataset of windows (such as that of
+    the data module's loader) with ``collate_fn=gbplan.data.collate_windows``. With your own loaders the model's
+    normalizer must be fitted before, and ``OnlineWorldModeling`` has no replay buffer.
 
     Attributes:
-        lr: learning rate in place of the optimiser's own; None leaves that. ``Tuner(trainer).lr_find(module)`` sets it.
+        lr: learning rate in place of the optimiser's own; None: the optimiser's. ``Tuner(trainer).lr_find(module)``
+            sets it.
     """
 
     def __init__(
@@ -67,8 +68,8 @@ class WorldModelModule(L.LightningModule):
             validation_horizons: steps of the open-loop rollout at which validation reports errors, each >= 1.
             init_from: checkpoint whose world model (weights and normaliser) the training starts from. Ignored when a
                 run is resumed, which restores its own weights.
-            encoder_from: checkpoint whose world model's encoder this one's begins with, also if that one was trained
-                without proprioception; nothing else is taken from it. Not read if ``init_from`` is given.
+            encoder_from: checkpoint of a world model whose encoder's weights this encoder begins with, even if it was
+                trained without proprioception; nothing else is read from it. Ignored if ``init_from`` is given.
             regularizer: keeps the latents of an encoder in training from collapsing.
 
         Raises:
@@ -92,14 +93,14 @@ class WorldModelModule(L.LightningModule):
         self.encoder_from = encoder_from
         self._losses: list[Tensor] = []
         self._samples = 0
-        self._gradients: dict[str, Tensor] | None = None  # of a checkpoint, until the training goes on
+        self._gradients: dict[str, Tensor] | None = None  # gradients of a checkpoint, until the training resumes
 
     def _save_plain_hyperparameters(self) -> None:
-        """Keep what a checkpoint can hold under ``weights_only``.
+        """Save hyperparameters that ``weights_only`` can load.
 
-        The CLI hands over the recipe (class path and arguments) of every object, so all is kept and
-        ``load_from_checkpoint`` needs nothing else. Objects made in Python have no recipe: they are left out, and
-        ``load_from_checkpoint(path, world_model=...)`` takes them again.
+        The CLI passes class path and arguments of every object, so all are saved and ``load_from_checkpoint`` needs
+        nothing else. Objects made in Python are left out; pass them again: ``load_from_checkpoint(path,
+        world_model=...)``.
         """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`")
@@ -108,7 +109,7 @@ class WorldModelModule(L.LightningModule):
         self.remove_ignored_hparams([name for name, value in self.hparams.items() if not isinstance(value, plain)])
 
     def configure_optimizers(self) -> Any:
-        """Make the optimiser and, if asked for, the scheduler."""
+        """Make the optimiser and, if given, the scheduler."""
         optimizer = self.optimizer(self._trained())
         for group in optimizer.param_groups if self.lr is not None else ():
             group["lr"] = self.lr
@@ -118,7 +119,7 @@ class WorldModelModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _trained(self) -> list[nn.Parameter]:
-        """What the optimiser changes."""
+        """The modules that the optimiser trains."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def on_fit_start(self) -> None:
@@ -129,7 +130,7 @@ class WorldModelModule(L.LightningModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         if isinstance(datamodule, TrajectoryDataModule):
             self._check_data(datamodule)
-        resumed = self.trainer.ckpt_path is not None  # then weights and normaliser have just been restored
+        resumed = self.trainer.ckpt_path is not None  # weights and normaliser have just been restored
         if self.init_from is not None and not resumed:
             load_world_model_weights(self.world_model, self.init_from)
         elif self.encoder_from is not None and not resumed:
@@ -150,7 +151,7 @@ class WorldModelModule(L.LightningModule):
                 average.module.load_state_dict(self.state_dict())
 
     def _cache_latents(self, datamodule: TrajectoryDataModule) -> None:
-        """Let a frozen encoder with weights see each frame once, instead of once an epoch."""
+        """Encode each frame once, instead of once an epoch, if the encoder is frozen and has weights."""
         encoder = self.world_model.encoder
         if not encoder.frozen or not any(True for _ in encoder.parameters()):
             return
@@ -166,10 +167,10 @@ class WorldModelModule(L.LightningModule):
 
     @torch.no_grad()
     def _fit_normalizer(self, datamodule: TrajectoryDataModule) -> None:
-        """Standardise what the encoder makes of the training frames, and the actions taken.
+        """Fit the normaliser to the latents of the training frames, and to the actions.
 
-        The latents of an encoder in training stay as they are: its first moments would say nothing of its last ones,
-        and its regulariser keeps their scale.
+        Latents of an encoder in training are not standardised: its first moments do not predict its last ones, and its
+        regulariser controls their scale.
         """
         model, statistics = self.world_model, datamodule.statistics
         if model.probe is not None:
@@ -205,7 +206,7 @@ class WorldModelModule(L.LightningModule):
                 f"{type(encoder).__name__} reads {' and '.join(map(repr, absent))}, but the data have "
                 f"{', '.join(shapes)}; collect them in an environment that shows it, or use another encoder"
             )
-        with torch.no_grad(), eval_mode(model):  # a batch of blanks must not be learned from
+        with torch.no_grad(), eval_mode(model):  # an encoder must not learn from a blank batch
             blank = {  # two frames of one window: encoders must take any leading axes
                 key: torch.zeros(1, 2, *shape, device=self.device, dtype=datamodule.observation_dtypes[key])
                 for key, shape in shapes.items()
@@ -213,7 +214,7 @@ class WorldModelModule(L.LightningModule):
             try:
                 latent, goal = encoder.encode(blank), encoder.encode_goal(blank)
                 features = encoder.goal_features(latent)
-            except RuntimeError as error:  # of torch, which knows no names
+            except RuntimeError as error:  # torch's error, which has no names
                 seen = ", ".join(f"{key!r} {tuple(blank[key].shape)} {blank[key].dtype}" for key in shapes)
                 raise ValueError(
                     f"{type(encoder).__name__} cannot encode the data ({str(error).splitlines()[0]}); it gets (B, T, "
@@ -242,7 +243,7 @@ class WorldModelModule(L.LightningModule):
                 )
 
     def _check_windows(self, datamodule: TrajectoryDataModule) -> None:
-        """Raise ValueError if what was chosen for the windows by hand is not what the model looks at."""
+        """Raise ValueError if the windows' settings do not fit the model."""
         model = self.world_model
         for name in ("history", "action_block"):
             given, own = getattr(datamodule, name), getattr(model, name)
@@ -264,9 +265,9 @@ class WorldModelModule(L.LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what an epoch has come to, for a checkpoint saved in its middle: losses, and accumulated gradients."""
+        """Save the state of an unfinished epoch: losses, and accumulated gradients."""
         trainer = self.trainer
-        # Of several processes each has other losses and gradients, and a checkpoint holds those of one.
+        # Processes have different losses and gradients, and a checkpoint contains those of one.
         if trainer.world_size > 1 or trainer.fit_loop.epoch_loop.batch_progress.current.ready == 0:
             return
         if self._losses:
@@ -277,7 +278,7 @@ class WorldModelModule(L.LightningModule):
             }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up an epoch in its middle."""
+        """Resume an epoch in its middle."""
         so_far = checkpoint.get("epoch_so_far", {"losses": [], "samples": 0})
         self._losses = list(so_far["losses"])
         self._samples = so_far["samples"]
@@ -290,7 +291,7 @@ class WorldModelModule(L.LightningModule):
         return done % trainer.accumulate_grad_batches > 0 and done < trainer.num_training_batches
 
     def on_train_start(self) -> None:
-        """Restore the gradients that a checkpoint was saved in the middle of accumulating.
+        """Restore accumulated gradients from a checkpoint.
 
         Raises:
             ValueError: the checkpoint lacks them, or was saved in the middle of a batch, or after an epoch's last one
@@ -358,11 +359,11 @@ class WorldModelModule(L.LightningModule):
         return loss if self.regularizer is None else loss + self.regularizer(latents, actions)
 
     def training_pairs(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What a batch of windows teaches: from which latents and actions to predict what.
+        """Inputs and targets of the prediction for a batch of windows.
 
         Args:
-            latents: of the windows' frames, ``(B, T + 1, *D)``, see ``encoded``.
-            actions: ``(B, T, A')``, environment units.
+            latents: latents of the windows' frames, ``(B, T + 1, *D)``, see ``encoded``.
+            actions: actions, ``(B, T, A')``, environment units.
 
         Returns:
             Latents the predictions start from, ``(B, F, *D)``; all actions they need, ``(B, N, A')``, environment
@@ -384,13 +385,13 @@ class WorldModelModule(L.LightningModule):
         return latents[:, :history], actions[:, :needed], latents[:, history : history + steps].detach()
 
     def _with_latents(self, batch: Batch) -> Batch:
-        """Encode a batch's frames, unless a cache has: losses and probe then read the same latents."""
+        """Encode a batch's frames, unless they are cached, so that losses and probe read the same latents."""
         if LATENTS in batch:
             return batch
         return {**batch, LATENTS: self.world_model.encoder.encode(batch["observations"])}
 
     def encoded(self, batch: Batch) -> Tensor:
-        """Standardised latents of a batch's frames, ``(B, T + 1, *D)``; those of a cache where there is one."""
+        """Standardised latents of a batch's frames, ``(B, T + 1, *D)``, from the cache if there is one."""
         if LATENTS in batch:
             return self.world_model.normalizer.standardize(batch[LATENTS])
         return self.world_model.encode(batch["observations"])
@@ -415,14 +416,14 @@ class WorldModelModule(L.LightningModule):
         return F.mse_loss(told / probe.goal_std, batch["observations"]["achieved_goal"] / probe.goal_std)
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
-        """What a training step minimises: the loss of the batch. For subclasses to make harder."""
+        """The loss that a training step minimises. Subclasses override it."""
         return self.loss(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss; its mean is logged at the end of the epoch."""
         batch = self._with_latents(batch)
         loss = self.training_loss(batch, batch_idx)
-        # Kept, not logged: self.log at every step costs a small model a tenth of its training speed.
+        # Stored, not logged: self.log at every step costs a small model a tenth of its training speed.
         self._losses.append(loss.detach() * len(batch["actions"]))
         self._samples += len(batch["actions"])
         if self._trains_probe:
@@ -460,6 +461,6 @@ class WorldModelModule(L.LightningModule):
         self.log_dict(metrics, batch_size=size, sync_dist=True)
 
     def _distance(self, predicted: Tensor, batch: Batch, first: int) -> Tensor:
-        """Mean Euclidean distance between what is predicted for frames from ``first`` on and where they truly were."""
+        """Mean Euclidean distance between predicted and true achieved goals of frames from ``first`` on."""
         true = batch["observations"]["achieved_goal"][:, first : first + predicted.shape[1]]
         return (self.world_model.achieved_goal(predicted) - true).flatten(2).norm(dim=-1).mean()

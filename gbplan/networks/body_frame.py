@@ -1,4 +1,4 @@
-"""States that also say where one body is, seen from another."""
+"""An encoder that adds a point in another body's frame to the state."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,10 +9,10 @@ from gbplan.networks.encoder import IdentityEncoder
 
 
 class BodyFrameEncoder(IdentityEncoder):
-    """The state, and two numbers more: a point in the frame of a body.
+    """The state and two more numbers: a point in a body's frame.
 
-    Whether a pusher touches a block, and where, is plain in the block's own frame, and hard to learn from two positions
-    and an angle. The two numbers are predicted like all others; goals are coordinates of the state, as they are.
+    A pusher's contact with a block is simple in the block's own frame, and hard to learn from two positions and an
+    angle. The two numbers are predicted like all others; goals are coordinates of the state, unchanged.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class BodyFrameEncoder(IdentityEncoder):
         heading: Sequence[int],
         state_indices: Sequence[int] | None = None,
     ) -> None:
-        """Say which numbers of the latent the point and the body are.
+        """Choose the latent's numbers that are the point and the body.
 
         Args:
             dim: number of latent dimensions without the two.
@@ -45,7 +45,7 @@ class BodyFrameEncoder(IdentityEncoder):
         self.latent_shape = (dim + 2,)
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the state, or the part of it that is asked for, and the point in the body's frame."""
+        """Return the state, or its selected part, and the point in the body's frame."""
         state = super().encode(observations)
         apart_x, apart_y = (state[..., self.point] - state[..., self.origin]).unbind(-1)
         cosine, sine = state[..., self.heading].unbind(-1)

@@ -1,4 +1,4 @@
-"""World models from their description in plain data."""
+"""Builds world models from a description in plain data."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ def build_world_model(description: dict[str, Any]) -> WorldModel:
     """Make a world model, with fresh weights.
 
     Args:
-        description: ``class_path`` and ``init_args``, in which other objects are described likewise. Modules of these
-            classes are imported: a description of unknown origin is to be checked before.
+        description: ``class_path`` and ``init_args``, with nested objects in the same form. Modules of these classes
+            are imported, so check descriptions of unknown origin first.
 
     Raises:
         ArgumentError: the classes do not take these arguments.

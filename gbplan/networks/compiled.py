@@ -1,4 +1,4 @@
-"""Models that torch has compiled."""
+"""A check for models compiled by torch."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from torch import nn
 def require_own_names(model: nn.Module) -> None:
     """Check that no part is wrapped by ``torch.compile``: its weights would have names that no checkpoint has.
 
-    A part that is compiled in place, ``world_model.predictor.compile()``, keeps them.
+    A part compiled in place, ``world_model.predictor.compile()``, keeps its names.
 
     Raises:
         TypeError: a part is wrapped.

@@ -9,11 +9,11 @@ from gbplan.networks.pictures import picture_rows
 
 
 class ConvEncoder(Encoder):
-    """Square pictures to a vector, or to a 4 x 4 grid of tokens; a goal is a picture, too.
+    """Encodes square pictures into a vector, or a 4 x 4 grid of tokens; a goal is a picture as well.
 
-    Layers halve the picture until 4 x 4 cells remain; their batch normalisation lets an encoder in training see a small
-    thing that moves before a large background. Pictures are uint8 with channels last, as Gymnasium has them, and become
-    numbers in [-0.5, 0.5].
+    Layers halve the picture until 4 x 4 cells remain; batch normalisation makes small moving objects visible to an
+    encoder in training, before a large background. Pictures are uint8 with channels last, Gymnasium's layout, and are
+    scaled to [-0.5, 0.5].
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ConvEncoder(Encoder):
             tokens: latents are 16 tokens of ``dim`` numbers, ``(16, dim)``, instead of one vector.
             pixels_key: entry of the observation that is the picture.
             goal_key: entry of the observation that is the picture of the goal.
-            frozen: keep the weights as they are; see ``Encoder``.
+            frozen: keep the weights fixed; see ``Encoder``.
 
         Raises:
             ValueError: a size is out of its range.
@@ -61,7 +61,7 @@ class ConvEncoder(Encoder):
             before = after
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(before, dim) if tokens else nn.Linear(16 * before, dim)
-        self.train()  # of a frozen encoder: eval mode from the start
+        self.train()  # a frozen encoder is in eval mode from the start
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode pictures ``(..., H, W, C)`` into latents.

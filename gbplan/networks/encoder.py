@@ -1,4 +1,4 @@
-"""From observations to latents, and from latents to what a goal is compared with."""
+"""Encoders: observations to latents, and latents to goal features."""
 
 import hashlib
 import json
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 
 from gbplan.describe import describe
 
-_MODULE_ATTRIBUTES = {*vars(nn.Module())}  # what every module has: parts, weights, hooks, its mode
+_MODULE_ATTRIBUTES = {*vars(nn.Module())}  # attributes of every module: parts, weights, hooks, its mode
 
 
 class Encoder(nn.Module, ABC):
     """Maps observations to latents ``(..., *D)``, before normalisation.
 
-    A frozen encoder stays in eval mode and gets no gradient, whatever happens to the module it is part of; its latents
-    may be cached. One that is trained needs a regulariser, see ``WorldModelModule``.
+    A frozen encoder stays in eval mode and gets no gradient, whatever the mode of the module around it; its latents may
+    be cached. An encoder in training needs a regulariser, see ``WorldModelModule``.
 
     Attributes:
         latent_shape: *D, the shape of one latent.
         observation_keys: the entries of the observation that are encoded.
-        goal_keys: the entries that say what is wanted.
+        goal_keys: the entries of the observation that are the goal.
         frozen: see above.
         exact_goals: whether ``goal_features`` are the environment's ``achieved_goal``, in its units.
     """
@@ -34,10 +34,10 @@ class Encoder(nn.Module, ABC):
     exact_goals: bool = False
 
     def __init__(self, frozen: bool = True) -> None:
-        """Set what all encoders have.
+        """Set the attributes of all encoders.
 
         Args:
-            frozen: keep the weights as they are.
+            frozen: keep the weights fixed.
         """
         super().__init__()
         self.frozen = frozen
@@ -56,11 +56,11 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def goal_features(self, latent: Tensor) -> Tensor:
-        """What of a latent ``(..., *D)`` is compared with a goal, ``(..., *G)``; differentiable."""
+        """Map a latent ``(..., *D)`` into goal space, ``(..., *G)``, for comparison with a goal; differentiable."""
 
 
 class IdentityEncoder(Encoder):
-    """The state, or some of it, is its own latent; a goal is some of its coordinates, in environment units."""
+    """The latent is the state, or a part of it; a goal is some of its coordinates, in environment units."""
 
     exact_goals = True
 
@@ -71,14 +71,14 @@ class IdentityEncoder(Encoder):
         state_indices: Sequence[int] | None = None,
         key: str = "observation",
     ) -> None:
-        """Encode state vectors as they are.
+        """Choose the coordinates.
 
         Args:
             dim: number of latent dimensions D.
             goal_indices: which latent dimensions the goal consists of, in its order.
-            state_indices: which numbers of the state are the latent, D of them; null: all. Leave out those that say
-                nothing of what comes next.
-            key: the entry of the observation that is the state, as the model should see it.
+            state_indices: which numbers of the state are the latent, D of them; null: all. Leave out numbers that do
+                not affect the next state.
+            key: the entry of the observation that the model reads as the state.
 
         Raises:
             ValueError: ``dim`` < 1, an index outside 0..dim - 1, or another number of state indices than ``dim``.
@@ -98,7 +98,7 @@ class IdentityEncoder(Encoder):
         self.goal_indices = list(goal_indices)
         first, last = self.goal_indices[0], self.goal_indices[-1]
         consecutive = self.goal_indices == list(range(first, last + 1))
-        # A slice is a view; a list gathers, and its gradient scatters, which takes longer than rolling out a row.
+        # A slice is a view; indexing with a list gathers, and its gradient scatters, slower than the rollout of a row.
         self.goal_index: slice | list[int] = slice(first, last + 1) if consecutive else self.goal_indices
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
@@ -116,7 +116,7 @@ class IdentityEncoder(Encoder):
 
 
 def encoder_hash(encoder: Encoder) -> str:
-    """Hash all that an encoder's output depends on: its class, its settings and its weights."""
+    """Hash everything that affects an encoder's output: its class, its settings and its weights."""
     settings = [(name, _settings(part)) for name, part in encoder.named_modules()]
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in encoder.state_dict().items():
@@ -126,7 +126,7 @@ def encoder_hash(encoder: Encoder) -> str:
 
 
 def _settings(part: nn.Module) -> object:
-    """What a module was made with, private attributes too; tensors that are no weights by a hash of theirs."""
+    """A module's settings, private attributes included; tensors other than weights by their hash."""
     own = {key: value for key, value in vars(part).items() if key not in _MODULE_ATTRIBUTES}
     for key, value in own.items():
         if isinstance(value, torch.Tensor):

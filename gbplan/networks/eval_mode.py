@@ -1,4 +1,4 @@
-"""Eval mode for a while."""
+"""A context that puts modules into eval mode."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from torch import nn
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module into eval mode, and every part of it back into its own mode afterwards.
+    """Put a module into eval mode, and restore the mode of each of its parts afterwards.
 
-    ``module.train()`` would not do: it also puts those parts into training mode that are frozen in eval mode.
+    ``module.train()`` would be wrong: it would also put frozen parts into training mode.
     """
     modes = {part: part.training for part in module.modules()}
     module.eval()

@@ -1,4 +1,4 @@
-"""A network that guesses a plan."""
+"""The init network, which guesses a plan."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class InitNetwork(nn.Module):
-    """Maps where one is and where one should be to an action sequence, ``g(z_1, z_goal) -> a_{1:H}``.
+    """Maps a latent and a goal to an action sequence, ``g(z_1, z_goal) -> a_{1:H}``.
 
-    A multilayer perceptron, whose outputs are actions in environment units. Its inputs are what an encoder makes of an
-    observation, before any normalisation, and a goal in goal space; it standardises them by their running moments in
-    training, so they may have any units, and the network serves every world model that has the encoder.
+    A multilayer perceptron whose outputs are actions in environment units. Its inputs are an encoder's latent, before
+    any normalisation, and a goal in goal space; it standardises them by their running moments in training, so they may
+    have any units, and the network fits every world model with this encoder.
 
     ``gbplan.modules.InitNetworkModule`` trains it, ``gbplan.planners.InitializedPlanner`` uses it. Use it in eval mode:
     in training mode rows influence each other.
@@ -61,7 +61,7 @@ class InitNetwork(nn.Module):
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], horizon * action_dim))
 
     def forward(self, latent: Tensor, goal: Tensor) -> Tensor:
-        """Guess the actions ``(B, H, A)`` that lead from latents ``(B, *D)`` to goals ``(B, *G)``, and hold there."""
+        """Guess the actions ``(B, H, A)`` that lead from latents ``(B, *D)`` to goals ``(B, *G)``, and stay there."""
         inputs = torch.cat([latent.flatten(1), goal.flatten(1)], dim=1)
         actions: Tensor = self.net(self.standardize(inputs))
         return actions.unflatten(1, (self.horizon, self.action_dim))
@@ -75,7 +75,7 @@ class InitNetwork(nn.Module):
         """Check that the weights to load are of a network of these sizes.
 
         Raises:
-            ValueError: they are not.
+            ValueError: they are of other sizes.
         """
         own = self.get_extra_state()
         if state != own:
@@ -90,8 +90,8 @@ class InitNetwork(nn.Module):
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is broken, holds no init network, or its weights are not finite or not of the sizes it
-                gives.
+            ValueError: the file is broken, contains no init network, or its weights are not finite or not of the stated
+                sizes.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(
@@ -100,7 +100,7 @@ class InitNetwork(nn.Module):
             )
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        except Exception as error:  # what torch raises for a broken file depends on where it breaks
+        except Exception as error:  # the error's class depends on where the file is broken
             raise ValueError(f"{path} is not a complete checkpoint of plain data ({error!r:.80})") from None
         prefix = "network."
         weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
@@ -110,7 +110,7 @@ class InitNetwork(nn.Module):
         if not all(torch.isfinite(value).all() for value in weights.values() if isinstance(value, Tensor)):
             raise ValueError(f"{path} has weights that are NaN or infinite; the training diverged, take an earlier one")
         try:
-            with torch.device("meta"):  # no memory for sizes that the weights do not have
+            with torch.device("meta"):  # allocate no memory for sizes that the weights do not have
                 network = cls(**sizes)
             network.load_state_dict(weights, assign=True)
         except (TypeError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""A multilayer perceptron as predictor."""
+"""The multilayer perceptron as a predictor."""
 
 from collections.abc import Sequence
 from math import prod
@@ -29,7 +29,7 @@ class MLPPredictor(Predictor):
         """Build the perceptron.
 
         Args:
-            latent_dim: number of latent dimensions D; or the shape *D of latents that are no vectors.
+            latent_dim: number of latent dimensions D; or the shape *D of latents that are not vectors.
             action_dim: dimensions A' of a model action: the environment's, times the world model's ``action_block``.
             hidden_sizes: width of each hidden layer; empty gives a linear (or affine residual) model.
             activation: nonlinearity between the layers.
@@ -64,7 +64,7 @@ class MLPPredictor(Predictor):
 
     @property
     def activation_size(self) -> int:
-        """Numbers that a step keeps for its gradient: its inputs, and hidden units before and after activation."""
+        """Numbers that a step stores for its gradient: its inputs, and hidden units before and after activation."""
         return 2 * sum(self.hidden_sizes) + self.history * (prod(self.latent_shape) + self.action_dim)
 
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:

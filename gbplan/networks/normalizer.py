@@ -1,4 +1,4 @@
-"""Standardising latents and actions, in the one place where it is done."""
+"""The normaliser: the only place that standardises latents and actions."""
 
 from collections.abc import Iterable
 from math import prod
@@ -11,7 +11,7 @@ Per = Literal["dimension", "channel"]
 
 
 class Moments:
-    """Mean and standard deviation over the first axis of values that come in parts, in double precision."""
+    """Mean and standard deviation over the first axis of values added in parts, in double precision."""
 
     def __init__(self) -> None:
         """Begin with no values."""
@@ -19,14 +19,14 @@ class Moments:
         self._mean = self._square = torch.zeros((), dtype=torch.float64)
 
     def add(self, values: Tensor) -> None:
-        """Take values ``(F, ...)`` in; there may be none of them."""
+        """Add values ``(F, ...)``; F may be 0."""
         if not len(values):
             return
         values = values.double()
         new, mean = len(values), values.mean(0)
         square = (values - mean).square().sum(0)
         if self.count:
-            # From those of either sample (Chan et al. 1979): no large sums are subtracted.
+            # Combined from the moments of both samples (Chan et al. 1979): no large sums are subtracted.
             apart, total = mean - self._mean, self.count + new
             square = self._square + square + apart.square() * (self.count * new / total)
             mean = self._mean + apart * (new / total)
@@ -42,7 +42,7 @@ class Moments:
 class Normalizer(nn.Module):
     """Means and standard deviations of encoded training frames and of actions.
 
-    The moments are buffers, so they travel with the weights; until they are set they are the identity.
+    The moments are buffers, saved with the weights; until they are set they are the identity.
 
     Attributes:
         latent_mean: ``(*D)``; per channel ``(C,)``, the last axis of *D, over which all other axes share it.
@@ -82,23 +82,23 @@ class Normalizer(nn.Module):
         self.register_buffer("latent_std", torch.ones(shape))
         self.register_buffer("action_mean", torch.zeros(action_dim))
         self.register_buffer("action_std", torch.ones(action_dim))
-        # Not a bool: Lightning's WeightAveraging takes the mean of buffers.
+        # Not a bool: Lightning's WeightAveraging averages buffers.
         self.register_buffer("fitted", torch.zeros((), dtype=torch.uint8))
 
     def standardize(self, latent: Tensor) -> Tensor:
-        """From the encoder's units to standardised ones, ``(..., *D)``."""
+        """Convert latents ``(..., *D)`` from the encoder's units to standardised ones."""
         return (latent - self.latent_mean) / self.latent_std
 
     def restore(self, latent: Tensor) -> Tensor:
-        """From standardised units to the encoder's, ``(..., *D)``."""
+        """Convert latents ``(..., *D)`` from standardised units to the encoder's."""
         return latent * self.latent_std + self.latent_mean
 
     def standardize_actions(self, actions: Tensor) -> Tensor:
-        """From environment units to standardised ones, ``(..., A')``."""
+        """Convert actions ``(..., A')`` from environment units to standardised ones."""
         return (actions - self.action_mean) / self.action_std
 
     def fit(self, latents: Iterable[Tensor], action_mean: Tensor, action_std: Tensor) -> None:
-        """Set the moments from encoded frames, which come in parts, and from those of environment actions.
+        """Set the moments from encoded frames, given in parts, and from the moments of environment actions.
 
         Args:
             latents: the encoder's output, ``(F, *D)`` each.

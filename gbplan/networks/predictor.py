@@ -14,7 +14,8 @@ class Predictor(nn.Module, ABC):
         latent_shape: *D, the shape of one latent.
         action_dim: A', the number of dimensions of a model action.
         history: K, the number of frames it looks at.
-        activation_size: about how many numbers a step of one row keeps for its gradient; planners budget memory by it.
+        activation_size: approximate count of numbers that a step of one row stores for its gradient; planners budget
+            memory by it.
     """
 
     latent_shape: tuple[int, ...]
@@ -64,5 +65,5 @@ class Predictor(nn.Module, ABC):
 
 
 def stretches(values: Tensor, length: int) -> Tensor:
-    """All stretches of ``length`` consecutive entries, ``(B, T, ...)`` to ``(B, T - length + 1, length, ...)``."""
+    """All windows of ``length`` consecutive entries, ``(B, T, ...)`` to ``(B, T - length + 1, length, ...)``."""
     return values.unfold(1, length, 1).movedim(-1, 2)

@@ -1,4 +1,4 @@
-"""Models that come with the package: weights as safetensors, and beside them, as JSON, how they are built and made."""
+"""Models shipped with the package: weights as safetensors, and a JSON file with their description and provenance."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def load_pretrained(name: str) -> WorldModel:
         name: environment and method, such as ``door-wall/online-adversarial``.
 
     Raises:
-        ValueError: there is no model of this name; says which there are.
+        ValueError: there is no model of this name; the message lists the names.
     """
     known = pretrained_names()
     if name not in known:

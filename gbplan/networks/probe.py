@@ -1,4 +1,4 @@
-"""From a latent to where the environment is: what makes a model's belief comparable with the truth."""
+"""The probe: decodes a latent into the environment's achieved goal, to compare belief with truth."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class Probe(nn.Module):
     """A small perceptron from a latent to the environment's ``achieved_goal``, in environment units.
 
-    It is trained beside the world model with its gradient stopped, so the latents do not change for it. It says what a
-    model believes, for a reader; success is judged by the environment alone.
+    It is trained beside the world model with its gradient stopped, so it does not change the latents. It shows a
+    model's belief; only the environment judges success.
 
     Attributes:
         latent_shape: *D, the shape of one latent.
@@ -28,7 +28,7 @@ class Probe(nn.Module):
         """Build the perceptron.
 
         Args:
-            latent_dim: number of latent dimensions, or the shape of latents that are no vectors.
+            latent_dim: number of latent dimensions, or the shape of latents that are not vectors.
             goal_dim: numbers in the environment's ``achieved_goal``, or its shape.
             hidden_sizes: width of each hidden layer; empty gives a linear probe.
 
@@ -58,6 +58,6 @@ class Probe(nn.Module):
         self.goal_std.copy_(std)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Say where latents ``(..., *D)``, standardised, are: ``(..., *goal_shape)``, environment units."""
+        """Decode standardised latents ``(..., *D)`` into achieved goals ``(..., *goal_shape)``, environment units."""
         standardised = self.net(latents.flatten(-len(self.latent_shape)))
         return standardised.unflatten(-1, self.goal_shape) * self.goal_std + self.goal_mean

@@ -1,4 +1,4 @@
-"""What a robot knows of itself, beside what it sees."""
+"""Proprioception beside an encoder's latents."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from gbplan.networks.encoder import Encoder
 
 
 class ProprioceptiveEncoder(Encoder):
-    """Another encoder's latents with a vector of the observation beside them, times a weight.
+    """Appends a weighted vector of the observation to another encoder's latents.
 
-    Latents of several tokens get it beside each. A goal has it too if ``goal_key`` names it; otherwise only the other
-    encoder's part of a goal counts.
+    Every token of a latent gets the vector. A goal contains it as well if ``goal_key`` is given; otherwise only the
+    other encoder's part of a goal counts.
     """
 
     def __init__(
@@ -23,14 +23,14 @@ class ProprioceptiveEncoder(Encoder):
         goal_key: str | None = "desired_goal",
         weight: float = 1.0,
     ) -> None:
-        """Join the two.
+        """Join encoder and vector.
 
         Args:
-            encoder: what the rest of the latent is made by.
+            encoder: makes the rest of the latent.
             dim: numbers in the vector.
             key: entry of the observation that is the vector.
-            goal_key: entry of the observation that is the same vector at the goal; None: a goal does not say.
-            weight: of the vector, in latents and goals alike; the larger, the more it counts in a distance.
+            goal_key: entry of the observation that is the same vector at the goal; None: goals do not contain it.
+            weight: weight of the vector, in latents and goals alike; the larger, the more it counts in a distance.
 
         Raises:
             ValueError: ``dim`` < 1, or the weight is not positive.
@@ -58,7 +58,7 @@ class ProprioceptiveEncoder(Encoder):
         return goal if self.goal_key is None else self._join(goal, observations[self.goal_key])
 
     def goal_features(self, latent: Tensor) -> Tensor:
-        """What of a latent is compared with a goal; differentiable."""
+        """Map a latent into goal space; differentiable."""
         goal = self.encoder.goal_features(latent[..., : -self.dim])
         return goal if self.goal_key is None else torch.cat([goal, latent[..., -self.dim :]], dim=-1)
 

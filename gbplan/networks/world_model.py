@@ -34,7 +34,7 @@ class WorldModel(nn.Module):
             predictor: latents and actions to next latents, in standardised units; it decides the history K.
             action_block: environment steps in a model step; the predictor's ``action_dim`` is a multiple of it.
             normalize: latents are standardised per dimension, or per channel, the last axis (for patches).
-            probe: from latents to the environment's achieved goal; None: there is none, or the encoder is exact.
+            probe: from latents to the environment's achieved goal; None: no probe, or the encoder is exact.
 
         Raises:
             ValueError: the encoder's latent shape is not the predictor's or the probe's, or the block does not divide
@@ -87,13 +87,13 @@ class WorldModel(nn.Module):
 
     @property
     def has_probe(self) -> bool:
-        """Whether ``achieved_goal`` can be told."""
+        """Whether ``achieved_goal`` is available."""
         return self.probe is not None or self.encoder.exact_goals
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode an observation dict with entries ``(..., *obs)`` into standardised latents ``(..., *D)``.
 
-        Any leading axes do: ``(B, K, ...)`` for a planning context, ``(B, T, ...)`` for a window of training data.
+        Any leading axes work: ``(B, K, ...)`` for a planning context, ``(B, T, ...)`` for a window of training data.
         """
         if not self.encoder.frozen:
             return self.normalizer.standardize(self.encoder.encode(observations))
@@ -101,15 +101,15 @@ class WorldModel(nn.Module):
             return self.normalizer.standardize(self.encoder.encode(observations))
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Encode what an observation dict, entries ``(..., *obs)``, says is wanted, into goal space ``(..., *G)``."""
+        """Encode the goal of an observation dict with entries ``(..., *obs)`` into goal space ``(..., *G)``."""
         return self.encoder.encode_goal(observations)
 
     def goal_features(self, latents: Tensor) -> Tensor:
-        """What of latents ``(..., *D)`` is compared with a goal, ``(..., *G)``; differentiable."""
+        """Map latents ``(..., *D)`` into goal space, ``(..., *G)``; differentiable."""
         return self.encoder.goal_features(self.normalizer.restore(latents))
 
     def achieved_goal(self, latents: Tensor) -> Tensor:
-        """Where latents ``(..., *D)`` are in the environment's own goal space, in its units: belief, not truth.
+        """Achieved goals of latents ``(..., *D)`` in the environment's own goal space and units: belief, not truth.
 
         Raises:
             ValueError: the model has no probe, and its encoder is not exact.
@@ -149,7 +149,7 @@ class WorldModel(nn.Module):
         """Predict steps 1..H, differentiably in ``actions``.
 
         Args:
-            context: latents of the last K observed frames, ``(B, K, *D)``; of more, the last K count.
+            context: latents of the last K observed frames, ``(B, K, *D)``; if there are more, the last K count.
             past_actions: actions between the context's frames, ``(B, K - 1, A')``, in environment units.
             actions: actions to try, ``(B, H, A')``, in environment units.
 
@@ -172,7 +172,7 @@ class WorldModel(nn.Module):
         taken = self.normalizer.standardize_actions(taken)
         frames = list(context[:, -history:].split(1, dim=1))
         for t in range(actions.shape[1]):
-            # Of one frame no window is copied: gradients then add up in the same order as in a chain of steps.
+            # With K = 1 no window is copied, so gradients add up in the same order as in a chain of steps.
             window = frames[-1] if history == 1 else torch.cat(frames[-history:], dim=1)
             frames.append(self.predictor(window, taken[:, t : t + history])[:, None])
         return torch.cat(frames[history:], dim=1)

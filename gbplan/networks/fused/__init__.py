@@ -1,1 +1,1 @@
-"""Rolling out and differentiating known networks without autograd; planners come in through ``gradients``."""
+"""Rollouts and gradients of known networks without autograd; planners use ``gradients``."""

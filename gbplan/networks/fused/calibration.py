@@ -1,9 +1,9 @@
-"""Up to how many rows the compiled loops are faster than torch, measured once on each machine and kept in a file.
+"""Calibration: the number of rows up to which compiled loops beat torch, measured once per machine and stored.
 
 Which one is faster depends on the processor, so a rule by rows and widths alone is wrong on some. Both compute the same
-numbers, but round them otherwise. So that a seed gives the same result again, the rule gives way only to a clear lead,
-a measurement is never repeated where its file is, and nothing is measured where the file cannot be written.
-``GBPLAN_CALIBRATE=0`` leaves it to the rule, which is the same on all machines.
+numbers, but round them differently. So that a seed gives the same result again, a measurement overrides the rule only
+by a clear lead, is never repeated if its file exists, and is skipped if the file cannot be written.
+``GBPLAN_CALIBRATE=0`` keeps the rule, which is the same on all machines.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from gbplan.files import WriteError, replacing
 ROWS = (1, 4, 16, 64, 256, 1024)
 """Rows at which both are timed, a factor apart."""
 CLEAR = 1.15
-"""How many times faster the other way must be for the rule to give way."""
+"""Speed-up that the other way needs to override the rule."""
 SECONDS = 0.09
 """Time for one measurement; a shape has two, with and without gradients. A larger number of rows is left out then."""
 WAIT = 10.0
@@ -34,12 +34,12 @@ Seconds = Callable[[bool, int], float]
 
 
 def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
-    """Return up to how many rows the compiled loops are to be used.
+    """Return the number of rows up to which to use the compiled loops.
 
     Args:
-        shape: all that the speed depends on, apart from the machine and the versions of what computes.
-        rule: what to return without a measurement; may be infinite.
-        seconds: runs a rollout and returns how long it took.
+        shape: everything that affects the speed, besides the machine and the versions of libraries.
+        rule: value without a measurement; may be infinite.
+        seconds: runs a rollout and returns its duration.
     """
     if os.environ.get("GBPLAN_CALIBRATE", "1") == "0":
         return rule
@@ -62,39 +62,39 @@ def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
 
 
 def most_rows(rule: float, seconds: Seconds) -> float:
-    """Measure up to how many rows the compiled loops are faster, in at most about ``SECONDS``.
+    """Measure the number of rows up to which the compiled loops are faster, in at most about ``SECONDS``.
 
-    Between two numbers of rows with different winners, the winners change half-way.
+    Between two measured numbers of rows with different winners, switch half-way.
     """
-    _fastest(seconds, ROWS[0])  # loads, or compiles, what is timed
+    _fastest(seconds, ROWS[0])  # warm up: load, or compile, the timed code
     started, last = time.perf_counter(), 0.0
     for i, rows in enumerate(ROWS):
         growth = ROWS[i] / ROWS[i - 1] if i else 1
         if i and time.perf_counter() - started + growth * last > SECONDS:
-            # What was measured says nothing of more rows: there the rule decides.
+            # For more rows than were measured, the rule decides.
             return max(rule, ROWS[i - 1])
         begun = time.perf_counter()
         compiled, products = _fastest(seconds, rows)
         last = time.perf_counter() - begun
-        ahead = products / compiled  # how many times faster the compiled loops are
+        ahead = products / compiled  # speed-up of the compiled loops
         if ahead < 1 / CLEAR or (rows > rule and ahead < CLEAR):
             return 0 if i == 0 else math.isqrt(ROWS[i - 1] * rows)
     return max(rule, ROWS[-1])
 
 
 def cache_folder() -> Path:
-    """Folder of what is kept on this machine: ``gbplan`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
+    """Folder of cached measurements: ``gbplan`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gbplan"
 
 
 def _fastest(seconds: Seconds, rows: int) -> tuple[float, float]:
-    """Least time of the compiled loops and of torch, taken in turn, so that a busy machine slows both."""
+    """Shortest time of the compiled loops and of torch, measured in turn, so that load slows both."""
     pairs = [(seconds(True, rows), seconds(False, rows)) for _ in range(4)][1:]  # the first one warms up
     return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
 
 
 def _read(path: Path) -> float | None:
-    """Rows that were measured before; None if there is no file, or a damaged one."""
+    """Rows of an earlier measurement; None if the file does not exist or is damaged."""
     try:
         rows = json.loads(path.read_text())["rows"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -107,7 +107,7 @@ def _machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Model and instructions of the processor, as far as the system says."""
+    """Model and instructions of the processor, if the system tells them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Gradients that do not reach the parameters: what planning wants."""
+"""A context for gradients that do not reach the parameters, as in planning."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ _prepared: ContextVar[dict[Any, Any] | None] = ContextVar("gbplan_constant_param
 
 @contextmanager
 def constant_parameters() -> Iterator[None]:
-    """Promise that parameters stay as they are inside, and that nobody will ask for gradients of them.
+    """Promise that parameters do not change inside, and that their gradients are not needed.
 
-    Autograd cannot tell: a model in training has parameters that require gradients, also while it is planned with, and
-    whether their gradients are wanted is said only when the backward pass begins. A rollout made inside may take
-    the parameters for constants (and be faster); gradients of its inputs are the same. Nothing changes on the model.
+    Autograd cannot know this: the parameters of a model in training require gradients, even during planning, and only
+    the backward pass tells whether their gradients are needed. A rollout inside may treat the parameters as constants
+    (and be faster); gradients of its inputs are the same. The model does not change.
 
     What is prepared from the parameters (see ``prepared``) is kept until the outermost of nested contexts ends.
     """
@@ -31,9 +31,9 @@ def parameters_are_constant() -> bool:
 
 
 def prepared() -> dict[Any, Any]:
-    """What has been prepared from parameters inside ``constant_parameters``; outside of it nothing is kept.
+    """The cache of values prepared from parameters inside ``constant_parameters``; outside of it nothing is cached.
 
-    Keys should be objects, or hold some, rather than their ids: what is a key stays alive, and its id its own.
+    Use objects, or tuples of them, as keys, not their ids: a key keeps its object alive, and so its id unique.
     """
     kept = _prepared.get()
     return {} if kept is None else kept

@@ -1,6 +1,6 @@
-"""The one door to gradients of a rollout: without autograd for known models, by autograd for all others.
+"""Gradients of a rollout: without autograd for known models, by autograd for all others.
 
-Planners want gradients of the actions and of nothing else, and want them fast.
+Planners need gradients with respect to the actions only, and fast.
 """
 
 from typing import Protocol
@@ -24,7 +24,7 @@ class _Model(Protocol):
 def rollout_with_pullback(
     model: _Model, context: Tensor, past_actions: Tensor, actions: Tensor
 ) -> tuple[Tensor, Pullback]:
-    """Predict steps 1..H as ``model.rollout``, detached, and return the way back to the actions."""
+    """Predict steps 1..H as ``model.rollout``, detached, and return the pullback to the actions."""
     if isinstance(model, WorldModel) and type(model).rollout is WorldModel.rollout:
         latent = context[:, -1]
         perceptron = perceptron_of(model, latent, actions, for_parameters=False)
@@ -34,7 +34,7 @@ def rollout_with_pullback(
 
 
 def goal_features_with_pullback(model: _Model, latents: Tensor) -> tuple[Tensor, Pullback]:
-    """``model.goal_features``, detached, and the way back: from the gradient of what it returns to the latents'."""
+    """``model.goal_features``, detached, and its pullback: from the gradient of its result to that of the latents."""
     if not isinstance(model, WorldModel) or type(model).goal_features is not WorldModel.goal_features:
         return pullback_by_autograd(model.goal_features, latents)
     encoder, normalizer = model.encoder, model.normalizer

@@ -1,4 +1,4 @@
-"""Gradients of a rollout for its actions, and for nothing else."""
+"""Pullbacks: gradients of a rollout with respect to its actions only."""
 
 from collections.abc import Callable
 
@@ -8,18 +8,18 @@ from torch import Tensor
 from gbplan.networks.fused.constant_parameters import constant_parameters
 
 Pullback = Callable[[Tensor], Tensor]
-"""Takes the gradient of a result back to that of what it was made from: a rollout's latents to its actions."""
+"""Maps the gradient of a result to that of its input: from a rollout's latents to its actions."""
 
 
 def pullback_by_autograd(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Pullback]:
-    """Call a function, and let autograd find the way back.
+    """Call a function, and make its pullback with autograd.
 
     Args:
-        function: of one tensor, differentiable.
-        x: what to call it with.
+        function: a differentiable function of one tensor.
+        x: its argument.
 
     Returns:
-        What ``function`` returns, detached, and its pullback, which may be called once.
+        The result of ``function``, detached, and its pullback, which may be called once.
     """
     with torch.enable_grad(), constant_parameters():
         x = x.detach().requires_grad_()

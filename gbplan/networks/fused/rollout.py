@@ -1,4 +1,4 @@
-"""Recognising a predictor whose rollout can be one operation."""
+"""Recognises predictors whose rollout can be one operation."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def fused_rollout(model: "WorldModel", context: Tensor, actions: Tensor) -> Tensor | None:
-    """Roll out a model of one frame and an ``MLPPredictor`` in one operation, unless that would miss something.
+    """Roll out a model of one frame and an ``MLPPredictor`` in one operation, if the result is the same.
 
-    Fused, the gradients of ``context`` and ``actions`` exist once (no second derivatives), and none of parameters.
-    So whoever may want those, training above all, gets autograd's way: grad mode is on, a parameter requires gradients,
-    and the caller is not inside ``constant_parameters``.
+    The fused rollout has first derivatives with respect to ``context`` and ``actions``, and none with respect to
+    parameters. So if these may be needed, as in training, the model is called step by step: grad mode is on, a
+    parameter requires gradients, and the caller is not inside ``constant_parameters``.
 
     Returns:
-        Latents after each action, ``(B, H, D)``; None where the model has to be called step by step.
+        Latents after each action, ``(B, H, D)``; None if the model must be called step by step.
     """
     latent = context[:, -1]
     perceptron = perceptron_of(model, latent, actions, for_parameters=True)
@@ -29,11 +29,11 @@ def fused_rollout(model: "WorldModel", context: Tensor, actions: Tensor) -> Tens
 
 
 def perceptron_of(model: "WorldModel", latent: Tensor, actions: Tensor, for_parameters: bool) -> Perceptron | None:
-    """Return what the fused rollout needs, or None where it would not be the same as calling the modules.
+    """Return the fused rollout's inputs, or None if its result would differ from calling the modules.
 
-    ``for_parameters`` tells whether somebody might ask for gradients of the parameters.
+    ``for_parameters`` tells whether gradients of the parameters may be needed.
 
-    Remembered inside ``constant_parameters`` only: elsewhere new weights, layers or hooks count from the next call.
+    Cached inside ``constant_parameters`` only: elsewhere new weights, layers or hooks count from the next call on.
     """
     remembered = prepared()
     perceptron: Perceptron | None = remembered.get(model)
@@ -76,8 +76,8 @@ def _take_apart(model: "WorldModel") -> Perceptron | None:
 
 
 def _plain_parameters(predictor: MLPPredictor) -> list[Tensor] | None:
-    """Weight and bias of each layer in turn, or None if the network is not the one that was built."""
-    # Plain loops over dictionaries: Module's attribute access would take as long as rolling out a row.
+    """Weight and bias of each layer in turn, or None if the network has changed since it was built."""
+    # Plain loops over dictionaries: Module's attribute access would take as long as the rollout of a row.
     net, activation = predictor.net, ACTIVATIONS[predictor.activation]
     if (
         type(net) is not nn.Sequential
