@@ -11,8 +11,8 @@ from gbplan.objectives.objective import Objective
 class GoalMSE(Objective):
     """Mean squared error between the last prediction and the goal, the mean taken over all goal dimensions.
 
-    ``cost = mean((predicted_H - goal)^2)``. It asks to be at the goal at step H exactly, so under replanning with a
-    fixed horizon the agent may put its arrival off for ever: shrink the horizon, or use ``ReachGoal``.
+    ``cost = mean((predicted_H - goal)^2)``. Only step H counts, so an agent that replans with a fixed horizon may
+    postpone its arrival for ever: shrink the horizon, or use ``ReachGoal``.
 
     Source: arXiv 2512.09929, Algorithm 1, whose code takes the mean.
     """

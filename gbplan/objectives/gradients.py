@@ -1,6 +1,6 @@
 """Costs with their gradients: in closed form for the objectives of this room, by autograd for any other.
 
-A planner of few rows waits longer for autograd's bookkeeping than for the model.
+With few rows, autograd's bookkeeping takes longer than the model.
 """
 
 import math
@@ -22,14 +22,14 @@ def cost_and_gradients(
     """Cost of each row and its gradients.
 
     Args:
-        objective: a subclass of a known objective is differentiated by autograd: its cost may be another.
-        predicted: ``(B, H, *G)``, see ``Objective``; likewise the others. None may require gradients.
+        objective: the objective; a subclass of a known one is differentiated by autograd, because its cost may differ.
+        predicted: ``(B, H, *G)``, see ``Objective`` for all three. No tensor may require gradients.
         goal: ``(B, *G)``.
         actions: ``(B, H, A)``.
 
     Returns:
-        Cost ``(B,)``, and its gradients for ``predicted`` ``(B, H, *G)`` and for ``actions`` ``(B, H, A)``, the latter
-        None where the cost says nothing of actions. All are detached.
+        Cost ``(B,)``, and its gradients with respect to ``predicted`` ``(B, H, *G)`` and ``actions`` ``(B, H, A)``, the
+        latter None if the cost does not depend on actions. All are detached.
     """
     if type(objective) is Scaled:
         weights = objective.weights(goal)
@@ -48,7 +48,7 @@ def cost_and_gradients(
 
 
 def reads_last_only(objective: Objective) -> bool:
-    """Tell whether the cost is known to depend on the last prediction alone, so that no other need be decoded."""
+    """Whether the cost is known to depend on the last prediction alone, so that only that one is decoded."""
     return type(objective.objective if type(objective) is Scaled else objective) is GoalMSE
 
 

@@ -1,4 +1,4 @@
-"""What an objective is: a cost of a predicted trajectory."""
+"""The interface of objectives: costs of predicted trajectories."""
 
 from abc import ABC, abstractmethod
 
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 class Objective(ABC):
-    """Cost of a predicted trajectory given a goal; lower is better, zero if the goal is held throughout.
+    """Cost of a predicted trajectory given a goal; lower is better, zero if every step is at the goal.
 
-    Rows are independent, and the cost is differentiable in ``predicted`` and ``actions``. Objectives hold no state:
-    one object may serve many problems.
+    Rows are independent, and the cost is differentiable in ``predicted`` and ``actions``. Objectives have no state: one
+    object may serve many problems.
     """
 
     @abstractmethod
@@ -17,10 +17,10 @@ class Objective(ABC):
         """Cost of each row.
 
         Args:
-            predicted: what the model says is achieved at steps 1..H, ``(B, H, *G)``, in goal space (for states:
-                environment units). The present frame is not among them: no action can change it.
-            goal: what is to be achieved, ``(B, *G)``.
-            actions: the actions that lead there, ``(B, H, A)``, in environment units.
+            predicted: predicted achieved goals at steps 1..H, ``(B, H, *G)``, in goal space (for states: environment
+                units). The present frame is excluded: no action can change it.
+            goal: the goals, ``(B, *G)``.
+            actions: the actions, ``(B, H, A)``, in environment units.
 
         Returns:
             Cost, ``(B,)``.

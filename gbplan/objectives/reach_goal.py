@@ -15,11 +15,11 @@ class ReachGoal(Objective):
     """Soft minimum over time of the squared distance to the goal.
 
     With ``d_t`` the squared Euclidean distance (summed over goal dimensions) at step t,
-    ``cost = -tau * log(mean_t(exp(-d_t / tau)))``, hence ``min_t d_t <= cost <= min_t d_t + tau * log(H)``.
+    ``cost = -tau * log(mean_t(exp(-d_t / tau)))``, so ``min_t d_t <= cost <= min_t d_t + tau * log(H)``.
 
-    The mean instead of a sum adds the constant ``tau * log(H)``: it moves no plan and makes holding the goal cost zero.
-    Unlike a terminal cost it is content with any arrival time, and then rewards staying; unlike a mean over all steps
-    it does not pull the early steps straight at the goal, through whatever stands in between.
+    The mean instead of a sum adds the constant ``tau * log(H)``, which changes no plan and makes the cost zero if every
+    step is at the goal. Unlike a terminal cost it accepts any arrival time, and then rewards staying; unlike a mean
+    over all steps it does not pull the early steps straight to the goal, through obstacles.
 
     Args:
         tau: temperature in squared goal units, > 0. Steps whose ``d_t`` exceeds the smallest one by much more than

@@ -13,19 +13,19 @@ from gbplan.objectives.staged import at_step
 
 @dataclass(frozen=True)
 class Scaled(Objective):
-    """Another objective, of predictions and goals each of whose numbers is divided by a scale of its own.
+    """Another objective on scaled predictions and goals: each number is divided by its own scale.
 
-    So pixels and angles, the agent and what it pushes count as they should. With the tolerances of the environment's
+    This balances pixels and angles, the agent and the object that it pushes. With the tolerances of the environment's
     success as scale, distance 1 is about success, whatever the task. Give an angle as cosine and sine, which are
     differentiable everywhere; their scale is then the tolerance in rad.
 
     Args:
-        objective: what is computed of the scaled numbers.
+        objective: the objective of the scaled numbers.
         scale: numbers > 0 in the goal's units, one for each entry of its last dimension, or one for all; infinity
             leaves an entry out.
 
     Raises:
-        ValueError: the scale is empty, or holds NaN or a number that is not positive.
+        ValueError: the scale is empty, or contains NaN or a number that is not positive.
     """
 
     objective: Objective
@@ -43,10 +43,10 @@ class Scaled(Objective):
         return replace(self, objective=at_step(self.objective, step))
 
     def weights(self, goal: Tensor) -> Tensor:
-        """What goals ``(B, *G)`` are multiplied with, broadcast over all but the last dimension.
+        """Factors for goals ``(B, *G)``, broadcast over all but the last dimension.
 
         Raises:
-            ValueError: that has another size.
+            ValueError: the last dimension has another size.
         """
         if len(self.scale) not in (1, goal.shape[-1]):
             raise ValueError(

@@ -24,10 +24,10 @@ class WeightedGoalLoss(Objective):
     - ``staged``: all weight on step H until H steps of the episode have been executed, ``decreasing`` from then on:
       by then the goal may well be closer than H steps.
 
-    The weights of Eq. 9 are not given in the paper. These are the three forms in the code of its authors and their
-    base planner, with two differences: their frame 0, the present, is left out, because no action can change it; and
-    their further division by the number of frames, which matters to the step size of plain gradient descent only, is
-    not repeated. Their staged form counts replans; they replan after each step, so counting steps is the same there.
+    The weights of Eq. 9 are not given in the paper. These are the three forms in the authors' code and their base
+    planner, with two differences: frame 0, the present, is left out, because no action can change it; and the code's
+    division by the number of frames, which only affects the step size of plain gradient descent, is left out. Their
+    staged form counts replans; they replan after each step, so counting steps is the same there.
 
     Source: arXiv 2512.09929, Eq. 9.
 

@@ -1,4 +1,4 @@
-"""Planning by the cross-entropy method."""
+"""Planning with the cross-entropy method."""
 
 from dataclasses import dataclass
 
@@ -15,21 +15,21 @@ from gbplan.planners.scoring import Incumbent, lowest
 
 @dataclass(frozen=True)
 class CEMPlanner(Planner):
-    """Samples around a mean, and moves the mean and the spread to those of the best samples, over and over.
+    """Samples around a mean, and repeatedly moves mean and spread to those of the best samples.
 
-    Samples are clipped to the action bounds before they are rolled out, so what is scored is what can be executed.
+    Samples are clipped to the action bounds before they are rolled out, so every scored sample can be executed.
     The first sample of each iteration is the mean itself. Standard deviations are counted in half ranges of the action
     box, ``(high - low) / 2``.
 
-    A task costs ``num_samples * iterations * H`` model calls. The CEM that is common in the field draws white noise,
-    ``noise=White()``, ``init_std=1``; the defaults are those of ``GradientPlanner``, for a fair comparison.
+    A task costs ``num_samples * iterations * H`` model calls. The common CEM in the literature draws white noise,
+    ``noise=White()``, ``init_std=1``; the defaults here are those of ``GradientPlanner``, for a fair comparison.
 
     Args:
         horizon: number of steps H planned ahead.
         iterations: number of times the samples are drawn.
         num_samples: samples S per iteration.
-        num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
-        noise: what is drawn.
+        num_elites: number of best samples that determine the next mean and spread, <= ``num_samples``.
+        noise: distribution of the samples.
         init_std: standard deviation at the start.
         min_std: standard deviation below which no action shrinks.
 

@@ -1,4 +1,4 @@
-"""CUDA graphs of what a planner computes over and over."""
+"""CUDA graphs of a planner's repeated computations."""
 
 import warnings
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Capture = Callable[..., Function]
 """Runs a function once on tensors, and returns what repeats it, without Python, on tensors of the same shapes."""
 
 
-# What could not be captured once is not tried again.
+# Models whose capture failed, which are not tried again.
 _uncapturable: WeakSet[nn.Module] = WeakSet()
 
 
@@ -23,18 +23,18 @@ class Graphed:
     """Calls functions plainly the first time, captures the second call, and launches the capture from then on.
 
     A rollout is hundreds of small kernels, and launching one takes longer than running it. A CUDA graph launches all of
-    them at once. The first call warms up what a capture must not contain: lazy initialisation, and the choice of
-    algorithms. Each shape has a capture of its own, and all go with the object, which should live as long as a plan:
-    a capture knows parameters by their place in memory. Autograd does not see what is captured, so while it is on,
-    calls are plain.
+    them at once. The first call warms up everything that a capture must not contain: lazy initialisation, and the
+    choice of algorithms. Each shape has its own capture, and all are freed with the object, which should live as long
+    as a plan: a capture refers to parameters by their place in memory. Autograd does not see captured operations, so
+    while it is on, calls are plain.
     """
 
     def __init__(self, capture: Capture | None, model: object = None) -> None:
         """Begin with no captures.
 
         Args:
-            capture: makes them; None: call plainly.
-            model: what the functions call; if a capture fails, it is not tried again for this model.
+            capture: captures a function; None: always call plainly.
+            model: the model that the functions call; if a capture fails, it is not tried again for this model.
         """
         self._capture = None if isinstance(model, nn.Module) and model in _uncapturable else capture
         self._model = model
@@ -42,7 +42,7 @@ class Graphed:
         self._captured: dict[Any, Function] = {}
 
     def __call__(self, name: str, function: Function, *given: Tensor) -> tuple[Tensor, ...]:
-        """Return ``function(*given)``, the function being known by its name; the tensors belong to the caller."""
+        """Return ``function(*given)``; captures are found by the function's name, and tensors belong to the caller."""
         if self._capture is None or torch.is_grad_enabled():
             return function(*given)
         key = name, *((x.shape, x.dtype) for x in given)
@@ -66,7 +66,7 @@ class Graphed:
 
 
 def capture_for(device: torch.device) -> Capture | None:
-    """Return how calls are captured on a device; None where they are not."""
+    """Return the function that captures calls on a device; None on a CPU."""
     return capture_cuda_graph if device.type == "cuda" else None
 
 
@@ -74,14 +74,14 @@ def capture_cuda_graph(function: Function, *given: Tensor) -> Function:
     """Capture a function in a CUDA graph.
 
     Args:
-        function: has been called on such tensors before.
-        *given: on a GPU.
+        function: a function that has been called on such tensors before.
+        *given: tensors on a GPU.
 
     Returns:
         A function that launches the graph and returns copies of its results.
 
     Raises:
-        RuntimeError: it does what cannot be captured.
+        RuntimeError: the function cannot be captured.
     """
     device, memory = given[0].device, tuple(x.clone() for x in given)
     graph = torch.cuda.CUDAGraph()

@@ -14,8 +14,8 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, as in its paper
 class Descent:
     """Moves a tensor downhill, in place; entries do not influence each other.
 
-    The same rules as those of ``torch.optim`` (SGD, SGD with momentum 0.9, Adam, AdamW), without what they spend on
-    parameter groups: for a single plan that takes longer than the arithmetic. Adam is torch's own fused kernel.
+    The same rules as those of ``torch.optim`` (SGD, SGD with momentum 0.9, Adam, AdamW), without their parameter
+    groups, which for a single plan take longer than the arithmetic. Adam is torch's own fused kernel.
     """
 
     def __init__(self, optimizer: Optimizer, lr: float, like: Tensor, weight_decay: float = 0.0) -> None:
@@ -34,7 +34,7 @@ class Descent:
         self._steps = torch.zeros((), dtype=torch.float32, device=like.device)
 
     def step(self, x: Tensor, gradient: Tensor) -> None:
-        """Move ``x`` by one step, without autograd; where the gradient is NaN or infinite it is taken for zero.
+        """Move ``x`` by one step, without autograd; NaN and infinite gradients count as zero.
 
         ``x`` must be contiguous: torch's fused kernel goes through memory, whatever the strides say.
         """
@@ -65,5 +65,5 @@ class Descent:
             )
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these rows only: indices, or a mask."""
+        """Keep these rows only: indices, or a mask."""
         self._m, self._v = self._m[rows], self._v[rows]

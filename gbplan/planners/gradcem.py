@@ -1,4 +1,4 @@
-"""Planning by the cross-entropy method whose samples descend."""
+"""Planning with the cross-entropy method and gradient descent on its samples."""
 
 from dataclasses import dataclass
 
@@ -35,11 +35,11 @@ class GradCEMPlanner(Planner):
         horizon: number of steps H planned ahead.
         iterations: number of times the samples are drawn.
         num_samples: samples S per iteration.
-        num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
+        num_elites: number of best samples that determine the next mean and spread, <= ``num_samples``.
         gradient_steps: descent steps of each sample.
         lr: step size of Adam.
         action_noise: standard deviation of the noise added after each descent step.
-        noise: what samples are drawn from.
+        noise: distribution of the samples.
         init_std: standard deviation at the start.
         min_std: standard deviation below which no action shrinks.
 

@@ -23,12 +23,12 @@ _TANH_MARGIN = 1e-3  # candidates on the bounds would start where tanh is flat
 class GradientPlanner(Planner):
     """Draws many candidates, scores them once, and refines the best few by gradient descent.
 
-    Candidates cost a forward pass each and find the basin; refinement finds its bottom. ``lr``, ``init_std`` and
-    ``action_noise`` are counted in half ranges of the action box, ``(high - low) / 2``, so the same numbers serve any
-    units. Whatever evaluates to NaN or infinity is passed over.
+    Candidates cost one forward pass each and find the basin; refinement finds its minimum. ``lr``, ``init_std`` and
+    ``action_noise`` are counted in half ranges of the action box, ``(high - low) / 2``, so the same numbers work in any
+    units. Candidates whose cost is NaN or infinite are skipped.
 
     A task costs ``num_samples * H`` model calls for the candidates and ``restarts * (2 * iterations + 1) * H`` for the
-    refinement, less what early stopping saves.
+    refinement, minus the savings of early stopping.
 
     For a squared cost such as ``GoalMSE``, whose curvature is known, plain descent ("gd") in steps of about its inverse
     needs a tenth of Adam's steps, which leaves time for more restarts (benchmarks/planners.py).
@@ -48,18 +48,18 @@ class GradientPlanner(Planner):
         lr: step size.
         optimizer: plain gradient descent ("gd"), with momentum 0.9, Adam, or AdamW.
         num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
-        restarts: how many of the best candidates are refined, <= ``num_samples``.
-        noise: what candidates are drawn from.
+        restarts: number of best candidates to refine, <= ``num_samples``.
+        noise: distribution of the candidates.
         init_std: standard deviation of the candidates before they are clipped to the bounds; at 2, arcs through
             ``Knots`` spend most of their time at full speed.
         action_noise: standard deviation of the noise added after each descent step.
-        bounds: keep to the action box by clipping after each step, or by descending on ``u`` with
+        bounds: stay in the action box by clipping after each step, or by descent on ``u`` with
             ``action = center + half range * tanh(u)``.
         patience: a task stops when its lowest cost fell by no more than ``tolerance`` in this many iterations;
             None: never.
         tolerance: see ``patience``; in the objective's units.
-        weight_decay: of AdamW, whose every step also shrinks the actions by ``lr * weight_decay`` of their distance
-            from the middle of the action box (with ``bounds="tanh"``, of ``u``).
+        weight_decay: AdamW's weight decay: each step also shrinks the actions by ``lr * weight_decay`` of their
+            distance from the middle of the action box (with ``bounds="tanh"``, of ``u``).
 
     Raises:
         ValueError: a number is out of range, a choice is unknown, or restarts exceed candidates.
@@ -102,7 +102,7 @@ class GradientPlanner(Planner):
     def _refine(
         self, problem: PlanningProblem, starts: Tensor, best: Incumbent, calls: Tensor, generator: Generator
     ) -> Plan:
-        """Descend from ``starts`` ``(B, R, H, A)``; tasks that stall leave, ``rows`` are those still running."""
+        """Descend from ``starts`` ``(B, R, H, A)``; stalled tasks stop, ``rows`` are those still running."""
         center, half_range = problem.center, problem.half_range
         x = (starts - center) / half_range  # the box becomes [-1, 1]
         if self.bounds == "tanh":

@@ -1,4 +1,4 @@
-"""Planning with the states as variables of their own, so that all steps are predicted at once."""
+"""Planning with states as variables, so that the model predicts all steps in parallel."""
 
 import math
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from gbplan.planners.scoring import Incumbent, best_of_a_draw
 
 @dataclass(frozen=True)
 class GRASPPlanner(Planner):
-    """Descends on actions and virtual states together, so that an iteration is one step of the model, for all times.
+    """Descends on actions and virtual states together: an iteration is one model step, for all times in parallel.
 
-    Variables are the actions ``a_0 .. a_{H-1}`` and the states ``s_1 .. s_{H-1}``; ``s_0`` is the present, and after
-    the last action should come the goal ``g``. With ``F`` the model's step and ``G`` what a latent achieves, an
-    iteration descends on ::
+    Variables are the actions ``a_0 .. a_{H-1}`` and the states ``s_1 .. s_{H-1}``; ``s_0`` is the present, and the goal
+    ``g`` should follow the last action. With ``F`` the model's step and ``G`` its goal features, an iteration descends
+    on ::
 
         sum_{t < H-1} |F(s_t, a_t) - s_{t+1}|^2  +  sum_t w_t |G(F(s_t, a_t)) - g|^2
 
-    where ``w_t`` is ``goal_weight``, plus 1 for the last step. The ``s_t`` inside ``F`` counts as a constant: a state
-    follows what is predicted for it, and gradients through the model, one step deep, are needed for actions only.
-    States are jittered by noise, actions keep to their box. A model of K frames takes the last K states and actions for
+    where ``w_t`` is ``goal_weight``, plus 1 for the last step. The ``s_t`` inside ``F`` is treated as a constant: a
+    state moves to its prediction, and gradients through the model, one step deep, are needed for actions only. States
+    are jittered by noise, actions stay in their box. A model of K frames takes the last K states and actions for
     ``s_t`` and ``a_t``, and an action gets gradients from all K predictions that it takes part in.
 
-    That sum is not the objective, which may be any. So every ``sync_every`` iterations, and at the end, the actions
-    take ``sync_steps`` steps of Adam on the objective of their true rollout, are scored, and put the states back on
-    that rollout. Only what was scored is returned. Like ``GradientPlanner``, it starts from the best ``restarts`` of
-    ``num_samples`` candidates: looking one step ahead finds no way round a wall.
+    This sum is not the objective, which may be any. So every ``sync_every`` iterations, and at the end, the actions
+    take ``sync_steps`` steps of Adam on the objective of their full rollout and are scored, and the states are reset to
+    that rollout. Only scored actions are returned. Like ``GradientPlanner``, it starts from the best ``restarts`` of
+    ``num_samples`` candidates: a look one step ahead finds no path round a wall.
 
     ``lr``, ``sync_lr`` and ``init_std`` are counted in half ranges of the action box. A task costs
     ``(num_samples + restarts) * H`` model calls to start with, ``2 * restarts * H`` per iteration, and
@@ -53,15 +53,15 @@ class GRASPPlanner(Planner):
         horizon: number of steps H planned ahead.
         iterations: parallel steps.
         lr: step size of the actions.
-        state_lr: how far a state moves to what is predicted for it, in 0..1.
+        state_lr: share of the distance that a state moves to its prediction, in 0..1.
         state_noise: standard deviation of the noise added to the states in each iteration, in latent units.
-        goal_weight: of the distances to the goal at all steps.
-        sync_every: iterations between two looks at the true rollout.
-        sync_steps: descent steps on the true rollout at each; 0 only looks.
+        goal_weight: weight of the distances to the goal at all steps.
+        sync_every: iterations between two full rollouts.
+        sync_steps: descent steps on each full rollout; 0 only scores.
         sync_lr: their step size.
         num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
-        restarts: how many of the best candidates are refined, <= ``num_samples``.
-        noise: what candidates are drawn from.
+        restarts: number of best candidates to refine, <= ``num_samples``.
+        noise: distribution of the candidates.
         init_std: standard deviation of the candidates before they are clipped to the bounds.
 
     Raises:
@@ -128,7 +128,7 @@ class GRASPPlanner(Planner):
         return Plan(best.actions, best.cost, torch.stack(trace), calls)
 
     def _sync(self, problem: PlanningProblem, x: Tensor, states: Tensor, best: Incumbent) -> None:
-        """Improve ``x`` on the objective of its true rollout, offer it, and put ``states`` there; in place."""
+        """Improve ``x`` on the objective of its full rollout, score it, and reset ``states`` to it; in place."""
         descent = Descent("adam", self.sync_lr, x)
         for _ in range(self.sync_steps):
             actions = problem.center + problem.half_range * x
@@ -143,17 +143,17 @@ class GRASPPlanner(Planner):
 
 
 def _pull(problem: PlanningProblem, x: Tensor, states: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-    """What pulls at actions and states in one iteration.
+    """The gradient of actions and the displacement of states in one iteration.
 
     Args:
         problem: one task for each of N candidates.
         x: actions in half ranges, ``(N, H, A)``.
         states: where each step begins, ``(N, H, *D)``.
-        weight: of each step's distance to the goal, ``(H,)``.
+        weight: weight of each step's distance to the goal, ``(H,)``.
 
     Returns:
-        The gradient for the actions, ``(N, H, A)``, and how far each state but the first is off what the step before
-        it predicts, ``(N, H - 1, *D)``.
+        The gradient of the actions, ``(N, H, A)``, and the distance of each state but the first from its prediction by
+        the step before, ``(N, H - 1, *D)``.
     """
     actions = torch.addcmul(problem.center, problem.half_range, x)
     size = memory.rows_at_once(problem, x.shape[1], with_gradient=True)
@@ -171,7 +171,7 @@ def _pull_at_once(problem: PlanningProblem, actions: Tensor, states: Tensor, wei
     with torch.enable_grad():
         features = problem.model.goal_features(predicted)  # (N, H, *G)
     gap = (features - problem.goal[:, None]) * weight.reshape(-1, *[1] * (features.ndim - 2))
-    # The gradient of half the sum, by the predictions.
+    # The gradient of half the sum with respect to the predictions.
     (pull,) = torch.autograd.grad(features, predicted, gap)
     off = predicted.detach()[:, :-1] - states[:, 1:]
     pull[:, :-1] += off
@@ -179,15 +179,15 @@ def _pull_at_once(problem: PlanningProblem, actions: Tensor, states: Tensor, wei
 
 
 def _predict_each(problem: PlanningProblem, states: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
-    """Predict what follows each state ``(N, H, *D)`` under its action ``(N, H, A)``, all at once.
+    """Predict the next state of each state ``(N, H, *D)`` under its action ``(N, H, A)``, in parallel.
 
     Returns:
-        Predictions ``(N, H, *D)``, detached, and the way back: from their gradient to that of the actions.
+        Predictions ``(N, H, *D)``, detached, and their pullback: from their gradient to that of the actions.
     """
     model, history, shape = problem.model, problem.context.shape[1], states.shape
     if history == 1:
         one = actions.flatten(0, 1)[:, None]
-        # A rollout of one step is a step, and where rollouts are fused it is the faster one.
+        # A rollout of one step is a step, and faster if rollouts are fused.
         predicted, pullback = rollout_with_pullback(model, states.flatten(0, 1)[:, None], one[:, :0], one)
         return predicted.reshape(shape), lambda gradient: pullback(gradient.reshape(predicted.shape)).reshape(
             actions.shape

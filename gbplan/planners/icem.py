@@ -1,4 +1,4 @@
-"""Planning by the improved cross-entropy method."""
+"""Planning with the improved cross-entropy method."""
 
 import math
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from gbplan.planners.scoring import Incumbent, lowest
 
 @dataclass(frozen=True)
 class ICEMPlanner(Planner):
-    """CEM that remembers: correlated noise, elites that stay, fewer samples each time, and a mean with momentum.
+    """CEM with correlated noise, kept elites, fewer samples in each iteration, and a mean with momentum.
 
     - Noise is coloured: its power falls with frequency.
     - The best ``keep_elites`` samples compete again in the next iteration, at the cost they had.
     - Iteration i draws ``num_samples * decay ** -i`` samples, at least ``2 * num_elites`` and at most ``num_samples``.
     - ``momentum`` of the old mean and spread remain.
-    - The first and the last iteration score the mean itself. In the first it is ``init``: of the elites of an earlier
-      plan, shifted in time, this planner knows the best one, because it holds no state between calls.
+    - The first and the last iteration score the mean itself. In the first it is ``init``: the planner has no state
+      between calls, so the best elite of an earlier plan, shifted in time, is the only one that it can continue from.
 
     Samples are clipped to the action bounds before they are rolled out. Standard deviations are counted in half ranges
     of the action box. A task costs the number of samples drawn, times H, model calls.
 
-    The paper's own settings depend on the task: 10 elites (30 % are kept), decay 1.25, momentum 0.1 and
-    exponents of 0.25 to 4. Samples, iterations and elites are here those of the field's CEM, and the spread at the
-    start is that of ``CEMPlanner``.
+    The paper's own settings depend on the task: 10 elites (30 % are kept), decay 1.25, momentum 0.1 and exponents of
+    0.25 to 4. Samples, iterations and elites here are those of the common CEM, and the initial spread is that of
+    ``CEMPlanner``.
 
     Source: Pinneri et al., Sample-efficient cross-entropy method for real-time planning, CoRL 2020.
 
@@ -38,11 +38,11 @@ class ICEMPlanner(Planner):
         horizon: number of steps H planned ahead.
         iterations: number of times samples are drawn.
         num_samples: samples S of the first iteration.
-        num_elites: how many of the best samples give the next mean and spread, <= ``num_samples``.
-        keep_elites: how many of them stay for the next iteration, <= ``num_elites``.
+        num_elites: number of best samples that determine the next mean and spread, <= ``num_samples``.
+        keep_elites: number of elites kept for the next iteration, <= ``num_elites``.
         decay: the number of samples is divided by this each iteration, >= 1.
         momentum: share of the old mean and spread in the new ones, in 0..1, 1 excluded.
-        noise: what is drawn.
+        noise: distribution of the samples.
         init_std: standard deviation at the start.
         min_std: standard deviation below which no action shrinks.
 

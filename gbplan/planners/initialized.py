@@ -1,4 +1,4 @@
-"""Planning from a network's guess."""
+"""Planning from the guess of an init network."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from gbplan.planners.scoring import lowest
 
 @dataclass(frozen=True)
 class InitializedPlanner(Planner):
-    """Gives another planner the guess of a trained init network to start from.
+    """Starts another planner from the guess of a trained init network.
 
     A task that has initial actions already, such as the rest of an earlier plan, starts from the better of the two,
     which costs it two rollouts, ``2 * H`` model calls.
@@ -27,8 +27,8 @@ class InitializedPlanner(Planner):
     Source: arXiv 2512.09929, Table 6.
 
     Args:
-        planner: what improves on the guess; its horizon is this planner's, too. If that is shorter than the network's,
-            the guess is cut off; if longer, zero actions (or the bounds nearest to them) follow.
+        planner: the planner that improves the guess; its horizon is also this planner's. If it is shorter than the
+            network's, the guess is cut off; if longer, zero actions (or the bounds nearest to them) follow.
         ckpt_path: checkpoint of an ``InitNetworkModule``, read when the first plan is made.
     """
 
@@ -37,7 +37,7 @@ class InitializedPlanner(Planner):
     ckpt_path: str
 
     def __post_init__(self) -> None:
-        """Take over the planner's horizon."""
+        """Set the horizon to the planner's."""
         object.__setattr__(self, "horizon", self.planner.horizon)
         super().__post_init__()
 
@@ -57,7 +57,7 @@ class InitializedPlanner(Planner):
 
     def _guess(self, problem: PlanningProblem, horizon: int) -> Tensor:
         latent, model, network = problem.context[:, -1], problem.model, self.network
-        if isinstance(model, WorldModel):  # the network takes what the encoder makes, unnormalised
+        if isinstance(model, WorldModel):  # the network reads the encoder's latents before normalisation
             latent = model.normalizer.restore(latent)
         sizes = (latent[0].numel(), problem.goal[0].numel(), problem.action_dim)
         if sizes != (network.latent_dim, network.goal_dim, network.action_dim):

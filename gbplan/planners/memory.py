@@ -1,4 +1,4 @@
-"""How many candidates are rolled out at once."""
+"""The number of candidates that fit into memory at once."""
 
 from typing import TYPE_CHECKING
 
@@ -7,14 +7,14 @@ import torch
 if TYPE_CHECKING:
     from gbplan.planners.problem import PlanningProblem
 
-# More small rows than these leave a CPU's cache, and keep no GPU busier.
+# More small rows would leave a CPU's cache, and would not keep a GPU busier.
 CPU_ROWS = 2048
 CPU_ROWS_WITH_GRADIENT = 512
 GPU_ROWS = 2**16
 
 
 def default_memory_mib(device: torch.device) -> float:
-    """What rollouts may take: 512 MiB on a CPU, half of what is free on a GPU."""
+    """Memory for rollouts: 512 MiB on a CPU, half of the free memory on a GPU."""
     if device.type != "cuda":
         return 512.0
     free, _ = torch.cuda.mem_get_info(device)
@@ -24,13 +24,13 @@ def default_memory_mib(device: torch.device) -> float:
 def bytes_per_row(problem: "PlanningProblem", horizon: int, with_gradient: bool = False) -> int:
     """Estimate the memory of rolling out one candidate, an upper bound for the models of ``gbplan.networks``.
 
-    The latents of all steps are counted four times: as they are made, joined, restored for the goal features, and once
-    more for the objective or a gradient. What the predictor keeps of a step, ``activation_size`` numbers, is there for
-    one step at a time, with a gradient for all of them. A model without a predictor that says so is taken to keep
-    32 for each number of the latents it looks at, as ``Predictor`` does.
+    The latents of all steps are counted four times: when they are made, joined, restored for the goal features, and
+    once more for the objective or a gradient. The predictor's activations, ``activation_size`` numbers a step, are
+    counted for one step, or with a gradient for all steps. For a model without a predictor with ``activation_size``, 32
+    numbers are counted for each input latent, the default of ``Predictor``.
 
     Args:
-        problem: its model, and the shapes and type of its tensors.
+        problem: the problem, for its model and the shapes and type of its tensors.
         horizon: steps H.
         with_gradient: whether the rollout is differentiated.
     """
@@ -42,7 +42,7 @@ def bytes_per_row(problem: "PlanningProblem", horizon: int, with_gradient: bool 
 
 
 def rows_at_once(problem: "PlanningProblem", horizon: int, with_gradient: bool = False) -> int:
-    """Return how many candidates of ``horizon`` steps may be rolled out at once, at least one."""
+    """Return the number of candidates of ``horizon`` steps to roll out at once, at least one."""
     rows = problem.row_limits.get((horizon, with_gradient))
     if rows is None:
         on_cpu = CPU_ROWS_WITH_GRADIENT if with_gradient else CPU_ROWS

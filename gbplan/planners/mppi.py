@@ -1,4 +1,4 @@
-"""Planning by model predictive path integral control."""
+"""Planning with model predictive path integral control."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class MPPIPlanner(Planner):
     """Samples around a mean, and moves the mean to their average, weighted by ``exp(-cost / temperature)``.
 
     Costs are counted from the lowest of each task, samples are clipped to the action bounds before they are rolled out,
-    and the first sample of each iteration is the mean itself. The spread does not shrink, so it is the mean that
-    becomes precise, not the samples. A sample whose cost is not finite has no weight.
+    and the first sample of each iteration is the mean itself. The spread does not shrink, so the mean becomes precise,
+    not the samples. A sample whose cost is not finite has no weight.
 
     A task costs ``num_samples * iterations * H`` model calls. Temperature and noise were chosen on the true dynamics of
-    a point in a room with a door, with ``ReachGoal``; another objective may want another temperature.
+    a point in a room with a door, with ``ReachGoal``; another objective may need another temperature.
 
     Source: Williams et al., Information theoretic MPC for model-based reinforcement learning, ICRA 2017, with several
     updates a plan.
@@ -34,7 +34,7 @@ class MPPIPlanner(Planner):
         temperature: in the objective's units, > 0; a sample that costs this much more than the best one weighs e times
             less. Towards zero the mean jumps to the best sample.
         noise_std: standard deviation of the samples around the mean, in half ranges of the action box.
-        noise: what is drawn.
+        noise: distribution of the samples.
 
     Raises:
         ValueError: a number is out of range.

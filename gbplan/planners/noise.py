@@ -1,4 +1,4 @@
-"""Random action sequences, the raw material of every planner."""
+"""Distributions of random action sequences."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class White(Noise):
 
 @dataclass(frozen=True)
 class Knots(Noise):
-    """Values N(0, 1) at knots spread evenly over the horizon, joined by straight lines: whole arcs, which go somewhere.
+    """Values N(0, 1) at knots spread evenly over the horizon, joined by straight lines: smooth arcs that travel far.
 
     The variance between knots is lower, down to one half midway.
 
@@ -68,13 +68,13 @@ class Knots(Noise):
 class Colored(Noise):
     """Noise whose power falls with frequency f as ``f ** -exponent``.
 
-    The lowest frequency of all, the mean over the horizon, has the power of the next one. Each step has unit variance
-    over the draws.
+    The lowest frequency, the mean over the horizon, has the power of the next one. Each step has unit variance over the
+    draws.
 
     Source: Timmer and Koenig, On generating power law noise, 1995.
 
     Args:
-        exponent: 0 is white noise, 1 is pink, 2 is a random walk made stationary; the larger, the smoother; >= 0.
+        exponent: 0 is white noise, 1 is pink, 2 is a random walk made stationary; larger values are smoother; >= 0.
 
     Raises:
         ValueError: ``exponent`` is negative or not finite.
@@ -95,7 +95,7 @@ class Colored(Noise):
         ends = [0, frequencies - 1] if horizon % 2 == 0 else [0]
         spectrum[..., ends] = 2**0.5 * parts[0][..., ends].to(spectrum)
         amplitude = torch.arange(frequencies, dtype=torch.float32).clamp(min=1) ** (-self.exponent / 2)
-        # Every frequency but those contributes twice, as itself and as its mirror image.
+        # All other frequencies contribute twice, as themselves and as their mirror images.
         power = (2 * amplitude.square()).sum() - amplitude[ends].square().sum()
         noise = torch.fft.irfft(spectrum * amplitude, n=horizon)
         return (noise * horizon / (2 * power).sqrt()).transpose(1, 2)
@@ -104,12 +104,12 @@ class Colored(Noise):
 def draw_for(problem: PlanningProblem, noise: Noise, count: int, horizon: int, generator: Generator) -> Tensor:
     """Draw model actions for a problem.
 
-    Where they are blocks of n environment actions, those are drawn, and n laid side by side: what is smooth in time is
-    smooth within a block, too.
+    If they are blocks of n environment actions, environment actions are drawn, and n put side by side, so that smooth
+    noise is also smooth within a block.
 
     Args:
-        problem: says how many environment actions of how many dimensions a model action has.
-        noise: what is drawn.
+        problem: the problem, for the number and dimensions of a model action's environment actions.
+        noise: distribution of the sequences.
         count: number of sequences S.
         horizon: model steps H.
         generator: see ``Noise.draw``.
@@ -125,7 +125,7 @@ def draw_for(problem: PlanningProblem, noise: Noise, count: int, horizon: int, g
 def draw_around(
     problem: PlanningProblem, mean: Tensor, std: Tensor, noise: Tensor, *, keep_mean: bool = True
 ) -> Tensor:
-    """Samples around the mean of each task, clipped to the action bounds.
+    """Return samples around the mean of each task, clipped to the action bounds.
 
     Args:
         problem: B tasks, which all get the same noise.

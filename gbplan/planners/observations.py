@@ -1,4 +1,4 @@
-"""From observations to the tensors of a planning problem."""
+"""Converts observations into the tensors of a planning problem."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ def read_observations(
     past_actions: NDArray | Tensor | None,
     bounds: tuple[ArrayLike | Tensor, ArrayLike | Tensor],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Encode frames and goals, and warm the history up; see ``PlanningProblem.from_observations``.
+    """Encode frames and goals, and fill the history; see ``PlanningProblem.from_observations``.
 
     Returns:
         Context ``(B, K, *D)``, past actions ``(B, K - 1, A)``, goal ``(B, *G)``, and the bounds of a model action,
@@ -59,12 +59,12 @@ def _entry(observations: Mapping[str, NDArray | Tensor], key: str, model: WorldM
 
 
 def cast_observation(values: Tensor, like: Tensor) -> Tensor:
-    """On the model's device and of its dtype; pictures stay uint8, which the encoder scales."""
+    """Move an observation to the model's device and dtype; pictures stay uint8, which the encoder scales."""
     return values.to(like.device) if values.dtype == torch.uint8 else values.to(like)
 
 
 def _tiled(bound: ArrayLike | Tensor, model: WorldModel, like: Tensor) -> Tensor:
-    """A bound per environment action, ``(A / n,)``, for each action of a block, ``(A,)``."""
+    """Repeat an environment action's bounds, ``(A / n,)``, for each action of a block, ``(A,)``."""
     given = torch.as_tensor(bound).to(like)
     if given.shape != (model.env_action_dim,):
         raise ValueError(

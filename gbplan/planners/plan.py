@@ -1,4 +1,4 @@
-"""What a planner returns."""
+"""The result of a planner."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class Plan:
 
     Attributes:
         actions: ``(B, H, A)``, environment units, within the action bounds.
-        cost: what the model and the objective make of them, ``(B,)``.
+        cost: the objective's value under the model, ``(B,)``.
         trace: lowest cost found up to and including each iteration, ``(iterations, B)``; a row that stopped early
             repeats its last value.
-        model_calls: steps of the model spent per task, ``(B,)``, int64. Rolling out one candidate costs H, going back
-            through that rollout for its gradient another H.
+        model_calls: steps of the model spent per task, ``(B,)``, int64. The rollout of one candidate costs H, the
+            backward pass for its gradient another H.
     """
 
     actions: Tensor

@@ -1,4 +1,4 @@
-"""What a planner is."""
+"""The base class of planners."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ from gbplan.planners.problem import PlanningProblem
 class Planner(ABC):
     """Finds actions of low cost for a batch of planning problems.
 
-    Numbers (and parts: noise, other planners) go to the constructor, the problem comes with the call, and nothing is
-    remembered between calls. A subclass writes ``_plan``, and is a frozen dataclass if it has settings of its own;
-    what all planners promise is kept here:
+    The constructor takes numbers (and parts: noise, other planners), the call takes the problem, and nothing is
+    remembered between calls. A subclass writes ``_plan``, and is a frozen dataclass if it has settings. This class
+    ensures what all planners promise:
 
     - the actions lie within the bounds and are the best ones found, never worse than ``init``;
     - a task's plan does not depend on the other tasks of the batch, up to floating-point rounding;
@@ -52,9 +52,8 @@ class Planner(ABC):
             problem: B tasks.
             init: actions to improve on, ``(B, H, A)``, within the bounds; None: start from nothing.
             horizon: H for this call; None: the planner's own.
-            generator: exactly one number is drawn from it, to seed the noise of this call: how much a planner draws or
-                when it stops does not shift the caller's stream. All tasks share the noise. None: the same fixed seed
-                in every call.
+            generator: exactly one number is drawn from it, to seed the noise of this call, so that a planner's draws do
+                not shift the caller's stream. All tasks share the noise. None: the same fixed seed in every call.
 
         Returns:
             The plan, detached.
@@ -68,7 +67,7 @@ class Planner(ABC):
         seed = 0
         if generator is not None:
             seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
-        # Trainer.test and friends run in inference mode, where no gradient exists; autocast would round the actions.
+        # Trainer.test and others run in inference mode, which has no gradients; autocast would round the actions.
         with (
             torch.inference_mode(False),
             torch.no_grad(),
@@ -85,7 +84,7 @@ class Planner(ABC):
 
     @abstractmethod
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
-        """Plan, with autograd off, from inputs that are checked, owned and within bounds.
+        """Plan with autograd off; inputs are checked, owned and within bounds.
 
         Args:
             problem: B tasks.
@@ -128,7 +127,7 @@ def _owned_init(init: Tensor, problem: PlanningProblem, horizon: int) -> Tensor:
     if bad.any():
         raise ValueError(f"init must be finite, got NaN or infinity in rows {bad.nonzero()[:, 0].tolist()}")
     inside = problem.clip(init)
-    # Bounds that have been through another precision are off by a rounding error.
+    # Bounds converted from another precision have a rounding error.
     slack = 1e-6 * torch.maximum(problem.low.abs(), problem.high.abs())
     outside = ((init - inside).abs() > slack).flatten(1).any(1)
     if outside.any():

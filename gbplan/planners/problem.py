@@ -1,4 +1,4 @@
-"""What a planner is given: a model, an objective, where it stands and where it should go."""
+"""Planning problems: a model, an objective, the current frames and the goal."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ from gbplan.planners.observations import read_observations
 
 
 class PlanningModel(Protocol):
-    """What planning needs of a world model; ``gbplan.networks.WorldModel`` has it."""
+    """The interface of world models for planning; ``gbplan.networks.WorldModel`` has it."""
 
     def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """Context ``(B, K, *D)``, past actions ``(B, K - 1, A)``, actions ``(B, H, A)`` to latents ``(B, H, *D)``."""
 
     def goal_features(self, latents: Tensor) -> Tensor:
-        """Latents ``(..., *D)`` to goal space ``(..., *G)``."""
+        """Map latents ``(..., *D)`` to goal space ``(..., *G)``."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class PlanningProblem:
     goal shape.
 
     Attributes:
-        model: the world model; only read, never trained: costs have gradients for the actions, none for parameters.
+        model: the world model, which is not trained: costs have gradients with respect to actions, not parameters.
         objective: cost of a predicted trajectory in goal space.
         context: latents of the last K observed frames, ``(B, K, *D)``.
         past_actions: actions between those frames, ``(B, K - 1, A)``, environment units.
-        goal: what is to be achieved, ``(B, *G)``, goal space.
+        goal: the goals, ``(B, *G)``, goal space.
         low: lower action bounds, ``(A,)``.
         high: upper action bounds, ``(A,)``.
-        memory_mib: what rollouts may take, about, in MiB: candidates are rolled out in chunks that fit. None: 512 on a
-            CPU, half of what is free on a GPU.
+        memory_mib: approximate memory for rollouts, in MiB: candidates are rolled out in chunks that fit. None: 512 on
+            a CPU, half of the free memory on a GPU.
         action_block: environment actions in a model action, side by side, which divide A; noise is drawn for them.
     """
 
@@ -69,19 +69,19 @@ class PlanningProblem:
         bounds: tuple[ArrayLike | Tensor, ArrayLike | Tensor],
         memory_mib: float | None = None,
     ) -> "PlanningProblem":
-        """Encode what is observed and what is wanted: the one way from observations to a problem.
+        """Make a problem from observations: encodes frames and goals.
 
-        A model of K frames is warmed up at the start of an episode: of fewer than K frames, the first is repeated, and
-        the actions between repeated frames are those that stand still (zero, or the bound nearest to it). Observations
-        move to the model's device and take its dtype; those of uint8, pictures, stay as they are.
+        At the start of an episode, with fewer than K frames, the first is repeated, and the actions between repeated
+        frames stand still (zero, or the bound nearest to it). Observations move to the model's device and dtype;
+        pictures stay uint8.
 
         Args:
-            model: in eval mode, as planners expect it.
+            model: the world model in eval mode.
             objective: cost of a predicted trajectory in goal space.
             observations: the last k frames of B tasks, oldest first, ``(B, k, ...)`` for each of the encoder's
                 ``observation_keys`` and ``goal_keys``, 1 <= k <= K; goals are those of the last frame.
             past_actions: model actions between these frames, ``(B, k - 1, A)``; None: standing still.
-            bounds: lowest and highest action of the environment, ``(A / n,)`` each; they hold for each of the n
+            bounds: lowest and highest action of the environment, ``(A / n,)`` each; they apply to each of the n
                 environment actions of a model action.
             memory_mib: see the class.
 
@@ -113,16 +113,16 @@ class PlanningProblem:
 
     def clip(self, actions: Tensor) -> Tensor:
         """Clip actions ``(..., H, A)`` to the bounds."""
-        # Bounds for the whole horizon: with those of one step, torch would go through the actions A at a time.
+        # Bounds for the whole horizon: with one step's bounds, torch would process only A actions at a time.
         low, high = (bound.expand(actions.shape[-2:]).contiguous() for bound in (self.low, self.high))
         return actions.clamp(low, high)
 
     def rollout(self, actions: Tensor, read: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Roll out candidates ``(B, S, H, A)`` into what they achieve, ``(B, S, H, *G)``; differentiable.
+        """Roll out candidates ``(B, S, H, A)`` into achieved goals, ``(B, S, H, *G)``; differentiable.
 
         Args:
             actions: candidates.
-            read: what to make of latents ``(rows, H, *D)``, such as the model's ``achieved_goal``; None: its
+            read: function of latents ``(rows, H, *D)``, such as the model's ``achieved_goal``; None: its
                 ``goal_features``.
         """
         return rollouts.achieved(self, actions, read or self.model.goal_features)
@@ -141,15 +141,15 @@ class PlanningProblem:
         return cost, latents
 
     def cost_and_gradient(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient for them; both detached."""
+        """Cost ``(B, S)`` of candidates ``(B, S, H, A)``, and its gradient; both detached."""
         cost, gradient = self.graphed(rollouts.cost_and_gradient, actions)
         return cost, gradient
 
     def graphed(self, function: Callable[..., tuple[Tensor, ...]], *given: Tensor) -> tuple[Tensor, ...]:
-        """Return ``function(problem, *given)``: what a planner computes over and over, on a GPU as a CUDA graph.
+        """Return ``function(problem, *given)``, a planner's repeated computation, on a GPU as a CUDA graph.
 
         Args:
-            function: named, without side effects, and with no other tensors than such as keep their addresses.
+            function: a named function without side effects; other tensors that it reads must keep their addresses.
             *given: tensors.
         """
         bound: Function = partial(function, self)
@@ -157,7 +157,7 @@ class PlanningProblem:
 
     @cached_property
     def row_limits(self) -> dict[tuple[int, bool], int]:
-        """What ``memory.rows_at_once`` has found, which a planner asks for in every iteration."""
+        """Cached results of ``memory.rows_at_once``, which planners need in every iteration."""
         return {}
 
     @cached_property
@@ -169,9 +169,9 @@ class PlanningProblem:
         return replace(self, context=self.context[rows], past_actions=self.past_actions[rows], goal=self.goal[rows])
 
     def owned(self) -> "PlanningProblem":
-        """Return a checked copy with tensors of its own, all of the context's dtype and on its device.
+        """Return a checked copy with its own tensors, all of the context's dtype and on its device.
 
-        Call it outside inference mode: a tensor born in inference mode can take no part in a gradient, its clone can.
+        Call it outside inference mode: a tensor made in inference mode cannot be part of a gradient, its clone can.
 
         Raises:
             ValueError: a shape or the block does not fit, there are no tasks, a value is not finite (the message names
@@ -201,7 +201,7 @@ class PlanningProblem:
                 name: getattr(self, name).detach().to(self.context.device, self.context.dtype).clone()
                 for name in ("context", "past_actions", "goal", "low", "high")
             },
-            # What is free changes while a plan is made; its chunks should not.
+            # The free memory changes during a plan; its chunks should not.
             memory_mib=self.memory_mib or default_memory_mib(self.context.device),
         )
         if not (own.low.isfinite().all() and own.high.isfinite().all() and (own.low < own.high).all()):

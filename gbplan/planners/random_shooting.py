@@ -1,4 +1,4 @@
-"""Planning by guessing."""
+"""Planning by random shooting."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ from gbplan.planners.scoring import best_of_a_draw
 
 @dataclass(frozen=True)
 class RandomShooting(Planner):
-    """Draws action sequences once, and takes the best: what any other planner has to beat.
+    """Draws action sequences once, and returns the best: a baseline for all other planners.
 
     A task costs ``num_samples * H`` model calls.
 
     Args:
         horizon: number of steps H planned ahead.
         num_samples: sequences S; with an ``init``, that is the first of them.
-        noise: what is drawn.
+        noise: distribution of the sequences.
         init_std: standard deviation before clipping to the bounds, in half ranges of the action box.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Costs of candidates, and their gradients, in chunks that fit the memory.
+"""Costs of candidates, and their gradients, in chunks that fit into memory.
 
 B tasks, S candidates per task, H steps. Candidates become rows, each with the context and the goal of its task; a chunk
 goes forward and backward before the next, so memory does not grow with the number of candidates.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def achieved(problem: "PlanningProblem", actions: Tensor, read: Callable[[Tensor], Tensor]) -> Tensor:
-    """What ``read`` makes of the latents of candidates ``(B, S, H, A)``, ``(B, S, H, ...)``."""
+    """Return ``read`` of the latents of candidates ``(B, S, H, A)``, ``(B, S, H, ...)``."""
     size = memory.rows_at_once(problem, actions.shape[2])
     return joined([read(_latents(part, rows)) for rows, part in chunks(problem, actions, size)], actions.shape[:2])
 
@@ -63,7 +63,7 @@ def chunks(problem: "PlanningProblem", actions: Tensor, size: int) -> "Iterator[
         yield actions.squeeze(1), problem
         return
     rows = actions.flatten(0, 1)
-    # Candidates of a task share its context, which is gathered per chunk.
+    # Candidates of a task share its context, which is gathered for each chunk.
     owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
     for start in range(0, len(rows), size):
         part = slice(start, start + size)
@@ -71,7 +71,7 @@ def chunks(problem: "PlanningProblem", actions: Tensor, size: int) -> "Iterator[
 
 
 def joined(parts: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
-    """The rows of all parts ``(R, ...)`` as ``(B, S, ...)``; those of a single part are not copied."""
+    """Join the rows of all parts ``(R, ...)`` as ``(B, S, ...)``; a single part is not copied."""
     rows = parts[0] if len(parts) == 1 else torch.cat(list(parts))
     return rows.reshape(*lead, *rows.shape[1:])
 
@@ -108,7 +108,7 @@ def _roll_out_and_back(problem: "PlanningProblem", rows: Tensor) -> tuple[Tensor
 
 
 def _read(problem: "PlanningProblem", latents: Tensor) -> Tensor:
-    """Those of the latents ``(B, H, *D)`` that the objective looks at."""
+    """The latents ``(B, H, *D)`` that the objective depends on."""
     return latents[:, -1:] if reads_last_only(problem.objective) else latents
 
 

@@ -1,4 +1,4 @@
-"""Scoring candidates, picking the best few, and remembering the best."""
+"""Scores candidates, selects the best few, and remembers the best."""
 
 import torch
 from torch import Generator, Tensor
@@ -8,17 +8,17 @@ from gbplan.planners.problem import PlanningProblem
 
 
 def comparable(cost: Tensor) -> Tensor:
-    """Cost with NaN and -inf replaced by +inf: what has overflowed must never win, and NaN fits no ordering."""
+    """Cost with NaN and -inf replaced by +inf: overflowed candidates must never win, and NaN has no order."""
     return cost.nan_to_num(torch.inf, torch.inf, torch.inf)
 
 
 def lowest(samples: Tensor, cost: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Pick the candidates of lowest cost, best first.
+    """Select the candidates of lowest cost, best first.
 
     Args:
         samples: candidates, ``(B, S, H, A)``.
         cost: their costs, ``(B, S)``; those that are not finite come last.
-        count: how many, <= S.
+        count: number to select, <= S.
 
     Returns:
         The candidates, ``(B, count, H, A)``, and their costs, ``(B, count)``.
@@ -28,22 +28,22 @@ def lowest(samples: Tensor, cost: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 class Incumbent:
-    """Lowest-cost candidate of each of B tasks among all those offered."""
+    """Lowest-cost candidate of each of B tasks, among all scored so far."""
 
     def __init__(self, batch: int, horizon: int, dim: int, like: Tensor) -> None:
-        """Begin with none, at infinite cost; tensors have the dtype and device of ``like``."""
+        """Begin without candidates, at infinite cost; tensors have the dtype and device of ``like``."""
         self.actions = like.new_zeros(batch, horizon, dim)
         self.cost = like.new_full((batch,), torch.inf)
 
     def offer(self, actions: Tensor, cost: Tensor, rows: Tensor | None = None) -> None:
-        """Keep what is better; of equals the earlier. A cost that is NaN is never better.
+        """Keep better candidates; among equals, the earlier one. A NaN cost is never better.
 
-        ``self.cost`` and ``self.actions`` are replaced, never written to: a caller may keep an earlier one.
+        ``self.cost`` and ``self.actions`` are replaced, never written to, so callers may keep earlier ones.
 
         Args:
             actions: candidates, ``(N, S, H, A)``.
             cost: their costs, ``(N, S)``.
-            rows: indices of the N tasks they are for, ``(N,)``; None: all B.
+            rows: indices of their N tasks, ``(N,)``; None: all B.
         """
         if actions.shape[1] == 1:
             cost, found = comparable(cost.squeeze(1)), actions.squeeze(1)
@@ -72,16 +72,16 @@ def best_of_a_draw(
 
     Args:
         problem: B tasks, which all get the same draws.
-        init: ``(B, H, A)``, takes the place of the first candidate; None: all are drawn.
-        noise: what is drawn.
+        init: ``(B, H, A)``, replaces the first candidate; None: all are drawn.
+        noise: distribution of the candidates.
         std: standard deviation before clipping to the bounds, in half ranges of the action box.
         count: number of candidates S, which cost ``S * H`` model calls a task.
-        keep: how many are kept, <= S.
+        keep: number of candidates to keep, <= S.
         horizon: steps H.
         generator: see ``Noise.draw``.
 
     Returns:
-        The candidates of lowest cost, best first, ``(B, keep, H, A)``, and the incumbent, which has been offered all.
+        The candidates of lowest cost, best first, ``(B, keep, H, A)``, and the incumbent of all candidates.
     """
     drawn = draw_for(problem, noise, count, horizon, generator).to(problem.low)
     candidates = problem.clip(problem.center + std * problem.half_range * drawn).expand(problem.batch_size, -1, -1, -1)

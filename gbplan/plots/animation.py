@@ -1,4 +1,4 @@
-"""Paths in the plane as a GIF: first what was imagined, then what was executed."""
+"""Paths in the plane as a GIF: first imagined, then executed."""
 
 import io
 from collections.abc import Sequence
@@ -36,9 +36,9 @@ def animate_paths(
         goals: goal positions, ``(N, 2)``.
         success: whether each task succeeded, ``(N,)`` bool.
         believed: whether the first plan succeeds according to the model, ``(N,)`` bool.
-        labels: of the rows; their number divides N.
-        background: line segments behind the paths, walls say, ``(W, 2, 2)``; None draws none.
-        radius: of the goal region, environment units; None marks the goal with a cross.
+        labels: labels of the rows; their number divides N.
+        background: line segments behind the paths, such as walls, ``(W, 2, 2)``; None draws none.
+        radius: radius of the goal region, environment units; None marks the goal with a cross.
 
     Returns:
         An endless GIF.
@@ -63,7 +63,7 @@ def animate_paths(
         axis.set_aspect("equal")
         axis.set_xticks([])
         axis.set_yticks([])
-    if background is not None:  # what lies outside of the walls is cut off
+    if background is not None:  # anything outside the walls is cut off
         low, high = np.min(background, axis=(0, 1)), np.max(background, axis=(0, 1))
         (left, bottom), (right, top) = low - 0.08 * (high - low), high + 0.08 * (high - low)
         axes[0, 0].set(xlim=(left, right), ylim=(bottom, top))
@@ -109,7 +109,7 @@ def animate_paths(
 
 
 def _palette(*colors: str) -> Image.Image:
-    """What the frames are drawn in: colours, and on their way to the paper those of smooth edges."""
+    """The palette of the frames: colours, and their blends with the background for smooth edges."""
     paper = np.array(to_rgb(matplotlib.rcParams["figure.facecolor"]))
     shares = np.linspace(0, 1, 8)[:, None]
     shades = np.concatenate([shares * np.array(to_rgb(color)) + (1 - shares) * paper for color in colors])

@@ -27,11 +27,11 @@ class Curve:
     """A line.
 
     Attributes:
-        x: ``(n,)``; None: ``y`` is one number, a level to compare with, drawn from side to side.
-        y: ``(n,)``; NaN leaves a gap.
+        x: horizontal coordinates, ``(n,)``; None: ``y`` is one number, a reference level drawn across the panel.
+        y: vertical coordinates, ``(n,)``; NaN leaves a gap.
         low: lower ends of the intervals, ``(n,)``; None draws none.
         high: upper ends.
-        family: curves of one family have one colour; None: a colour of its own.
+        family: curves of one family have one colour; None: its own colour.
         dashed: whether the line is dashed.
     """
 
@@ -54,16 +54,16 @@ def plot_panels(
     markers: bool = False,
     columns: int = 3,
 ) -> Figure:
-    """Draw curves into panels side by side; what has the same name in several looks the same in all.
+    """Draw curves into panels side by side; curves with one name look the same in all panels.
 
     Args:
-        panels: by their titles (one alone needs none, ``""``), curves by their names in the legend.
+        panels: panels by title (a single one needs none, ``""``), with curves by name in the legend.
         x: label of the horizontal axes.
         y: label of the vertical axes.
         log_x: whether the horizontal axis is logarithmic.
         ticks: where the horizontal axis has ticks; None: at round numbers.
         percent: whether ``y`` is a share, to be shown in percent.
-        markers: whether the points are marked; few points should be.
+        markers: whether to mark the points, useful for few points.
         columns: panels per row.
 
     Returns:
@@ -78,7 +78,7 @@ def plot_panels(
     colors = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     drawn = [(name, curve) for curves in panels.values() for name, curve in curves.items() if curve.x is not None]
     families = list(dict.fromkeys(curve.family or name for name, curve in drawn))
-    # Where colours repeat, markers tell the curves apart: there are as many of one as of the other, plus one.
+    # If colours repeat, markers tell the curves apart: there is one marker more than colours.
     marked = markers or len(families) > len(colors)
     shade = 0.15 if len(families) <= 4 else 0.06  # many bands lie on top of each other
     handles = {}
@@ -135,15 +135,15 @@ def _set_ticks(axis: XAxis, log: bool, ticks: Collection[float] | None) -> None:
 def plot_success(
     names: Sequence[str], rate: ArrayLike, low: ArrayLike, high: ArrayLike, believed: Sequence[float | None], title: str
 ) -> Figure:
-    """Draw what succeeded, with intervals, and what was believed to.
+    """Draw success rates with intervals, and believed success.
 
     Args:
         names: N results, from top to bottom.
-        rate: share that succeeded, ``(N,)``.
+        rate: success rates, ``(N,)``.
         low: lower ends of the intervals, ``(N,)``.
         high: upper ends.
-        believed: share that was believed to succeed; None: nothing was believed.
-        title: of the figure.
+        believed: believed success rates; None where not known.
+        title: title of the figure.
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.
@@ -159,7 +159,7 @@ def plot_success(
     shown = [i for i, share in enumerate(believed) if share is not None]
     shares = [share for share in believed if share is not None]
     axis.plot(shares, shown, "D", color=colors[1], markerfacecolor="none", markersize=5, label="believed")
-    interval = np.maximum([rate - low, high - rate], 0)  # a mean of rates may be a hair outside of its range
+    interval = np.maximum([rate - low, high - rate], 0)  # rounding may put a mean of rates slightly outside its range
     axis.errorbar(rate, place, xerr=interval, fmt="o", color=colors[0], markersize=5, capsize=2, label="succeeded")
     axis.set_yticks(place, names)
     axis.set_ylim(len(names) - 0.5, -0.5)

@@ -22,10 +22,10 @@ def plot_filmstrip(
     Args:
         executed: positions visited, ``(T + 1, 2)``.
         goal: position of the goal, ``(2,)``.
-        imagined: positions the model predicted for the first plan, one a model step, ``(H, 2)``; drawn as far as the
-            episode has come.
+        imagined: positions the model predicted for the first plan, one per model step, ``(H, 2)``; drawn up to the
+            episode's current step.
         background: line segments behind the path, ``(W, 2, 2)``; None draws none.
-        radius: of the goal region, environment units; None marks the goal with a cross.
+        radius: radius of the goal region, environment units; None marks the goal with a cross.
         frames: number of pictures.
         action_block: environment steps in a model step.
 

@@ -27,7 +27,7 @@ def plot_landscape(
         beta: vertical coordinates, ``(m,)``.
         loss: the losses of each model, ``(m, n)``; one panel each.
         plans: points to mark, by name, as (alpha, beta).
-        limit: losses from here on have one colour; None: the highest finite one.
+        limit: losses from this value on have one colour; None: the highest finite loss.
         columns: panels per row.
 
     Returns:

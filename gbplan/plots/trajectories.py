@@ -1,4 +1,4 @@
-"""Paths in the plane: what was imagined, dashed, and what was executed, solid."""
+"""Paths in the plane: imagined ones dashed, executed ones solid."""
 
 from collections.abc import Sequence
 
@@ -29,10 +29,11 @@ def plot_paths(
         goals: goal positions, ``(N, 2)``.
         success: whether each task succeeded, ``(N,)`` bool; colours the executed path.
         imagined: positions the model predicted for the first plan, ``(H, 2)`` each; None draws none.
-        background: line segments behind the paths, walls say, ``(W, 2, 2)`` as pairs of end points; None draws none.
-        radius: of the goal region, environment units; None marks the goal with a cross.
+        background: line segments behind the paths, such as walls, ``(W, 2, 2)`` as pairs of end points; None draws
+            none.
+        radius: radius of the goal region, environment units; None marks the goal with a cross.
         columns: panels per row.
-        titles: of the columns; none given says of every panel whether the goal was reached.
+        titles: titles of the columns; without titles, each panel says whether the goal was reached.
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.
@@ -70,7 +71,7 @@ def plot_paths(
 
 
 def draw_goal(axis: Axes, goal: NDArray, radius: float | None) -> None:
-    """Draw a goal region as a circle; as a cross where it has no radius."""
+    """Draw a goal region as a circle, or as a cross if it has no radius."""
     ink = matplotlib.rcParams["text.color"]
     x, y = (float(coordinate) for coordinate in goal)
     if radius is None:

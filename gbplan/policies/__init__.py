@@ -1,4 +1,4 @@
-"""Behaviours: planning through a world model, and the baselines to compare it with. Here torch meets numpy."""
+"""Policies: planning through a world model, and baselines. This room converts between torch and numpy."""
 
 from gbplan.policies.agent import Agent
 from gbplan.policies.constant_policy import ConstantPolicy

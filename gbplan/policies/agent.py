@@ -1,4 +1,4 @@
-"""How to act through a world model."""
+"""Agents: planner, objective and replanning."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ from gbplan.policies.planner_policy import PlannerPolicy
 
 @dataclass(frozen=True)
 class Agent:
-    """How to act through a world model: what to plan for, how, and how often.
+    """Settings for acting through a world model: planner, objective, and how often to replan.
 
     Args:
         planner: finds the actions: GradientPlanner, CEMPlanner, ..., or a yaml file of one.
         objective: what the planner minimises; ReachGoal if not given.
         replan_every: model steps between two plans (model predictive control); a shorter plan is executed whole before
-            the next. null plans once, executes the plan, and then stands still (open loop).
-        shrink_horizon: plan for the rest of the planner's horizon, counted from the episode's start, instead of always
-            that far; never for fewer than ``replan_every`` steps.
-        warm_start: hand the planner the rest of the previous plan, followed by standing still, as a candidate.
+            the next one. null plans once, executes the plan, and then stands still (open loop).
+        shrink_horizon: plan only for the rest of the planner's horizon, counted from the episode's start, but never for
+            fewer than ``replan_every`` steps.
+        warm_start: give the planner the rest of the previous plan, followed by standing still, as a candidate.
         seed: seed of the planner's noise, which all tasks share, in 0..2^63 - 1.
 
     Raises:
@@ -29,7 +29,7 @@ class Agent:
     """
 
     planner: Planner
-    # None is a default that can be written into a config; an object is not. It never outlives the constructor.
+    # None is a default that a config can contain; an object is not. The constructor replaces it.
     objective: Objective = None  # type: ignore[assignment]
     replan_every: int | None = 5
     shrink_horizon: bool = False
@@ -46,9 +46,9 @@ class Agent:
 
     @property
     def open_loop(self) -> bool:
-        """Whether it plans once and executes all of the plan."""
+        """Whether the agent plans once and executes the whole plan."""
         return self.replan_every is None
 
     def policy(self, world_model: WorldModel) -> PlannerPolicy:
-        """Act through ``world_model``."""
+        """Return the policy that acts through ``world_model``."""
         return PlannerPolicy(world_model, self)

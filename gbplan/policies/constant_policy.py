@@ -1,4 +1,4 @@
-"""The same action at every step."""
+"""A policy that repeats one action."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from gbplan.policies.action_bounds import action_bounds
 
 
 class ConstantPolicy(Policy):
-    """Repeats one action: what a task gives away for free."""
+    """Repeats one action: the success that a task gives away for free."""
 
     def __init__(self, action: Sequence[float]) -> None:
         """Choose the action.

@@ -1,4 +1,4 @@
-"""The environment's own expert."""
+"""The environment's own expert, as a policy."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from gbplan.envs.policy import Observation, Policy
 
 
 class ExpertPolicy(Policy):
-    """Does what the expert of the environment does, of whichever environment it is reset with.
+    """Acts as the expert of the environment with which it is reset.
 
     An environment has an expert if it has a method ``expert(action_noise) -> Policy``, see ``gbplan.envs.Offers``.
     """
 
     def __init__(self, action_noise: float = 0.0) -> None:
-        """Choose how clumsy the expert is.
+        """Set the noise.
 
         Args:
             action_noise: standard deviation of the noise on its actions, in action units, >= 0.

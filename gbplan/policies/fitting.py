@@ -1,4 +1,4 @@
-"""Whether a model and an agent fit an environment."""
+"""Checks that a model and an agent fit an environment."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def require_fitting(
     """Check that an agent can plan through a model in an environment.
 
     Args:
-        world_model: what to plan through.
-        agent: how to plan.
-        envs: the environment; its spaces are looked at, it is not reset.
+        world_model: the model to plan through.
+        agent: the agent.
+        envs: the environment; only its spaces are read, it is not reset.
         time_limit: environment steps after which its episodes end; None: there is no limit.
 
     Raises:
@@ -68,7 +68,7 @@ def _require_shapes(model: WorldModel, space: gym.spaces.Dict, keys: Sequence[st
     try:
         latent = encoder.encode(blank)
         goal, achieved = encoder.encode_goal(blank), encoder.goal_features(latent)
-    except RuntimeError as error:  # of torch, which knows no names
+    except RuntimeError as error:  # torch's error, which has no names
         raise ValueError(
             f"{type(encoder).__name__} cannot encode what the environment shows ({str(error).splitlines()[0]}): "
             f"{seen}; use a model trained on this environment"

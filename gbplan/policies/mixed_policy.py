@@ -1,4 +1,4 @@
-"""Several behaviours, one per episode."""
+"""A mixture of policies, one per episode."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from gbplan.envs.policy import Observation, Policy
 
 
 class MixedPolicy(Policy):
-    """Each episode follows one of several policies from start to end, drawn by weight from the episode's seed."""
+    """Follows one of several policies in each episode, drawn by weight from the episode's seed."""
 
     def __init__(self, policies: list[Policy], weights: list[float] | None = None) -> None:
         """Choose the policies.
 
         Args:
-            policies: what to choose from, at least one.
-            weights: how often, relative to each other; None: equally often.
+            policies: the policies, at least one.
+            weights: relative frequencies; None: equal.
 
         Raises:
             ValueError: no policies, or weights that are not as many, negative, not finite or all zero.
@@ -35,7 +35,7 @@ class MixedPolicy(Policy):
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
         """Begin one episode per row; see ``Policy``."""
         probabilities = np.asarray(self.weights) / sum(self.weights)
-        # Keyed by more than the seed: the chosen policy's own first draw must not depend on having been chosen.
+        # Keyed by more than the seed: the choice must be independent of the chosen policy's first draw.
         draws = [np.random.default_rng([seed, 1]).choice(len(self.policies), p=probabilities) for seed in seeds]
         self._choice = np.asarray(draws)
         for policy in self.policies:

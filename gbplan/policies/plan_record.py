@@ -1,4 +1,4 @@
-"""What a planning policy tells about its plans."""
+"""Records of a planning policy's plans."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """Plans made at one moment for n rows, and what the model believes of them.
+    """Plans made at one step for n rows, with the model's belief.
 
     Attributes:
-        rows: which rows of the vector environment were planned for, ``(n,)``.
+        rows: rows of the vector environment with a plan, ``(n,)``.
         actions: the planned model actions, ``(n, H, A')``, environment units.
-        predicted: where the model says they lead at steps 1..H, ``(n, H, ...)``, in the environment's goal space; None
-            if the model has no probe.
-        cost: the objective's value of that, ``(n,)``.
+        predicted: predicted achieved goals at steps 1..H, ``(n, H, ...)``, in the environment's goal space; None if the
+            model has no probe.
+        cost: the objective's value of the plans, ``(n,)``.
     """
 
     rows: NDArray[np.int64]
@@ -26,10 +26,10 @@ class PlanRecord:
 
 @dataclass(frozen=True)
 class PlanningEffort:
-    """What planning has cost since the last reset, all rows together.
+    """Time and model calls of planning since the last reset, over all rows.
 
     Attributes:
-        plans: number of plans; planning n rows at once makes n.
+        plans: number of plans; one call for n rows makes n.
         seconds: wall time spent in the planner. Rows planned together share it, so divide by ``plans`` for the time
             per plan at that batch size, not for the time a single plan would take.
         model_calls: steps of the model, as ``Plan.model_calls`` counts them.

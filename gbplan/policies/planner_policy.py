@@ -1,4 +1,4 @@
-"""Acting by planning: open loop or model predictive control."""
+"""The planning policy: open loop or model predictive control."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 
 class PlannerPolicy(Policy):
-    """Plans through a world model, executes some of the actions, and plans again, as its agent says.
+    """Plans through a world model, executes some of the actions, and replans, according to its agent.
 
-    An agent in open loop plans once, executes all of it, and then stands still (zero action, or the bound nearest to
+    An open-loop agent plans once, executes the whole plan, and then stands still (zero action, or the bound nearest to
     it). Only active rows are planned for. They share the planner's noise, keyed by the agent's seed and the number of
-    the replan, so a row's actions depend neither on its neighbours nor on which of them are still active, up to
-    floating-point rounding. The seeds of ``reset`` are not used.
+    the replan, so a row's actions do not depend on other rows, active or not, up to floating-point rounding. The seeds
+    of ``reset`` are not used.
 
     Horizons and intervals count model steps. A model action is ``action_block`` environment actions, which are executed
-    one by one; an episode may end within a block, whose rest is then cut. Of each row the last K frames at the ends of
-    blocks are kept, and the actions between them. Before there are K of them the first is repeated, see
+    one by one; an episode may end within a block, whose rest is then dropped. For each row, the last K frames at the
+    ends of blocks are kept, and the actions between them. Until there are K frames, the first is repeated, see
     ``PlanningProblem.from_observations``.
 
-    The model is put into eval mode while planning, and back.
+    The model is in eval mode during planning; its mode is restored.
 
     Attributes:
-        world_model: what to plan through, on its own device.
-        agent: how to plan, and when; a staged objective is told the model step at which a plan is made.
-        first_plan: the plans made at the first step, with the paths the model believes they take; None before.
-        effort: what planning has cost since ``reset``.
+        world_model: the model to plan through, on its own device.
+        agent: planner, objective and replanning; a staged objective gets the model step at which a plan is made.
+        first_plan: the plans made at the first step, with their predicted paths; None before.
+        effort: time and model calls of planning since ``reset``.
     """
 
     first_plan: PlanRecord | None
@@ -69,21 +69,21 @@ class PlannerPolicy(Policy):
         require_fitting(self.world_model, self.agent, envs, None if envs.spec is None else envs.spec.max_episode_steps)
         encoder = self.world_model.encoder
         self._keys = tuple(dict.fromkeys((*encoder.observation_keys, *encoder.goal_keys)))
-        statistics = self.world_model.normalizer.latent_mean  # where the model lives, and its precision
+        statistics = self.world_model.normalizer.latent_mean  # the model's device and precision
         self._low, self._high = (torch.from_numpy(bound).to(statistics) for bound in (low, high))
         self._rest = np.clip(np.zeros_like(low), low, high)
         self._plans = torch.zeros(envs.num_envs, 0, self.world_model.action_dim).to(statistics)
         horizon = self.agent.planner.horizon
         self._interval = min(self.agent.replan_every or horizon, horizon)
         self._env_step = self._planned_at = 0
-        self._frames: list[dict[str, NDArray]] = []  # of the last K ends of blocks, oldest first
+        self._frames: list[dict[str, NDArray]] = []  # frames at the last K ends of blocks, oldest first
         self._blocks: list[NDArray[np.float32]] = []  # model actions taken between them, (N, A')
-        self._block: list[NDArray[np.float32]] = []  # environment actions of the block under way, (N, A)
+        self._block: list[NDArray[np.float32]] = []  # environment actions of the current block, (N, A)
         self.first_plan = None
         self.effort = PlanningEffort()
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Choose the next action of each row, planning where a new plan is due; see ``Policy``.
+        """Choose the next action of each row, and plan if a new plan is due; see ``Policy``.
 
         Raises:
             ValueError: an active row's observation or goal is not finite, or planning fails.
@@ -104,14 +104,14 @@ class PlannerPolicy(Policy):
         return actions
 
     def _remember(self, observation: Observation) -> None:
-        """Keep a frame, and the block of actions that led to it."""
+        """Store a frame, and the block of actions before it."""
         history = self.world_model.history
         if self._block:
             self._blocks = [*self._blocks, np.concatenate(self._block, axis=1)][
                 max(0, len(self._frames) + 1 - history) :
             ]
             self._block = []
-        # Copied, since an environment may hand out the buffers it writes the next step into.
+        # Copied, because an environment may return buffers that its next step overwrites.
         frame = {key: np.array(observation[key]) for key in self._keys}
         self._frames = [*self._frames, frame][-history:]
 
@@ -130,7 +130,7 @@ class PlannerPolicy(Policy):
             problem = self._problem(rows, step)
             began = time.perf_counter()
             plan = agent.planner.plan(problem, init, horizon=horizon, generator=generator)
-            calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, within the timing
+            calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, inside the timing
             seconds = time.perf_counter() - began
             if step == 0:
                 self.first_plan = self._record(problem, plan, rows)

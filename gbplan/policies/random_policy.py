@@ -11,7 +11,7 @@ from gbplan.policies.action_bounds import action_bounds
 
 
 class RandomPolicy(Policy):
-    """Draws each action uniformly from the action box, each row from a generator of its own."""
+    """Draws each action uniformly from the action box, with one generator per row."""
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
         """Begin one episode per row; see ``Policy``."""

@@ -1,4 +1,4 @@
-"""Straight at the goal."""
+"""A policy that moves straight to the goal."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from gbplan.policies.action_bounds import action_bounds
 
 
 class StraightLinePolicy(Policy):
-    """Heads from ``achieved_goal`` straight to ``desired_goal``, whatever stands in between.
+    """Moves from ``achieved_goal`` straight to ``desired_goal``, whatever stands in between.
 
-    It asks for the displacement that is left, ``(desired - achieved) / step_size``, scaled down to the action box with
-    its direction kept: full speed at first, and the last step ends on the goal. This supposes that an action moves the
-    achieved goal by ``step_size * action``, one action dimension per goal dimension, as where the
-    action is the displacement of a point; under others it is only a heading.
+    Its action is the remaining displacement, ``(desired - achieved) / step_size``, scaled down into the action box in
+    the same direction: full speed at first, and the last step ends on the goal. This assumes that an action moves the
+    achieved goal by ``step_size * action``, one action dimension per goal dimension, as for the displacement of a
+    point; otherwise it is only a heading.
     """
 
     def __init__(self, step_size: float = 0.1) -> None:
