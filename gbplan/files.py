@@ -232,7 +232,7 @@ def _is_at_work(path: Path, host: str, pid: int) -> bool:
 
 
 @contextmanager
-def holding(folder: Path, lock: Path) -> Iterator[None]:
+def locked(folder: Path, lock: Path) -> Iterator[None]:
     """Lock a folder for writing by this command.
 
     The operating system locks a file: the lock ends with the process, however that ends, and network file systems
@@ -269,7 +269,7 @@ def holding(folder: Path, lock: Path) -> Iterator[None]:
 
 
 @contextmanager
-def occupying(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Lock a folder, which is made if it does not exist, and removed again if it stays empty.
 
     Raises:
@@ -279,7 +279,7 @@ def occupying(folder: Path) -> Iterator[None]:
     is_new = not folder.exists()
     require_writable_folder(folder)
     try:
-        with holding(folder, folder / ".lock"):
+        with locked(folder, folder / ".lock"):
             sweep(folder)
             yield
     finally:

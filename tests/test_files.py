@@ -19,7 +19,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gbplan.cli import main
-from gbplan.files import WriteError, holding, occupying, replacing, replacing_folder, require_written, sweep
+from gbplan.files import WriteError, locked, locked_folder, replacing, replacing_folder, require_written, sweep
 from gbplan.modules import SafeCheckpointIO
 from gbplan.plots.theme import save
 
@@ -192,8 +192,8 @@ def hold():
     processes = []
 
     def hold(folder, lock):
-        code = "import sys, time; from pathlib import Path; from gbplan.files import holding\n"
-        code += "with holding(Path(sys.argv[1]), Path(sys.argv[2])):\n    print('held', flush=True); time.sleep(60)"
+        code = "import sys, time; from pathlib import Path; from gbplan.files import locked\n"
+        code += "with locked(Path(sys.argv[1]), Path(sys.argv[2])):\n    print('held', flush=True); time.sleep(60)"
         processes.append(subprocess.Popen([sys.executable, "-c", code, folder, lock], stdout=subprocess.PIPE))
         assert processes[-1].stdout.readline() == b"held\n"
         return processes[-1]
@@ -230,16 +230,16 @@ def test_a_second_command_is_refused_and_told_who_is_there_until_that_is_killed(
 
 def test_a_lock_goes_with_its_holder_and_may_be_held_again_by_it(tmp_path):
     lock = tmp_path / ".lock"
-    with holding(tmp_path, lock):
-        with holding(tmp_path, lock):
+    with locked(tmp_path, lock):
+        with locked(tmp_path, lock):
             pass
         assert lock.read_text().split() == [str(os.getpid()), socket.gethostname()]
     assert not lock.exists()
 
 
 def test_a_folder_that_stays_empty_is_not_left(tmp_path):
-    with pytest.raises(RuntimeError), occupying(tmp_path / "run"):
+    with pytest.raises(RuntimeError), locked_folder(tmp_path / "run"):
         raise RuntimeError
-    with occupying(tmp_path / "other"):
+    with locked_folder(tmp_path / "other"):
         (tmp_path / "other" / "file").touch()
     assert os.listdir(tmp_path) == ["other"]

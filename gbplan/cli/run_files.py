@@ -18,7 +18,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from gbplan.cli.keeping import RECIPE, Recipe
 from gbplan.cli.resuming import require_same_surroundings, surroundings, training_arguments
 from gbplan.data.dataset_folder import dataset_folder
-from gbplan.files import occupying, replacing
+from gbplan.files import locked_folder, replacing
 
 RUN_FILES = (
     RECIPE,
@@ -47,7 +47,7 @@ def no_debris(folder: Path, first: bool) -> Iterator[None]:
     if not first:
         yield
         return
-    with occupying(folder):
+    with locked_folder(folder):
         before = {*_files_of_run(folder)}
         try:
             yield

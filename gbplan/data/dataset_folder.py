@@ -8,7 +8,7 @@ from pathlib import Path
 from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.storage.datasets_root_dir import get_dataset_path
 
-from gbplan.files import holding, require_writable_folder, sweep
+from gbplan.files import locked, require_writable_folder, sweep
 
 
 def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
@@ -63,7 +63,7 @@ def writing(dataset_id: str, root: str | Path | None = None, overwrite: bool = F
     """
     require_writable(dataset_id, root, overwrite)
     folder = dataset_folder(dataset_id, root)
-    with holding(folder, folder.with_name(f".{folder.name}.lock")):
+    with locked(folder, folder.with_name(f".{folder.name}.lock")):
         sweep(folder.parent)
         require_writable(dataset_id, root, overwrite)  # another command may have been faster
         yield

@@ -27,7 +27,7 @@ from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOpt
 from gbplan.evaluation.played import tasks_at_once
 from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import Tasks, TaskSet
-from gbplan.files import occupying
+from gbplan.files import locked_folder
 from gbplan.modules import InitNetworkModule
 from gbplan.modules.checkpoints import CheckpointFile, open_checkpoint, require_imported_classes, weights_in
 from gbplan.networks import WorldModel
@@ -144,7 +144,7 @@ def run_evaluation(
     drawn = {each.name: each.draw() for each in sets}
     loop = None if trainer is None else trainer.make()
     writes = loop is None or loop.is_global_zero  # one process of several
-    with occupying(folder) if writes else nullcontext():
+    with locked_folder(folder) if writes else nullcontext():
         _require_free(folder, overwrite)  # another command may have been faster
         label, method = name or folder.name, _method(policy, checkpoint)
         # Not whole results, whose episodes may contain many pictures.

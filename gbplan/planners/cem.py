@@ -63,7 +63,7 @@ class CEMPlanner(Planner):
             noise = draw_for(problem, self.noise, self.num_samples, horizon, generator)
             samples = draw_around(problem, mean, std, noise)  # (B, S, H, A)
             cost = problem.cost(samples)
-            best.offer(samples, cost)
+            best.update(samples, cost)
             trace.append(best.cost)
             elites, _ = lowest(samples, cost, self.num_elites)
             mean = elites.mean(1)

@@ -84,7 +84,7 @@ class GradCEMPlanner(Planner):
             for _ in range(self.gradient_steps):
                 actions = center + half_range * x
                 cost, gradient = problem.cost_and_gradient(actions)
-                best.offer(actions, cost)
+                best.update(actions, cost)
                 descent.step(x, gradient * half_range)
                 if self.action_noise:
                     drawn = torch.randn(x.shape[1:], generator=generator, dtype=torch.float32)
@@ -92,7 +92,7 @@ class GradCEMPlanner(Planner):
                 x.clamp_(-1, 1)
             actions = center + half_range * x
             cost = problem.cost(actions)
-            best.offer(actions, cost)
+            best.update(actions, cost)
             trace.append(best.cost)
             elites, _ = lowest(x, cost, self.num_elites)
             mean = elites.mean(1)

@@ -115,11 +115,11 @@ class GradientPlanner(Planner):
             inside = x.tanh() if self.bounds == "tanh" else x
             actions = torch.addcmul(center, half_range, inside)
             if k == self.iterations:  # the last iterate is scored only
-                best.offer(actions, problem.cost(actions), rows)
+                best.update(actions, problem.cost(actions), rows)
                 trace.append(best.cost)
                 break
             cost, gradient = problem.cost_and_gradient(actions)
-            best.offer(actions, cost, rows)
+            best.update(actions, cost, rows)
             trace.append(best.cost)
             gradient = gradient * half_range
             if self.bounds == "tanh":

@@ -133,12 +133,12 @@ class GRASPPlanner(Planner):
         for _ in range(self.sync_steps):
             actions = problem.center + problem.half_range * x
             cost, gradient = problem.cost_and_gradient(actions)
-            best.offer(actions, cost)
+            best.update(actions, cost)
             descent.step(x, gradient * problem.half_range)
             x.clamp_(-1, 1)
         actions = problem.center + problem.half_range * x
         cost, latents = problem.cost_and_latents(actions)
-        best.offer(actions, cost)
+        best.update(actions, cost)
         states[:, :, 1:] = latents[:, :, :-1]
 
 

@@ -88,7 +88,7 @@ class ICEMPlanner(Planner):
             keep_mean = k in (0, self.iterations - 1)
             samples = draw_around(problem, mean, std, noise, keep_mean=keep_mean)  # (B, S, H, A)
             cost = problem.cost(samples)
-            best.offer(samples, cost)
+            best.update(samples, cost)
             trace.append(best.cost)
             rivals = torch.cat([samples, kept], dim=1), torch.cat([cost, kept_cost], dim=1)
             elites, elite_cost = lowest(*rivals, self.num_elites)

@@ -62,7 +62,7 @@ class MPPIPlanner(Planner):
             noise = draw_for(problem, self.noise, self.num_samples, horizon, generator)
             samples = draw_around(problem, mean, self.noise_std * problem.half_range, noise)  # (B, S, H, A)
             cost = problem.cost(samples)
-            best.offer(samples, cost)
+            best.update(samples, cost)
             trace.append(best.cost)
             # Without any finite cost the weights would be NaN; as zeros they leave the mean where it is.
             weight = torch.softmax(-comparable(cost) / self.temperature, dim=1).nan_to_num(0.0)

@@ -35,7 +35,7 @@ class Incumbent:
         self.actions = like.new_zeros(batch, horizon, dim)
         self.cost = like.new_full((batch,), torch.inf)
 
-    def offer(self, actions: Tensor, cost: Tensor, rows: Tensor | None = None) -> None:
+    def update(self, actions: Tensor, cost: Tensor, rows: Tensor | None = None) -> None:
         """Keep better candidates; among equals, the earlier one. A NaN cost is never better.
 
         ``self.cost`` and ``self.actions`` are replaced, never written to, so callers may keep earlier ones.
@@ -89,5 +89,5 @@ def best_of_a_draw(
         candidates = torch.cat([init[:, None], candidates[:, 1:]], dim=1)
     cost = problem.cost(candidates)
     best = Incumbent(problem.batch_size, horizon, problem.action_dim, like=candidates)
-    best.offer(candidates, cost)
+    best.update(candidates, cost)
     return lowest(candidates, cost, keep)[0], best
