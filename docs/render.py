@@ -45,6 +45,8 @@ MADE_BY = {
     "runs/push_t/evaluate": "make reproduce TASK=push_t",
     "runs/fetch_push/evaluate": "make reproduce TASK=fetch_push",
     "runs/pixels/evaluate": "make reproduce TASK=door_wall_pixels",
+    "runs/pixels/radii": "make reproduce TASK=door_wall_pixels_radii",
+    "runs/layouts/evaluate": "make reproduce TASK=door_layouts",
     "runs/rope/evaluate": "make reproduce TASK=rope",
 }
 DOOR_WALL = ("runs/evaluate", "runs/ablations", "runs/robustness")  # whose results are told by their names alone

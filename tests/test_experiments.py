@@ -109,7 +109,7 @@ COUNTS = {  # collect, fit, evaluate
     "door_layouts": (1, 4, 10),
     "door_wall": (1, 8, 40),
     "door_wall_pixels": (1, 12, 27),
-    "door_wall_pixels_radii": (1, 15, 12),
+    "door_wall_pixels_radii": (1, 21, 18),
     "fetch_push": (1, 2, 9),
     "planners": (1, 3, 50),
     "point_maze": (1, 7, 36),
