@@ -35,8 +35,8 @@ def needs_of(module: Any, validating: bool = False) -> Needs:
     """Read the needs off a LightningModule.
 
     A module with a ``world_model`` needs the observations that its encoder reads; those in the module's ``batch_keys``,
-    if it has that attribute; and ``achieved_goal``, to train a probe or to validate predicted goals. Any other module,
-    or None, needs all observations, one frame and one environment step.
+    if it has that attribute; ``achieved_goal``, to train a probe or to validate predicted goals; and the pictures that
+    a decoder is trained on. Any other module, or None, needs all observations, one frame and one environment step.
 
     Args:
         module: a LightningModule, or None.
@@ -50,4 +50,6 @@ def needs_of(module: Any, validating: bool = False) -> Needs:
     other = [*getattr(module, "batch_keys", ())]
     if getattr(model, "probe", None) is not None or (validating and getattr(model, "has_probe", False)):
         other.append("achieved_goal")
+    if getattr(model, "decoder", None) is not None:
+        other.append(model.decoder.pixels_key)
     return Needs(getattr(model, "history", 1), getattr(model, "action_block", 1), tuple(encoded), tuple(other))

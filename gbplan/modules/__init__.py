@@ -9,14 +9,25 @@ from gbplan.modules.checkpoints import (
     world_model_weights,
 )
 from gbplan.modules.init_network_module import InitNetworkModule
-from gbplan.modules.regularizer import Regularizer, VICReg
+from gbplan.modules.regularizers import (
+    Reconstruction,
+    Regularizer,
+    RegularizerSum,
+    SIGReg,
+    TemporalStraightening,
+    VICReg,
+)
 from gbplan.modules.world_model_module import WorldModelModule
 
 __all__ = [
     "AdversarialWorldModelModule",
     "InitNetworkModule",
+    "Reconstruction",
     "Regularizer",
+    "RegularizerSum",
+    "SIGReg",
     "SafeCheckpointIO",
+    "TemporalStraightening",
     "VICReg",
     "WorldModelModule",
     "load_encoder_weights",

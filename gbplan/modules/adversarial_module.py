@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from gbplan.attacks import Attack
 from gbplan.data import TrajectoryDataModule
-from gbplan.modules.regularizer import Regularizer
+from gbplan.modules.regularizers import Regularizer
 from gbplan.modules.world_model_module import Batch, WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.networks.fused.constant_parameters import constant_parameters
@@ -189,7 +189,7 @@ class AdversarialWorldModelModule(WorldModelModule):
             clean = self.prediction_loss(latents, actions, target)
             gain = (loss.detach() - clean) * size / max(size - self._clean_samples(size), 1)
             self._sums.append(size * torch.stack([clean, gain, *(radius.mean() for radius in radii)]))
-        return loss if self.regularizer is None else loss + self.regularizer(encoded, batch["actions"])
+        return self.regularized(loss, encoded, batch)
 
     def _clean_samples(self, size: int) -> int:
         return round(self.clean_fraction * size)

@@ -185,6 +185,8 @@ def weights_in(checkpoint: CheckpointFile) -> dict[str, Tensor]:
 def load_world_model_weights(world_model: WorldModel, path: str | Path) -> None:
     """Copy a checkpoint's world-model weights and normaliser into ``world_model``.
 
+    A decoder, which changes nothing that a model predicts, may be absent from either.
+
     Args:
         world_model: the model to fill; it must have the sizes of the one that was saved.
         path: the ``.ckpt`` file.
@@ -193,7 +195,12 @@ def load_world_model_weights(world_model: WorldModel, path: str | Path) -> None:
         FileNotFoundError: there is no such file.
         ValueError: the file is broken, or its model has other sizes or layers, which the message names.
     """
-    _load(world_model, world_model_weights(path), f"the world model in {path}")
+    weights, own = world_model_weights(path), world_model.state_dict()
+    decoders = [{name for name in each if name.startswith("decoder.")} for each in (weights, own)]
+    if not all(decoders):
+        weights = {name: value for name, value in weights.items() if name not in decoders[0]}
+        weights |= {name: own[name] for name in decoders[1]}
+    _load(world_model, weights, f"the world model in {path}")
 
 
 def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gbplan.data import TrajectoryDataModule
 from gbplan.data.latents import LATENTS
 from gbplan.modules.checkpoints import load_encoder_weights, load_world_model_weights
-from gbplan.modules.regularizer import Regularizer, require_stable_latents
+from gbplan.modules.regularizers import Regularizer, require_stable_latents
 from gbplan.networks import WorldModel
 from gbplan.networks.compiled import require_own_names
 from gbplan.networks.encoder import encoder_hash
@@ -22,6 +22,9 @@ from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.normalizer import Moments
 
 Batch = dict[str, Any]
+
+DECODED = 64
+"""Windows of a batch that a decoder learns from; batches come in random order, and pictures cost much."""
 
 
 class WorldModelModule(L.LightningModule):
@@ -33,7 +36,8 @@ class WorldModelModule(L.LightningModule):
     It logs ``train/loss``; ``val/loss``; ``val/one_step_error`` (mean squared error of one step, standardised units)
     and, if the model has a probe, ``val/one_step_distance`` (mean Euclidean distance between the probe of the
     prediction and the environment's achieved goal); for every horizon h, ``val/rollout_error/h`` and
-    ``val/rollout_distance/h``, the same two for step h of an open-loop rollout.
+    ``val/rollout_distance/h``, the same two for step h of an open-loop rollout; and with a decoder
+    ``val/decoder_loss``.
 
     An encoder in training needs a regulariser: the next latent is easiest to predict when all latents are alike.
 
@@ -354,9 +358,15 @@ class WorldModelModule(L.LightningModule):
         Raises:
             ValueError: the windows are shorter than ``rollout_steps``.
         """
-        latents, actions = self.encoded(batch), batch["actions"]
-        loss = self.prediction_loss(*self.training_pairs(latents, actions))
-        return loss if self.regularizer is None else loss + self.regularizer(latents, actions)
+        latents = self.encoded(batch)
+        return self.regularized(self.prediction_loss(*self.training_pairs(latents, batch["actions"])), latents, batch)
+
+    def regularized(self, loss: Tensor, latents: Tensor, batch: Batch) -> Tensor:
+        """Add the regulariser's loss, if there is one, of a batch's latents ``(B, T + 1, *D)``."""
+        if self.regularizer is None:
+            return loss
+        added: Tensor = self.regularizer(latents, batch["actions"], batch["observations"])
+        return loss + added
 
     def training_pairs(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs and targets of the prediction for a batch of windows.
@@ -415,6 +425,13 @@ class WorldModelModule(L.LightningModule):
         told = probe(self.encoded(batch).detach())
         return F.mse_loss(told / probe.goal_std, batch["observations"]["achieved_goal"] / probe.goal_std)
 
+    def decoder_loss(self, batch: Batch) -> Tensor:
+        """Loss of the decoder, see ``Decoder.loss``, of the last frames of some windows; as that of the probe."""
+        decoder = self.world_model.decoder
+        assert decoder is not None
+        last = {key: values[:DECODED, -1] for key, values in batch["observations"].items()}
+        return decoder.loss(self.encoded(batch)[:DECODED, -1].detach(), last)
+
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss that a training step minimises. Subclasses override it."""
         return self.loss(batch)
@@ -428,11 +445,17 @@ class WorldModelModule(L.LightningModule):
         self._samples += len(batch["actions"])
         if self._trains_probe:
             loss = loss + self.probe_loss(batch)
+        if self._trains_decoder:
+            loss = loss + self.decoder_loss(batch)
         return loss
 
     @property
     def _trains_probe(self) -> bool:
         return self.world_model.probe is not None
+
+    @property
+    def _trains_decoder(self) -> bool:
+        return self.world_model.decoder is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the loss, and one-step and open-loop errors in standardised and in environment units."""
@@ -446,6 +469,8 @@ class WorldModelModule(L.LightningModule):
             "val/loss": self.loss(batch),
             "val/one_step_error": F.mse_loss(one_step, latents[:, history:]),
         }
+        if model.decoder is not None:
+            metrics["val/decoder_loss"] = self.decoder_loss(batch)
         if model.has_probe:
             metrics["val/one_step_distance"] = self._distance(one_step, batch, history)
         for horizon in self.validation_horizons:

@@ -2,6 +2,7 @@
 
 from gbplan.networks.body_frame import BodyFrameEncoder
 from gbplan.networks.conv import ConvEncoder
+from gbplan.networks.decoder import Decoder
 from gbplan.networks.dino import DinoEncoder
 from gbplan.networks.encoder import Encoder, IdentityEncoder
 from gbplan.networks.init_network import InitNetwork
@@ -18,6 +19,7 @@ from gbplan.networks.world_model import WorldModel
 __all__ = [
     "BodyFrameEncoder",
     "ConvEncoder",
+    "Decoder",
     "DinoEncoder",
     "Encoder",
     "IdentityEncoder",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gbplan.networks.decoder import Decoder
 from gbplan.networks.encoder import Encoder
 from gbplan.networks.fused.rollout import fused_rollout
 from gbplan.networks.normalizer import Normalizer, Per
@@ -26,6 +27,7 @@ class WorldModel(nn.Module):
         action_block: int = 1,
         normalize: Per = "dimension",
         probe: Probe | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         """Join an encoder and a predictor.
 
@@ -36,9 +38,11 @@ class WorldModel(nn.Module):
             normalize: latents are standardised per dimension, or per channel, the last axis (for patches).
             probe: from latents to the environment's achieved goal; None: no probe, or the encoder is exact.
 
+            decoder: from latents to pictures, to look at; None: there is none.
+
         Raises:
-            ValueError: the encoder's latent shape is not the predictor's or the probe's, or the block does not divide
-                the actions.
+            ValueError: the encoder's latent shape is not the predictor's, the probe's or the decoder's, or the block
+                does not divide the actions.
         """
         super().__init__()
         if tuple(encoder.latent_shape) != tuple(predictor.latent_shape):
@@ -51,16 +55,18 @@ class WorldModel(nn.Module):
                 f"action_block must be at least 1 and divide the predictor's action_dim, got {action_block} and "
                 f"{predictor.action_dim}; action_dim is the environment's times action_block"
             )
-        if probe is not None and tuple(probe.latent_shape) != tuple(encoder.latent_shape):
-            raise ValueError(
-                f"the probe reads latents of shape {tuple(probe.latent_shape)}, the encoder makes "
-                f"{tuple(encoder.latent_shape)}; give the probe that latent_dim"
-            )
+        for name, reader in {"probe": probe, "decoder": decoder}.items():
+            if reader is not None and tuple(reader.latent_shape) != tuple(encoder.latent_shape):
+                raise ValueError(
+                    f"the {name} reads latents of shape {tuple(reader.latent_shape)}, the encoder makes "
+                    f"{tuple(encoder.latent_shape)}; give the {name} that latent_dim"
+                )
         self.encoder = encoder
         self.predictor = predictor
         self.normalizer = Normalizer(tuple(predictor.latent_shape), predictor.action_dim, action_block, normalize)
         predictor.set_units(self.normalizer)
         self.probe = probe
+        self.decoder = decoder
         self.action_block = action_block
         if encoder.frozen:
             encoder.requires_grad_(False).eval()

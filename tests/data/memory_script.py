@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gbplan.data import Trajectories, TrajectoryDataModule, write_dataset
 from gbplan.modules import WorldModelModule
-from gbplan.modules.regularizer import VICReg
+from gbplan.modules.regularizers import VICReg
 from gbplan.networks import ConvEncoder, MLPPredictor, WorldModel
 
 EPISODES, STEPS, AT_ONCE = 4_000, 25, 100

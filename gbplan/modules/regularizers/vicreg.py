@@ -1,28 +1,12 @@
-"""What keeps the latents of an encoder in training apart."""
+"""Variance, covariance, and actions told from two latents."""
 
-from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gbplan.networks import WorldModel
-
-
-class Regularizer(nn.Module, ABC):
-    """A loss on encoded frames that a constant encoder does not minimise. It may have parameters of its own."""
-
-    @abstractmethod
-    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Return the loss.
-
-        Args:
-            latents: consecutive frames, ``(B, T + 1, *D)``, with gradients.
-            actions: taken between them, ``(B, T, A')``, environment units.
-
-        Returns:
-            A scalar.
-        """
+from gbplan.modules.regularizers.regularizer import Regularizer
 
 
 class VICReg(Regularizer):
@@ -76,7 +60,7 @@ class VICReg(Regularizer):
             nn.Linear(2 * latent_dim, hidden_size), nn.ReLU(), nn.Linear(hidden_size, action_dim)
         )
 
-    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, actions: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the loss; see ``Regularizer``.
 
         Raises:
@@ -99,23 +83,3 @@ class VICReg(Regularizer):
             told = self.inverse(torch.cat([flat[:, :-1], flat[:, 1:]], dim=-1))
             loss = loss + self.inverse_weight * F.mse_loss(told, actions)
         return loss
-
-
-def require_stable_latents(world_model: WorldModel, regularizer: Regularizer | None) -> None:
-    """Refuse an encoder in training that nothing keeps from collapsing.
-
-    Raises:
-        ValueError: it has weights, is not frozen, and there is no regulariser; or there is one for a frozen encoder.
-    """
-    encoder = world_model.encoder
-    trained = not encoder.frozen and any(True for _ in encoder.parameters())
-    if trained and regularizer is None:
-        raise ValueError(
-            f"{type(encoder).__name__} is trained on the next-latent loss alone, which a constant encoder minimises: "
-            "its latents would collapse; freeze it (frozen: true), or give a regularizer such as VICReg"
-        )
-    if regularizer is not None and not trained:
-        raise ValueError(
-            f"{type(regularizer).__name__} regularises an encoder in training, but {type(encoder).__name__} is frozen; "
-            "leave the regularizer out, or set the encoder's frozen to false"
-        )

@@ -1,0 +1,17 @@
+"""What keeps the latents of an encoder in training apart: one class a file."""
+
+from gbplan.modules.regularizers.reconstruction import Reconstruction
+from gbplan.modules.regularizers.regularizer import Regularizer, RegularizerSum, require_stable_latents
+from gbplan.modules.regularizers.sigreg import SIGReg
+from gbplan.modules.regularizers.straightening import TemporalStraightening
+from gbplan.modules.regularizers.vicreg import VICReg
+
+__all__ = [
+    "Reconstruction",
+    "Regularizer",
+    "RegularizerSum",
+    "SIGReg",
+    "TemporalStraightening",
+    "VICReg",
+    "require_stable_latents",
+]

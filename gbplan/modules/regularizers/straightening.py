@@ -1,0 +1,48 @@
+"""Latents that move in straight lines."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from gbplan import checks
+from gbplan.modules.regularizers.regularizer import Regularizer
+
+
+class TemporalStraightening(Regularizer):
+    """The curvature of the latents' path: ``1 - cosine`` of each two successive steps, mean over windows and frames.
+
+    Straight paths make the planning loss better conditioned. It does not keep latents apart: add it to a regulariser
+    that does, in a ``RegularizerSum``.
+
+    Source: Temporal Straightening, arXiv 2603.12231.
+    """
+
+    keeps_apart = False
+
+    def __init__(self, weight: float = 0.1) -> None:
+        """Set the weight.
+
+        Args:
+            weight: of the curvature; 0.1 in the paper.
+
+        Raises:
+            ValueError: it is negative.
+        """
+        super().__init__()
+        checks.not_negative(weight=weight)
+        self.weight = weight
+
+    def forward(self, latents: Tensor, actions: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss; see ``Regularizer``.
+
+        Raises:
+            ValueError: the windows have fewer than three frames.
+        """
+        if latents.shape[1] < 3:
+            raise ValueError(
+                f"TemporalStraightening needs windows of at least 3 frames, got {latents.shape[1]}; set data.steps to "
+                "at least 2"
+            )
+        moves = latents.flatten(2).diff(dim=1)
+        return self.weight * (1 - F.cosine_similarity(moves[:, :-1], moves[:, 1:], dim=-1)).mean()

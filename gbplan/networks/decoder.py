@@ -1,0 +1,111 @@
+"""From a latent back to a picture: what a model imagines, to look at."""
+
+from collections.abc import Mapping, Sequence
+from math import isqrt, prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gbplan import checks
+
+
+class Decoder(nn.Module):
+    """Makes square pictures of latents: uint8, channels last.
+
+    Layers double a grid of cells until it is as large as the picture. Tokens that fill a square, ``(n * n, C)``, are
+    its first cells; any other latent is turned into 4 x 4 of them.
+
+    As a part of a world model it is trained beside it with its gradient stopped, so the latents do not change for it,
+    and shows what the model imagines; it decides nothing. As that of a ``Reconstruction`` it shapes them.
+
+    Attributes:
+        latent_shape: *D, the shape of one latent.
+        picture_shape: ``(H, W, C)``.
+        pixels_key: the entry of the observation that is the picture.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int | Sequence[int],
+        image_size: int = 64,
+        channels: int = 3,
+        width: int = 16,
+        pixels_key: str = "pixels",
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            latent_dim: number of latent dimensions, or the shape of latents that are no vectors.
+            image_size: height and width of the pictures, at least 8.
+            channels: colours of the pictures.
+            width: channels of the last layer but one; each before it has twice as many, at most 8 times.
+            pixels_key: entry of the observation that is the picture.
+
+        Raises:
+            ValueError: a size is out of its range.
+        """
+        super().__init__()
+        shape = (latent_dim,) if isinstance(latent_dim, int) else tuple(latent_dim)
+        checks.at_least_one(latent_dim=min(shape, default=0), channels=channels, width=width)
+        if image_size < 8:
+            raise ValueError(f"image_size must be at least 8, got {image_size}")
+        self.latent_shape = shape
+        self.picture_shape = (image_size, image_size, channels)
+        self.pixels_key = pixels_key
+        self.tokens = len(shape) == 2 and isqrt(shape[0]) ** 2 == shape[0] and 1 < isqrt(shape[0]) < image_size
+        self.side = isqrt(shape[0]) if self.tokens else 4
+        doublings = max(1, ((image_size - 1) // self.side).bit_length())
+        before = width * 2 ** min(doublings - 1, 3)
+        self.cells = nn.Linear(shape[1], before) if self.tokens else nn.Linear(prod(shape), 16 * before)
+        layers: list[nn.Module] = []
+        for i in reversed(range(doublings)):
+            after = width * 2 ** min(i - 1, 3) if i else channels
+            layers += [nn.GroupNorm(1, before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+            before = after
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Make pictures ``(..., H, W, C)`` of latents ``(..., *D)``, standardised; colours are in [0, 1], about."""
+        rows, lead = latents.reshape(-1, *self.latent_shape), latents.shape[: -len(self.latent_shape)]
+        cells = self.cells(rows if self.tokens else rows.flatten(1)).reshape(len(rows), self.side**2, -1)
+        pictures = self.layers(cells.transpose(1, 2).unflatten(2, (self.side, self.side))) + 0.5
+        size = self.picture_shape[:2]
+        if pictures.shape[2:] != size:
+            pictures = F.interpolate(pictures, size, mode="bilinear", antialias=True)
+        return pictures.movedim(1, -1).reshape(*lead, *self.picture_shape)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Make uint8 pictures ``(..., H, W, C)`` of latents ``(..., *D)``, standardised."""
+        return (255 * self(latents).clamp(0, 1)).round().to(torch.uint8)
+
+    def loss(self, latents: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
+        """Squared error of decoding, summed over a picture's pixels and colours in [0, 1], mean over pictures.
+
+        Args:
+            latents: ``(N, *D)``, standardised.
+            observations: what was encoded, ``(N, *obs)`` each.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            ValueError: the picture is not among the observations, not uint8, or of another size; or latents are.
+        """
+        if self.pixels_key not in observations:
+            raise ValueError(
+                f"the decoder is trained on {self.pixels_key!r}, the batch has {', '.join(observations)}; set its "
+                "pixels_key, or leave it out"
+            )
+        pictures = observations[self.pixels_key]
+        if pictures.dtype != torch.uint8 or tuple(pictures.shape[1:]) != self.picture_shape:
+            raise ValueError(
+                f"the decoder makes uint8 pictures of shape {self.picture_shape}, {self.pixels_key!r} is "
+                f"{pictures.dtype} of {tuple(pictures.shape[1:])}; set the decoder's image_size and channels"
+            )
+        if tuple(latents.shape[1:]) != self.latent_shape:
+            raise ValueError(
+                f"the decoder reads latents of shape {self.latent_shape}, the model makes {tuple(latents.shape[1:])}; "
+                "set the decoder's latent_dim"
+            )
+        return (self(latents) - pictures.to(latents.dtype) / 255).square().sum(dim=(1, 2, 3)).mean()
