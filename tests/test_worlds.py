@@ -24,6 +24,7 @@ from gbplan.evaluation import TaskSet, evaluate
 from gbplan.modules import AdversarialWorldModelModule, InitNetworkModule, VICReg, WorldModelModule
 from gbplan.networks import (
     ConvEncoder,
+    Decoder,
     DinoEncoder,
     IdentityEncoder,
     InitNetwork,
@@ -124,7 +125,10 @@ def world(request, root, tmp_path_factory):
         made = ENCODERS[encoder]()
         shape = made.latent_shape
         probe = Probe(shape, 4, (8,)) if encoder != "state" and history < 3 else None
-        return WorldModel(made, PREDICTORS[predictor](shape, block * ACTIONS, history), block, probe=probe)
+        decoder = Decoder(shape, 16, width=2) if "pixels" in made.observation_keys and block > 1 else None
+        return WorldModel(
+            made, PREDICTORS[predictor](shape, block * ACTIONS, history), block, probe=probe, decoder=decoder
+        )
 
     def fit(epochs, folder, ckpt_path=None):
         data = TrajectoryDataModule(

@@ -3,15 +3,19 @@
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from gbplan import checks
 from gbplan.callbacks.averaged_weights import averaged_weights
-from gbplan.callbacks.online_round import Group, execute, summarise
+from gbplan.callbacks.online_round import Executed, Group, execute, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.describe import describe, differences
 from gbplan.evaluation import TaskSet, try_tasks
+from gbplan.evaluation.imagination import imagined_frames
 from gbplan.evaluation.planning_evaluation import gather_of
+from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.plots import plot_frames
 from gbplan.policies import Agent
 
 
@@ -32,8 +36,9 @@ class PlanningValidation(L.Callback):
     ``val/success_low`` and ``val/success_high``, ``val/believed_success``, ``val/final_distance``,
     ``val/model_error_planned``, ``val/latent_error_planned`` and, where the environment has an expert,
     ``val/model_error_expert``, ``val/latent_error_expert`` and ``val/gap``; and ``val/seconds_planning``. Metrics that
-    are not known are left out, see ``OnlineWorldModeling``. Several such callbacks, for example in different
-    environments, need different values of ``name``.
+    are not known are left out, see ``OnlineWorldModeling``. For a model with a decoder it also logs the picture
+    ``val/filmstrip`` to TensorBoard: the first task's frames as executed, above the model's imagination of the same
+    actions. Several such callbacks, for example in different environments, need different values of ``name``.
     """
 
     def __init__(
@@ -129,6 +134,18 @@ class PlanningValidation(L.Callback):
                 world_size=trainer.world_size,
                 progress=f"{self.name} validation" if shows else None,
             )
+            self._show(trainer, model, executed)
         for name, value in summarise([executed]).items():
             if "/" not in name:
                 self.log(f"{self.name}/{name}", value, sync_dist=True)  # type: ignore[attr-defined]
+
+    def _show(self, trainer: L.Trainer, model: WorldModel, executed: Executed) -> None:
+        """Log a filmstrip of the first task, if the model has a decoder and someone looks."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not loggers or model.decoder is None or not trainer.is_global_zero:
+            return
+        frames = imagined_frames(model, executed.tasks, executed.trajectories, self.error_horizon)
+        if frames is None:
+            return
+        for logger in loggers:
+            logger.experiment.add_figure(f"{self.name}/filmstrip", plot_frames({"": frames}), trainer.global_step)

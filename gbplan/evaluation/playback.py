@@ -39,7 +39,7 @@ def play_back(
     for rows in batches(len(tasks), envs.num_envs):
         episodes = run_episodes(
             envs,
-            _Fixed(actions[rows]),
+            FixedActions(actions[rows]),
             seeds=tasks.seeds[rows].tolist(),
             states=tasks.states[rows],
             goals=tasks.goals[rows],
@@ -53,14 +53,18 @@ def play_back(
     return np.concatenate(achieved).astype(np.float64), np.concatenate(lengths)
 
 
-class _Fixed(Policy):
+class FixedActions(Policy):
+    """Takes the same actions whatever happens, ``(N, H, A)``."""
+
     def __init__(self, actions: NDArray[np.floating]) -> None:
         self._actions = actions.astype(np.float32)
         self._step = 0
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
+        """Begin with the first action."""
         self._step = 0
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Return the next action of each row."""
         self._step += 1
         return self._actions[:, self._step - 1]

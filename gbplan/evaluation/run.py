@@ -1,5 +1,6 @@
 """``gbplan evaluate``: evaluates a model with a planner, or a policy, on held-out tasks, and writes the results."""
 
+import io
 import os
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
@@ -22,6 +23,7 @@ from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.environment_model import EnvironmentDynamics, simulate
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
+from gbplan.evaluation.imagination import imagined_frames
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
 from gbplan.evaluation.played import tasks_at_once
@@ -32,7 +34,7 @@ from gbplan.modules import InitNetworkModule
 from gbplan.modules.checkpoints import CheckpointFile, open_checkpoint, require_imported_classes, weights_in
 from gbplan.networks import WorldModel
 from gbplan.networks.build import build_world_model
-from gbplan.plots import plot_filmstrip, plot_landscape
+from gbplan.plots import animate_frames, plot_filmstrip, plot_frames, plot_landscape
 from gbplan.policies import Agent, PlannerPolicy
 from gbplan.policies.fitting import require_fitting
 from gbplan.report.result_files import RESULT_FILE, write_result
@@ -63,7 +65,8 @@ def run_evaluation(
 
     Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, for each kind of tasks a CSV of
     single tasks and an NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and
-    prints a line per kind.
+    prints a line per kind. For a model with a decoder it also writes filmstrip-<kind>.png and .gif: the first
+    episode's frames, beside the model's imagination of the same actions.
 
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
@@ -152,6 +155,7 @@ def run_evaluation(
         records: dict[str, dict[str, NDArray]] = {}
         arrays: dict[str, dict[str, NDArray]] = {}
         figures: dict[str, Any] = {}
+        pictures: dict[str, bytes] = {}
         for kind, of_kind in drawn.items():
             result, background = _evaluated(
                 policy,
@@ -170,6 +174,14 @@ def run_evaluation(
             block = policy.world_model.action_block if isinstance(policy, PlannerPolicy) else 1
             for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
                 figures[f"{kind}/{figure_name}"] = figure
+            if isinstance(policy, PlannerPolicy):
+                frames = imagined_frames(policy.world_model, of_kind, result.trajectories, error_horizon)
+                if frames is not None:
+                    arrays[kind] |= {f"frames {name}": array for name, array in vars(frames).items()}
+                    figures[f"{kind}/filmstrip"] = strip = plot_frames({"": frames})
+                    strip.savefig(png := io.BytesIO(), format="png", dpi=160)
+                    pictures[f"filmstrip-{kind}.png"] = png.getvalue()
+                    pictures[f"filmstrip-{kind}.gif"] = animate_frames(frames)
             del result
         if not writes:
             return False
@@ -190,7 +202,7 @@ def run_evaluation(
         events = {*folder.glob(EVENTS)}  # to be removed: the old files, or the new ones if it fails
         try:
             _write_events(folder, method, metrics, figures)
-            write_result(folder, summary, records, arrays)
+            write_result(folder, summary, records, arrays, pictures)
         except BaseException:
             events = {*folder.glob(EVENTS)} - events
             raise

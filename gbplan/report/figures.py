@@ -12,7 +12,9 @@ from tqdm.auto import tqdm
 
 from gbplan.plots import (
     Curve,
+    Frames,
     Theme,
+    plot_frames,
     plot_landscape,
     plot_panels,
     plot_paths,
@@ -64,11 +66,12 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
 
     Returns:
         By the name of its file, each figure there is data for: per task kind ``success-<kind>``; ``paths-<kind>``, the
-        first tasks as planned (dashed) and executed (solid), a column per result; ``landscape-<kind>``, the planning
-        loss of the first task in the model and in truth, each result on the plane through the expert's actions and two
-        of its own plans; ``error-<kind>``, the model's open-loop error along planned and the expert's trajectories;
-        ``alignment-<kind>``, the cosine between the model's gradient and the true one; ``calls-<kind>`` and
-        ``time-<kind>``, success against the effort of a plan; ``radius-<kind>``, success against the radius of the
+        first tasks as planned (dashed) and executed (solid), a column per result; ``filmstrip-<kind>``, of models
+        with a decoder, the first task's frames, and what the model imagines of the same actions; ``landscape-<kind>``,
+        the planning loss of the first task in the model and in truth, each result on the plane through the expert's
+        actions and two of its own plans; ``error-<kind>``, the model's open-loop error along planned and the expert's
+        trajectories; ``alignment-<kind>``, the cosine between the model's gradient and the true one; ``calls-<kind>``
+        and ``time-<kind>``, success against the effort of a plan; ``radius-<kind>``, success against the radius of the
         attack a model was trained with; and of trainings, success on validation tasks by epoch (``training``), on the
         tasks of online rounds (``rounds``), and by online transitions (``transitions``).
     """
@@ -80,6 +83,8 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
         found[f"success-{kind}"] = partial(_success, of_kind, kind)
         if arrays := _arrays(results, kind, "imagined"):  # of models that say where they go, in a plane
             found[f"paths-{kind}"] = partial(_paths, arrays)
+        if films := _arrays(results, kind, "frames imagined"):
+            found[f"filmstrip-{kind}"] = partial(_filmstrips, films)
         if planes := _arrays(results, kind, "alpha"):
             found[f"landscape-{kind}"] = partial(_landscapes, planes)
         for figure, panels in {
@@ -156,6 +161,13 @@ def _paths(arrays: dict[str, dict[str, NDArray]]) -> Any:
         None if np.isnan(rows[0][0]["radius"]) else float(rows[0][0]["radius"]),
         columns=len(arrays),
         titles=list(arrays),
+    )
+
+
+def _filmstrips(arrays: dict[str, dict[str, NDArray]]) -> Any:
+    names = ("executed", "imagined", "steps")
+    return plot_frames(
+        {result: Frames(*(array[f"frames {name}"] for name in names)) for result, array in arrays.items()}
     )
 
 

@@ -1,6 +1,7 @@
 """Result files: one folder per evaluation.
 
-``result.json`` holds the figures, ``<kind>.csv`` those of the single tasks, ``<kind>.npz`` some episodes to look at.
+``result.json`` holds the figures, ``<kind>.csv`` those of the single tasks, ``<kind>.npz`` some episodes to look at;
+of a model with a decoder ``filmstrip-<kind>.png`` and ``.gif`` show one of them.
 """
 
 import csv
@@ -87,6 +88,7 @@ def write_result(
     result: dict[str, Any],
     records: dict[str, dict[str, NDArray]],
     arrays: dict[str, dict[str, NDArray]],
+    pictures: dict[str, bytes] = {},  # noqa: B006  # not changed
 ) -> None:
     """Write an evaluation's files, ``result.json`` last, so that its presence means all is there.
 
@@ -95,6 +97,7 @@ def write_result(
         result: plain data.
         records: per task kind, the columns of its tasks, ``(N,)`` each.
         arrays: per task kind, what is to be drawn.
+        pictures: by their names, what files are to hold; those of an older result are removed.
     """
     with ExitStack() as files:  # which appear in the reverse of this order
         summary = files.enter_context(replacing(folder / RESULT_FILE))
@@ -109,8 +112,14 @@ def write_result(
         for kind, drawn in arrays.items():
             complete.append(archive := files.enter_context(replacing(folder / f"{kind}.npz", "wb")))
             np.savez_compressed(archive, allow_pickle=False, **drawn)
+        for name, content in pictures.items():
+            complete.append(picture := files.enter_context(replacing(folder / name, "wb")))
+            picture.write(content)
         for file in complete:
             finish(file)  # before the first appears, so that a full disk does not mix old and new ones
+    for old in {*folder.glob("filmstrip-*.png"), *folder.glob("filmstrip-*.gif")}:
+        if old.name not in pictures:
+            old.unlink()
 
 
 def _without_nan(value: Any) -> Any:

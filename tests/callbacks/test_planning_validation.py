@@ -1,13 +1,19 @@
 import lightning as L
 import pytest
+import tiny_world  # noqa: F401, registers the environment
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gbplan.callbacks import PlanningValidation
-from gbplan.data import VALIDATION_SEEDS
+from gbplan.data import VALIDATION_SEEDS, TrajectoryDataModule, collect
 from gbplan.evaluation import TaskSet
+from gbplan.modules import WorldModelModule
+from gbplan.networks import ConvEncoder, Decoder, MLPPredictor, WorldModel
+from gbplan.objectives import GoalMSE
 from gbplan.planners import GradientPlanner
-from gbplan.policies import Agent
+from gbplan.policies import Agent, RandomPolicy
 
 
 @pytest.fixture
@@ -97,3 +103,26 @@ def test_numbers_out_of_range_are_refused(validation, changes, message):
 def test_horizon_beyond_the_time_limit_is_refused_before_training(validation, two_states_fit):
     with pytest.raises(ValueError, match="horizon of 4 model steps exceeds the time limit of 3 steps"):
         two_states_fit(validation(agent=Agent(GradientPlanner(horizon=4))), epochs=1)
+
+
+def test_tensorboard_shows_what_is_imagined_beside_what_was_executed(tmp_path):
+    collect("TinyPixels-v0", "tiny/random-v0", RandomPolicy(), 12, num_envs=12, root=str(tmp_path), progress=False)
+    model = WorldModel(ConvEncoder(3, 16, width=2), MLPPredictor(3, 6, (8,)), 2, decoder=Decoder(3, 16, width=2))
+    agent = Agent(GradientPlanner(2, 1, num_samples=2, restarts=1), GoalMSE())
+    callback = PlanningValidation(agent, TaskSet(count=1, split="validation"), every_n_epochs=2, error_horizon=4)
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    trainer = L.Trainer(
+        max_epochs=4,
+        callbacks=[callback],
+        logger=logger,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        log_every_n_steps=1,
+    )
+    data = TrajectoryDataModule(["tiny/random-v0"], str(tmp_path), batch_size=16, steps=2, validation_steps=2)
+    trainer.fit(WorldModelModule(model, validation_horizons=[1]), datamodule=data)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert len(events.Images("val/filmstrip")) == 2
+    assert events.Scalars("val/decoder_loss")[-1].value < events.Scalars("val/decoder_loss")[0].value

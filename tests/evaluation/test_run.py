@@ -5,13 +5,15 @@ import weakref
 
 import numpy as np
 import pytest
+import tiny_world  # noqa: F401, registers the environment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gbplan.evaluation import TaskSet, run, run_evaluation
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import ConvEncoder, Decoder, IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.objectives import GoalMSE
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, StraightLinePolicy
-from gbplan.report import report, results_table
+from gbplan.report import figures, report, results_table
 from gbplan.report.result_files import RESULT_FILE, read_result
 
 DIAGNOSTIC_METRICS = ("gradient_alignment", "input_smoothness")
@@ -49,6 +51,28 @@ def test_result_counts_in_model_steps_and_in_environment_steps(every, steps):
     method = run._method(Agent(GradientPlanner(horizon=4), replan_every=every).policy(model), None)
     assert (method["horizon"], method["horizon_environment_steps"]) == (4, 20)
     assert (method["replan_every"], method["replan_every_environment_steps"]) == (every, steps)
+
+
+def test_a_model_with_a_decoder_leaves_a_filmstrip_and_one_without_takes_it_away(tmp_path, monkeypatch):
+    def evaluated_with(decoder):
+        model = WorldModel(ConvEncoder(3, 16, width=2), MLPPredictor(3, 6, (8,)), 2, decoder=decoder)
+        monkeypatch.setattr(run, "_simulator", lambda *_: model)
+        agent = Agent(GradientPlanner(2, 1, num_samples=2, restarts=1), GoalMSE())
+        tasks = TaskSet("TinyPixels-v0", count=2, split="validation")
+        run_evaluation(str(tmp_path), simulator=True, agent=agent, tasks=tasks, diagnostic_tasks=0, overwrite=True)
+        with np.load(tmp_path / "default.npz") as arrays:
+            return {path.name for path in tmp_path.glob("filmstrip*")}, dict(arrays)
+
+    files, arrays = evaluated_with(Decoder(3, 16, width=2))
+    assert files == {"filmstrip-default.png", "filmstrip-default.gif"}
+    assert arrays["frames executed"].shape == arrays["frames imagined"].shape == (12, 16, 16, 3)
+    assert list(figures.drawings([(tmp_path, read_result(tmp_path / RESULT_FILE))], [])) == [
+        "success-default",
+        "filmstrip-default",
+    ]
+    files, arrays = evaluated_with(None)
+    assert not files
+    assert "frames executed" not in arrays
 
 
 def test_csv_has_one_row_per_task(evaluated):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gbplan.modules import load_encoder_weights, load_world_model_weights, read_checkpoint, world_model_weights
-from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, ProprioceptiveEncoder, WorldModel
+from gbplan.networks import ConvEncoder, Decoder, IdentityEncoder, MLPPredictor, ProprioceptiveEncoder, WorldModel
 
 
 @pytest.fixture
@@ -93,6 +93,24 @@ def test_an_encoder_begins_with_that_of_a_checkpoint(encoder_ckpt, proprioceptio
     load_encoder_weights(ProprioceptiveEncoder(encoder, 2) if proprioception else encoder, encoder_ckpt)
     for name, value in conv_model(0).encoder.state_dict().items():
         assert torch.equal(encoder.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_decoder_may_be_absent_from_either(tmp_path, saved, wanted):
+    def model(decoder):
+        return WorldModel(
+            ConvEncoder(4, 16), MLPPredictor(4, 2, (8,)), decoder=Decoder(4, 16, width=2) if decoder else None
+        )
+
+    module, loaded = nn.Module(), model(wanted)
+    module.world_model = model(saved)
+    own = {name: value.clone() for name, value in loaded.state_dict().items()}
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "model.ckpt")
+    load_world_model_weights(loaded, tmp_path / "model.ckpt")
+    for name, value in loaded.state_dict().items():
+        kept = name.startswith("decoder.") and not saved
+        torch.testing.assert_close(value, own[name] if kept else module.state_dict()[f"world_model.{name}"])
 
 
 def test_an_encoder_of_another_size_is_named(encoder_ckpt):

@@ -4,7 +4,7 @@ import torch
 
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules import VICReg, WorldModelModule
-from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, WorldModel
+from gbplan.networks import ConvEncoder, Decoder, IdentityEncoder, MLPPredictor, Probe, WorldModel
 
 
 def make_world_model(dim=2, hidden=(8,)):
@@ -289,3 +289,16 @@ def test_diverged_training_stops_before_its_weights_replace_a_checkpoint(fit, tm
     with pytest.raises(ValueError, match=r"the training loss became (nan|inf) in epoch 0; lower the learning rate"):
         fit(tmp_path / "run", "--model.optimizer.class_path=torch.optim.SGD", "--model.optimizer.init_args.lr=1.0e+20")
     assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_the_decoder_learns_and_leaves_the_rest_alone():
+    model = WorldModel(ConvEncoder(3, 16, width=2), MLPPredictor(3, 1, ()), decoder=Decoder(3, 16, width=2))
+    batch = {
+        "observations": {"pixels": torch.randint(0, 256, (4, 2, 16, 16, 3), dtype=torch.uint8)},
+        "actions": torch.zeros(4, 1, 1),
+    }
+    model.normalizer.set(torch.zeros(3), torch.ones(3), torch.zeros(1), torch.ones(1))
+    model.encoder.requires_grad_(True)
+    WorldModelModule(model).decoder_loss(batch).backward()
+    assert all(parameter.grad is not None for parameter in model.decoder.parameters())
+    assert all(parameter.grad is None for part in (model.encoder, model.predictor) for parameter in part.parameters())

@@ -114,13 +114,10 @@ def model_error(
     predictor = world_model.predictor
     per_episode = 16 * (longest + predictor.history) * prod(world_model.latent_shape) + 4 * predictor.activation_size
     count = min(len(trajectories), -(-len(trajectories) * per_episode // MEMORY))
-    still = np.zeros(world_model.env_action_dim, np.float32)
-    if bounds is not None:
-        still = np.clip(still, *bounds)
     parts = []
     with torch.no_grad(), eval_mode(world_model):
         for episodes in np.array_split(np.arange(len(trajectories)), count):
-            parts.append(_errors(world_model, trajectories, episodes, longest, steps, still))
+            parts.append(_errors(world_model, trajectories, episodes, longest, steps, bounds))
     columns = [None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)]
     one_step, open_loop, by_step, latent_one_step, latent_open_loop = columns
     assert latent_one_step is not None
@@ -134,27 +131,17 @@ def _errors(
     episodes: NDArray[np.int64],
     longest: int,
     steps: int,
-    still: NDArray[np.floating],
+    bounds: Bounds | None,
 ) -> tuple[NDArray[np.float64] | None, ...]:
     """The columns of ``ModelError`` for some of the episodes, rolled out together."""
-    history, block, like = model.history, model.action_block, model.normalizer.latent_mean
-    starts, lengths = trajectories.starts[episodes, None], trajectories.lengths[episodes, None] // block
-    # The first frame K times, then the ends of blocks; short episodes are padded by their last one: (E, K + M)
-    ends = np.concatenate([np.zeros(history - 1, np.int64), np.arange(longest + 1)])
-    frames = starts + block * np.minimum(ends, lengths)
-    # The actions of each block side by side, and standing still before the start: (E, K - 1 + M, A')
-    taken = starts[:, :, None] + np.minimum(
-        block * np.arange(longest)[:, None] + np.arange(block), trajectories.lengths[episodes, None, None] - 1
-    )
-    actions = torch.as_tensor(trajectories.actions[taken]).flatten(2).to(like)
-    before = torch.as_tensor(still).to(like).repeat(block).expand(len(episodes), history - 1, -1)
-    actions = torch.cat([before, actions], dim=1)
-
+    history, like = model.history, model.normalizer.latent_mean
+    frames, actions = model_steps(model, trajectories, episodes, longest, bounds)
     latents = encode_frames(model, trajectories, frames)
     one_step = _one_step(model, latents[:, :-1], actions)
     past = history - 1
     rolled = model.rollout(latents[:, :history], actions[:, :past], actions[:, past : past + steps])
     true = latents[:, history:]
+    lengths = trajectories.lengths[episodes, None] // model.action_block
     there = torch.arange(longest, device=like.device) < torch.as_tensor(lengths, device=like.device)  # (E, M)
     found: list[NDArray[np.float64] | None] = [None, None, None]
     if model.has_probe:
@@ -170,6 +157,37 @@ def _errors(
         for predicted in (one_step, rolled)
     ]
     return (*found, _mean(latent_errors[0], there), _mean(latent_errors[1], there[:, :steps]))
+
+
+def model_steps(
+    model: WorldModel, trajectories: Trajectories, episodes: NDArray[np.int64], steps: int, bounds: Bounds | None
+) -> tuple[NDArray[np.int64], Tensor]:
+    """Lay out episodes in model steps, with the history that they are planned with at their start.
+
+    Args:
+        model: whose history and blocks.
+        trajectories: what was executed.
+        episodes: which of them, ``(E,)``.
+        steps: M, model steps; shorter episodes are filled up with their last frame and action.
+        bounds: see ``model_error``.
+
+    Returns:
+        Frames, the first one K times and then the ends of blocks, ``(E, K + M)``; and the actions of each block side by
+        side, K - 1 of standing still before them, ``(E, K - 1 + M, A')``.
+    """
+    history, block, like = model.history, model.action_block, model.normalizer.latent_mean
+    starts, lengths = trajectories.starts[episodes, None], trajectories.lengths[episodes, None] // block
+    ends = np.concatenate([np.zeros(history - 1, np.int64), np.arange(steps + 1)])
+    frames = starts + block * np.minimum(ends, lengths)
+    taken = starts[:, :, None] + np.minimum(
+        block * np.arange(steps)[:, None] + np.arange(block), trajectories.lengths[episodes, None, None] - 1
+    )
+    actions = torch.as_tensor(trajectories.actions[taken]).flatten(2).to(like)
+    still = np.zeros(model.env_action_dim, np.float32)
+    if bounds is not None:
+        still = np.clip(still, *bounds)
+    before = torch.as_tensor(still).to(like).repeat(block).expand(len(episodes), history - 1, -1)
+    return frames, torch.cat([before, actions], dim=1)
 
 
 def encode_frames(model: WorldModel, trajectories: Trajectories, frames: NDArray[np.int64]) -> Tensor:
