@@ -13,8 +13,9 @@ from gbplan import checks
 class Decoder(nn.Module):
     """Makes square pictures of latents: uint8, channels last.
 
-    Layers double a grid of cells until it is as large as the picture. Tokens that fill a square, ``(n * n, C)``, are
-    its first cells; any other latent is turned into 4 x 4 of them.
+    Layers double a grid of cells until it is as large as the picture, and add it to the mean picture of the first batch
+    it is trained on: what moves is often small before a background that stays. Tokens that fill a square, ``(n * n,
+    C)``, are the first cells; any other latent is turned into 4 x 4 of them.
 
     As a part of a world model it is trained beside it with its gradient stopped, so the latents do not change for it,
     and shows what the model imagines; it decides nothing. As that of a ``Reconstruction`` it shapes them.
@@ -24,6 +25,9 @@ class Decoder(nn.Module):
         picture_shape: ``(H, W, C)``.
         pixels_key: the entry of the observation that is the picture.
     """
+
+    mean: Tensor
+    has_mean: Tensor
 
     def __init__(
         self,
@@ -61,19 +65,24 @@ class Decoder(nn.Module):
         layers: list[nn.Module] = []
         for i in reversed(range(doublings)):
             after = width * 2 ** min(i - 1, 3) if i else channels
-            layers += [nn.GroupNorm(1, before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+            layers += [nn.ReLU(), last := nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
             before = after
+        nn.init.zeros_(last.weight)  # it begins with the mean picture
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*layers)
+        self.register_buffer("mean", torch.full(self.picture_shape, 0.5))
+        self.register_buffer("has_mean", torch.zeros((), dtype=torch.bool))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Make pictures ``(..., H, W, C)`` of latents ``(..., *D)``, standardised; colours are in [0, 1], about."""
         rows, lead = latents.reshape(-1, *self.latent_shape), latents.shape[: -len(self.latent_shape)]
         cells = self.cells(rows if self.tokens else rows.flatten(1)).reshape(len(rows), self.side**2, -1)
-        pictures = self.layers(cells.transpose(1, 2).unflatten(2, (self.side, self.side))) + 0.5
+        pictures = self.layers(cells.transpose(1, 2).unflatten(2, (self.side, self.side)))
         size = self.picture_shape[:2]
         if pictures.shape[2:] != size:
             pictures = F.interpolate(pictures, size, mode="bilinear", antialias=True)
-        return pictures.movedim(1, -1).reshape(*lead, *self.picture_shape)
+        return pictures.movedim(1, -1).reshape(*lead, *self.picture_shape) + self.mean
 
     def decode(self, latents: Tensor) -> Tensor:
         """Make uint8 pictures ``(..., H, W, C)`` of latents ``(..., *D)``, standardised."""
@@ -108,4 +117,8 @@ class Decoder(nn.Module):
                 f"the decoder reads latents of shape {self.latent_shape}, the model makes {tuple(latents.shape[1:])}; "
                 "set the decoder's latent_dim"
             )
-        return (self(latents) - pictures.to(latents.dtype) / 255).square().sum(dim=(1, 2, 3)).mean()
+        colours = pictures.to(latents.dtype) / 255
+        if self.training and not self.has_mean:
+            self.mean.copy_(colours.mean(0))
+            self.has_mean.fill_(True)
+        return (self(latents) - colours).square().sum(dim=(1, 2, 3)).mean()

@@ -18,12 +18,20 @@ def test_a_decoder_learns_two_pictures():
     decoder, latents = Decoder(1, 8, channels=1, width=8), torch.tensor([[-1.0], [1.0]])
     pictures = torch.tensor([20, 200], dtype=torch.uint8)[:, None, None, None].repeat(1, 8, 8, 1)
     pictures[1, :4] = 90
-    descent = torch.optim.Adam(decoder.parameters(), 0.01)
+    descent = torch.optim.Adam(decoder.parameters(), 0.02)
     for _ in range(300):
         descent.zero_grad()
         decoder.loss(latents, {"pixels": pictures}).backward()
         descent.step()
     assert (decoder.decode(latents).int() - pictures.int()).abs().max() < 15
+
+
+def test_a_decoder_begins_with_the_mean_picture_of_its_first_batch():
+    decoder, latents = Decoder(3, 8, width=2), torch.randn(2, 3)
+    first = {"pixels": torch.stack([torch.full((8, 8, 3), each, dtype=torch.uint8) for each in (100, 200)])}
+    decoder.loss(latents, first)
+    decoder.loss(latents, {"pixels": 0 * first["pixels"]})
+    assert (decoder.decode(latents) == 150).all()
 
 
 @pytest.mark.parametrize(
