@@ -11,11 +11,10 @@ from gbplan.callbacks.online_round import Executed, Group, execute, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
 from gbplan.describe import describe, differences
 from gbplan.evaluation import TaskSet, try_tasks
-from gbplan.evaluation.imagination import imagined_frames
+from gbplan.evaluation.imagination import imagination_figure
 from gbplan.evaluation.planning_evaluation import gather_of
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.plots import plot_frames
 from gbplan.policies import Agent
 
 
@@ -144,8 +143,6 @@ class PlanningValidation(L.Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         if not loggers or model.decoder is None or not trainer.is_global_zero:
             return
-        frames = imagined_frames(model, executed.tasks, executed.trajectories, self.error_horizon)
-        if frames is None:
-            return
-        for logger in loggers:
-            logger.experiment.add_figure(f"{self.name}/filmstrip", plot_frames({"": frames}), trainer.global_step)
+        figure = imagination_figure(model, executed.tasks, executed.trajectories, self.error_horizon)
+        for logger in loggers if figure is not None else ():
+            logger.experiment.add_figure(f"{self.name}/filmstrip", figure, trainer.global_step)

@@ -1,6 +1,7 @@
 """What a model imagines of an episode, in pictures beside the frames that were executed."""
 
 from contextlib import closing
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +13,7 @@ from gbplan.evaluation.playback import FixedActions
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.plots.frames import Frames
+from gbplan.plots import Frames, plot_frames
 
 
 def imagined_frames(
@@ -61,3 +62,9 @@ def imagined_frames(
         imagined.cpu().numpy(),
         block * np.arange(count + 1),
     )
+
+
+def imagination_figure(world_model: WorldModel, tasks: Tasks, trajectories: Trajectories, horizon: int = 25) -> Any:
+    """Draw ``imagined_frames``, a matplotlib figure; None where there are none."""
+    frames = imagined_frames(world_model, tasks, trajectories, horizon)
+    return None if frames is None else plot_frames({"": frames})

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import tiny_world
-import torch
 
 from gbplan.data import make_vector_env
 from gbplan.evaluation import TaskSet, evaluate
 from gbplan.evaluation.imagination import imagined_frames
 from gbplan.networks import ConvEncoder, Decoder, Encoder, MLPPredictor, ViTPredictor, WorldModel
+from gbplan.networks.predictor import Predictor
 from gbplan.policies import ConstantPolicy
 
 TASKS = TaskSet("TinyPixels-v0", count=2, split="validation").draw()
@@ -36,7 +36,7 @@ class Shown(Decoder):
         return latents
 
 
-class Still(torch.nn.Module):
+class Still(Predictor):
     """Predicts that nothing changes."""
 
     latent_shape, action_dim, history, activation_size = Seen.latent_shape, 6, 2, 1
