@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 TASK ?= door_wall
 FULL ?= 0
 JOBS ?= 2
-TIMED := vector_env rendering training_throughput rollout plan_time planners start_up
+TIMED := vector_env rendering encoding training_throughput rollout plan_time planners start_up
 
 .PHONY: install test test-all lint site reproduce documents benchmarks clean
 

@@ -10,6 +10,7 @@ import pytest
 SMALL = {
     "vector_env": [],
     "rendering": [],
+    "encoding": ["--rounds=1"],
     "training_throughput": ["--episodes=60", "--epochs=1", "--rounds=1"],
     "rollout": ["--rounds=1", "--plan-rounds=1"],
     "plan_time": ["--rounds=1"],
