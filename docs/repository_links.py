@@ -12,7 +12,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-TAKEN = ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/*.md", "experiments/budgets/*.md", "examples/*.py")
+TAKEN = ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/*.md", "experiments/*/*.md", "examples/*.py")
 LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>(?!https?:|#)[^)#\s]+)(?P<anchor>#[^)]*)?\)")
 PREFIX = "repository"  # folder of these pages in the site
 
