@@ -177,7 +177,7 @@ def test_tensorboard_shows_what_lies_in_runs(base_run, tmp_path):
                 if shown.get("base"):
                     break
                 time.sleep(0.1)
-            assert {"val/loss", "train/loss"} <= set(shown["base"])
+            assert {"4_loss/val/loss", "4_loss/train/loss"} <= set(shown["base"])
         finally:
             server.terminate()
 

@@ -8,7 +8,6 @@ import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -16,6 +15,7 @@ from gbplan import checks
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
 from gbplan.cli.command import add_overwrite
 from gbplan.cli.errors import naming_files
+from gbplan.cli.grouped_logger import GroupedTensorBoardLogger
 from gbplan.cli.keeping import add_keep
 from gbplan.cli.resuming import require_same_run
 from gbplan.cli.run_files import (
@@ -136,7 +136,7 @@ class GBPlanCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         root = config["default_root_dir"]
         if config["logger"] is None and not config["fast_dev_run"]:
-            kwargs["logger"] = TensorBoardLogger(root, name="", version="", default_hp_metric=False)
+            kwargs["logger"] = GroupedTensorBoardLogger(root, name="", version="", default_hp_metric=False)
         given = config["callbacks"] or []
         callbacks = [*given] if isinstance(given, list) else [given]
         if self._get(self.config_init, "overwrite") and not self._goes_on():

@@ -15,6 +15,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
+from gbplan.cli.grouped_logger import GroupedTensorBoardLogger
 from gbplan.cli.keeping import RECIPE, Recipe
 from gbplan.cli.resuming import require_same_surroundings, surroundings, training_arguments
 from gbplan.data.dataset_folder import dataset_folder
@@ -150,6 +151,8 @@ class SaveStartedConfig(SaveConfigCallback):
             if isinstance(logger, TensorBoardLogger):
                 text = textwrap.indent(self.parser.dump(self.config, skip_none=False), "    ")  # markdown's code block
                 logger.experiment.add_text("config", text, trainer.global_step)
+            if isinstance(logger, GroupedTensorBoardLogger):
+                logger.draw_charts()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the configuration and surroundings that a resumed run must repeat, beside Lightning's state."""

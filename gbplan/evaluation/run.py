@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium as gym
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
 from gbplan import checks
@@ -23,6 +22,7 @@ from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.environment_model import EnvironmentDynamics, simulate
 from gbplan.evaluation.evaluate import EvaluationResult, evaluate
+from gbplan.evaluation.events import write_events
 from gbplan.evaluation.imagination import imagined_frames
 from gbplan.evaluation.paths_figure import paths_figure
 from gbplan.evaluation.planning_evaluation import PlanningEvaluation, TrainerOptions
@@ -34,7 +34,7 @@ from gbplan.modules import InitNetworkModule
 from gbplan.modules.checkpoints import CheckpointFile, open_checkpoint, require_imported_classes, weights_in
 from gbplan.networks import WorldModel
 from gbplan.networks.build import build_world_model
-from gbplan.plots import animate_frames, plot_filmstrip, plot_frames, plot_landscape
+from gbplan.plots import animate_frames, plot_frames
 from gbplan.policies import Agent, PlannerPolicy
 from gbplan.policies.fitting import require_fitting
 from gbplan.report.result_files import RESULT_FILE, write_result
@@ -64,9 +64,9 @@ def run_evaluation(
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
     Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, for each kind of tasks a CSV of
-    single tasks and an NPZ of some episodes, TensorBoard scalars and a figure of paths into the output folder, and
-    prints a line per kind. For a model with a decoder it also writes filmstrip-<kind>.png and .gif: the first
-    episode's frames, beside the model's imagination of the same actions.
+    single tasks and an NPZ of some episodes, and for TensorBoard a line in HPARAMS, a table and figures, into the
+    output folder, and prints a line per kind. For a model with a decoder it also writes filmstrip-<kind>.png and .gif:
+    the first episode's frames, beside the model's imagination of the same actions.
 
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
@@ -171,9 +171,11 @@ def run_evaluation(
             metrics[kind], records[kind] = result.metrics, result.records
             arrays[kind] = drawable(result, of_kind.goals, background)
             print(f"{label}, {kind}: {result.summary()}", flush=True)
-            block = policy.world_model.action_block if isinstance(policy, PlannerPolicy) else 1
-            for figure_name, figure in _figures(result, of_kind.goals, background, block).items():
-                figures[f"{kind}/{figure_name}"] = figure
+            paths = paths_figure(
+                result.trajectories, result.imagined, of_kind.goals, result.success, background, result.radius
+            )
+            if paths is not None:
+                figures[kind] = paths
             if isinstance(policy, PlannerPolicy):
                 frames = imagined_frames(policy.world_model, of_kind, result.trajectories, error_horizon)
                 if frames is not None:
@@ -201,7 +203,7 @@ def run_evaluation(
         }
         events = {*folder.glob(EVENTS)}  # to be removed: the old files, or the new ones if it fails
         try:
-            _write_events(folder, method, metrics, figures)
+            write_events(folder, summary, figures)
             write_result(folder, summary, records, arrays, pictures)
         except BaseException:
             events = {*folder.glob(EVENTS)} - events
@@ -234,34 +236,6 @@ def _evaluated(
 def _require_free(folder: Path, overwrite: bool) -> None:
     if (folder / RESULT_FILE).exists() and not overwrite:
         raise FileExistsError(f"{folder} already holds a result; choose another --output or pass --overwrite")
-
-
-def _write_events(
-    folder: Path, method: dict[str, Any], metrics: dict[str, dict[str, Any]], figures: dict[str, Any]
-) -> None:
-    """Write what TensorBoard shows."""
-    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-    for kind, found in metrics.items():
-        logger.log_metrics({f"{kind}/{key}": value for key, value in _scalars(found).items()}, step=0)
-    for name, figure in figures.items():
-        logger.experiment.add_figure(name, figure)
-    logger.log_hyperparams(method, {f"success/{kind}": found["success"]["rate"] for kind, found in metrics.items()})
-    logger.finalize("success")
-
-
-def _figures(result: EvaluationResult, goals: NDArray, background: NDArray | None, action_block: int) -> dict[str, Any]:
-    """What TensorBoard shows: paths of a goal space that is a plane, and the landscape if there is one."""
-    figures = {}
-    paths = paths_figure(result.trajectories, result.imagined, goals, result.success, background, result.radius)
-    if paths is not None:
-        path = result.trajectories.observations["achieved_goal"][next(result.trajectories.episodes())]
-        plan = None if result.imagined is None else result.imagined[0]
-        strip = plot_filmstrip(path, goals[0], plan, background, result.radius, action_block=action_block)
-        figures = {"paths": paths, "first_episode": strip}
-    if result.landscape is not None:
-        around = result.landscape
-        figures["landscape"] = plot_landscape(around.alpha, around.beta, around.loss)
-    return figures
 
 
 def load_world_model(path: str) -> WorldModel:
@@ -343,14 +317,3 @@ def _training(checkpoint: CheckpointFile) -> dict[str, Any]:
 
 def _public(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if not key.startswith("_")}
-
-
-def _scalars(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """Flatten nested metrics to ``a/b`` names, without those that do not apply."""
-    flat: dict[str, float] = {}
-    for key, value in metrics.items():
-        if isinstance(value, dict):
-            flat |= _scalars(value, f"{prefix}{key}/")
-        elif value is not None and not isinstance(value, list | str):
-            flat[f"{prefix}{key}"] = float(value)
-    return flat

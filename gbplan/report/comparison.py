@@ -1,6 +1,6 @@
 """Two methods on the same tasks: which is ahead, from result files alone."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,24 @@ NOTES = (
     "  are paired: the same task, and models of the same training seed. What was not trained stands beside every seed.",
     "- verdict: no difference, unless the interval leaves out zero. Of one seed it is about this training only.",
 )
+
+
+class Difference(NamedTuple):
+    """How far one method is ahead of another.
+
+    Attributes:
+        mean: of the success, in [-1, 1].
+        low: end of its 95 % interval.
+        high: its other end.
+        models: pairs of models, by training seed.
+        tasks: that each model faced.
+    """
+
+    mean: float
+    low: float
+    high: float
+    models: int
+    tasks: int
 
 
 def comparison(results: list[dict[str, Any]], name: str, other: str) -> str:
@@ -42,22 +60,35 @@ def compared(results: list[dict[str, Any]], name: str, other: str) -> list[dict[
     ones, others = _named(results, name), _named(results, other)
     rows = []
     for kind in (kind for kind in ones[0]["tasks"] if kind in others[0]["tasks"]):
-        solved, by_other = _pairs(ones, others, kind)
-        difference, low, high = paired_difference(solved, by_other)
+        mean, low, high, models, tasks = _difference(ones, others, kind)
         ahead = name if low > 0 else other if high < 0 else None
         rows.append(
             {
                 "result": name,
                 "against": other,
                 "tasks": kind,
-                "difference": f"{100 * difference:+z.1f} [{100 * low:+z.1f}, {100 * high:+z.1f}]",
-                "seeds x tasks": f"{len(solved)} x {solved.shape[1]}",
+                "difference": f"{100 * mean:+z.1f} [{100 * low:+z.1f}, {100 * high:+z.1f}]",
+                "seeds x tasks": f"{models} x {tasks}",
                 "verdict": f"{ahead} is ahead" if ahead else "no difference",
             }
         )
     if not rows:
         raise ValueError(f"{name} and {other} have no task kind in common; evaluate both on the same")
     return rows
+
+
+def difference(results: list[dict[str, Any]], name: str, other: str, kind: str) -> Difference:
+    """Compare two results, or two methods of several training seeds, on one kind of tasks.
+
+    Raises:
+        ValueError: as ``compared`` does.
+    """
+    return _difference(_named(results, name), _named(results, other), kind)
+
+
+def _difference(ones: list[dict[str, Any]], others: list[dict[str, Any]], kind: str) -> Difference:
+    solved, by_other = _pairs(ones, others, kind)
+    return Difference(*paired_difference(solved, by_other), *solved.shape)
 
 
 def _named(results: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

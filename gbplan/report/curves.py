@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gbplan.plots import Curve
+from gbplan.report.tags import name_of
 
 Logged = dict[str, dict[int, float]]
 """By name, a training's values by step."""
@@ -68,8 +69,8 @@ def _read(run: Path) -> Logged:
         except Exception as error:  # what TensorBoard raises depends on where a file is broken
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"{path} does not hold TensorBoard's events ({reason}); remove it") from None
-        for name in events.Tags()["scalars"]:
-            logged.setdefault(name, {}).update({event.step: event.value for event in events.Scalars(name)})
+        for tag in events.Tags()["scalars"]:
+            logged.setdefault(name_of(tag), {}).update({event.step: event.value for event in events.Scalars(tag)})
     return logged
 
 

@@ -1,4 +1,4 @@
-"""One page that holds a table, its figures and the settings they come from."""
+"""One page: a verdict, methods beside planners, and folded below them episodes, figures, all numbers and settings."""
 
 import base64
 import io
@@ -6,16 +6,24 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
 
 from gbplan.files import replacing
 from gbplan.plots import Theme, theme
+from gbplan.report.episodes import episodes
 from gbplan.report.figures import Drawing
+from gbplan.report.matrix import Matrix, Result, files_of, matrices
 from gbplan.report.own_files import MARK
+from gbplan.report.training_seeds import over_training_seeds
+from gbplan.report.verdict import Number, subject, verdict
 
 SETTINGS = ("method", "training", "environment", "provenance")
+COLORS = 128
+"""Of a figure in the page: enough for it, and a third of the bytes."""
 
 
 def write_page(
@@ -24,37 +32,105 @@ def write_page(
     table: list[list[str]],
     notes: Sequence[str],
     drawn: dict[str, Drawing],
-    results: list[dict[str, Any]],
+    results: list[Result],
 ) -> None:
     """Write an HTML page that needs no other file and no network.
 
     Args:
         path: where to.
         title: what the results are.
-        table: cells, the header first.
+        table: cells of all numbers, the header first, by task kind and then in the order of the results.
         notes: how to read the table, line by line.
         drawn: the figures; each is shown in the reader's theme.
-        results: contents of the result files, whose settings are shown.
+        results: contents of the result files, with the folders they lie in.
     """
-    template = resources.files("gbplan.report").joinpath("page.html").read_text()
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
-    text = page.render(
+    environment = Environment(loader=PackageLoader("gbplan.report", "."), autoescape=True, undefined=StrictUndefined)
+    environment.filters["rate"] = lambda share: f"{100 * share:.1f}"
+    taken = over_training_seeds(results)
+    kinds = list(dict.fromkeys(kind for result in taken for kind in result["tasks"]))
+    places = {id(result): index for index, result in enumerate(taken)}
+    of_rows = [result for kind in kinds for result in taken if kind in result["tasks"]]
+    sections = matrices(taken)
+    watched = {matrix.kind: found for matrix in sections if (found := episodes(taken, matrix.kind))}
+    for matrix in sections:
+        if matrix.kind in watched and (chosen := subject(matrix)):
+            of_verdict = [row.cells[chosen.planner] for row in (chosen.base, chosen.best) if row]
+            watched[matrix.kind]["first"] = [places[id(result)] for result in of_verdict]
+    text = environment.get_template("page.html").render(
         mark=MARK,
         title=title,
-        table=table,
+        made=_made(results),
+        style=_own("page.css"),
+        script=_own("page.js"),
+        sections=[(matrix, verdict(matrix, results)) for matrix in sections],
+        place=lambda result: places[id(result)],
+        source=_source,
+        is_number=lambda part: isinstance(part, Number),
+        highest=_highest,
+        count=_count,
+        effort=_effort,
+        head=table[0],
+        rows=list(zip(of_rows, table[1:], strict=True)),
         notes="\n".join(notes),
+        episodes=watched,
         figures={name: {mode: _encoded(draw, mode) for mode in get_args(Theme)} for name, draw in drawn.items()},
         results=[
-            (result["name"], json.dumps({key: result[key] for key in SETTINGS if key in result}, indent=2))
-            for result in results
+            (result, files_of(result), json.dumps({key: result[key] for key in SETTINGS if key in result}, indent=1))
+            for result in taken
         ],
     )
     with replacing(path) as file:
         file.write(text)
 
 
+def _own(name: str) -> Markup:
+    return Markup(resources.files("gbplan.report").joinpath(name).read_text())  # our own file
+
+
+def _made(results: Sequence[Result]) -> list[str]:
+    """Which environments results are of, and which code made them."""
+    environments = dict.fromkeys(str(result["environment"].get("env_id", "")) for result in results)
+    commits = dict.fromkeys(commit for result in results if (commit := result["provenance"]["commit"]))
+    return [*filter(None, environments), *(f"commit {commit}" for commit in commits)]
+
+
+def _source(results: Sequence[Result]) -> str:
+    """The files that a number comes from, for a tooltip."""
+    files = [file for result in results for file in files_of(result)]
+    return ", ".join(files if len(files) <= 3 else [*files[:2], f"and {len(files) - 2} more"])
+
+
+def _highest(matrix: Matrix, planner: str) -> float:
+    """The highest success of a trained model with this planner; without one, of any model."""
+    trained = [row for row in matrix.models if row.role != "model"]
+    cells = [row.cells[planner] for row in trained or matrix.models if planner in row.cells]
+    rates: list[float] = [cell["tasks"][matrix.kind]["success"]["rate"] for cell in cells]
+    return max(rates, default=1.0)
+
+
+def _count(matrix: Matrix) -> int:
+    """Tasks of a cell, unless it says another number: that of most."""
+    counts = [cell["tasks"][matrix.kind]["count"] for row in matrix.rows for cell in row.cells.values()]
+    return max(counts, key=counts.count)
+
+
+def _effort(matrix: Matrix, planner: str) -> str:
+    """What a column's planner is, and costs."""
+    cells = [row.cells[planner] for row in matrix.models if planner in row.cells]
+    method = cells[0]["method"]
+    planning = [metrics for cell in cells if (metrics := cell["tasks"][matrix.kind]["planning"])]
+    calls = sorted({round(each["model_calls_per_plan"]) for each in planning})
+    said = [str(method["planner"]["class"]), str(method.get("mode", ""))]
+    if calls:
+        said.append(" to ".join(f"{each:,}" for each in dict.fromkeys((calls[0], calls[-1]))) + " model calls a plan")
+    return ", ".join(filter(None, said))
+
+
 def _encoded(draw: Drawing, mode: Theme) -> str:
-    memory = io.BytesIO()
+    memory, smaller = io.BytesIO(), io.BytesIO()
     with theme(mode):
         draw().savefig(memory, format="png", dpi=130)
-    return base64.b64encode(memory.getvalue()).decode()
+    with Image.open(memory) as image:
+        flat = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        flat.save(smaller, "png", optimize=True)
+    return base64.b64encode(smaller.getvalue()).decode()

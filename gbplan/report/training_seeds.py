@@ -18,8 +18,8 @@ def over_training_seeds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         One result for each such group, where its first one stood: every number is the mean over the models (null where
         one of them has none), but an interval of success is one over seeds and tasks, from the outcomes of the single
-        tasks, and each task kind has ``models``, their number. Results without others of their kind are passed on as
-        they are.
+        tasks, and each task kind has ``models``, their number; ``folders`` are those of all. Results without others of
+        their kind are passed on as they are.
 
     Raises:
         ValueError: the outcomes of single tasks are not there.
@@ -47,7 +47,7 @@ def _together(members: list[dict[str, Any]]) -> dict[str, Any]:
         for column, rate in rates.items():
             if all(column in columns for columns in hits):
                 rate["low"], rate["high"] = success_interval(np.stack([columns[column] >= 0 for columns in hits]))
-    return members[0] | {"tasks": tasks}
+    return members[0] | {"tasks": tasks, "folders": [member["folder"] for member in members]}
 
 
 def _mean(values: list[Any]) -> Any:

@@ -14,6 +14,7 @@ from gbplan.data import TrajectoryDataModule
 from gbplan.evaluation.run import load_world_model
 from gbplan.modules import AdversarialWorldModelModule, WorldModelModule
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.report.tags import tag_of
 
 CORNER = FGSM(step_size=2.0)  # where the gradient keeps its sign, this ends in the corner wherever it starts
 
@@ -305,7 +306,7 @@ def test_epoch_means_are_logged(whole):
     events = EventAccumulator(str(whole)).Reload()
 
     def values(name):
-        return [event.value for event in events.Scalars(f"train/{name}")]
+        return [event.value for event in events.Scalars(tag_of(f"train/{name}"))]
 
     assert len(values("loss")) == 3
     assert values("adversarial_loss") == pytest.approx(values("loss"))

@@ -93,7 +93,7 @@ def state_of(folder):
 def test_training_lowers_the_loss(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    losses = [event.value for event in EventAccumulator(str(trained)).Reload().Scalars("val/loss")]
+    losses = [event.value for event in EventAccumulator(str(trained)).Reload().Scalars("4_loss/val/loss")]
     assert losses[-1] < 0.9 * losses[0]
 
 

@@ -5,6 +5,7 @@ import torch
 from gbplan.data import TrajectoryDataModule
 from gbplan.modules import VICReg, WorldModelModule
 from gbplan.networks import ConvEncoder, Decoder, IdentityEncoder, MLPPredictor, Probe, WorldModel
+from gbplan.report.tags import name_of, tag_of
 
 
 def make_world_model(dim=2, hidden=(8,)):
@@ -208,7 +209,7 @@ def test_training_lowers_the_error_and_reports_it_in_both_units(base_run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(base_run)).Reload()
-    tags = events.Tags()["scalars"]
+    names = map(name_of, events.Tags()["scalars"])
     assert {
         "train/loss",
         "val/loss",
@@ -216,8 +217,8 @@ def test_training_lowers_the_error_and_reports_it_in_both_units(base_run):
         "val/one_step_distance",
         "val/rollout_error/5",
         "val/rollout_distance/10",
-    } <= set(tags)
-    losses = [event.value for event in events.Scalars("val/loss")]
+    } <= set(names)
+    losses = [event.value for event in events.Scalars(tag_of("val/loss"))]
     assert losses[-1] < losses[0]
 
 

@@ -19,7 +19,8 @@ def write_training(folder, values=(), rounds=()):
     """
     with SummaryWriter(folder) as writer:
         for i, value in enumerate(values):
-            writer.add_scalar("val/success", value, 100 * (i + 1))
+            # As gbplan fit writes it, and another logger every other time.
+            writer.add_scalar("val/success" if i % 2 else "1_success/val/success", value, 100 * (i + 1))
             writer.add_scalar("epoch", 5 * i + 4, 100 * (i + 1))
         for i, (step, success, transitions) in enumerate(rounds):
             writer.add_scalar("online/success", success, step)

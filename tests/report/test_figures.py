@@ -1,18 +1,12 @@
-import base64
-import json
-import shutil
 import sys
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 
 from gbplan.evaluation.metrics import wilson_interval
 from gbplan.report import report
 from gbplan.report.figures import drawings
-from gbplan.report.result_files import RESULT_FILE, read_result
 
 NAMES = {"success-detour", "paths-detour", "landscape-detour", "error-detour", "alignment-detour"}
 
@@ -121,40 +115,6 @@ def test_report_writes_every_figure_light_and_dark_and_twice_the_same(evaluated,
         if name.endswith("svg"):
             ElementTree.fromstring(content)
     assert "landscape-detour" in capsys.readouterr().out
-
-
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.links, self.ids, self.images = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        self.tags.append(tag)
-        self.ids.append(attributes.get("id"))
-        self.links.append(attributes.get("href"))
-        self.images.append(attributes.get("src") or attributes.get("srcset"))
-
-
-def test_page_needs_nothing_but_itself(evaluated, tmp_path):
-    folder = shutil.copytree(evaluated, tmp_path / "results")
-    content = read_result(folder / "base" / RESULT_FILE) | {"name": "<b>base</b>"}
-    (folder / "base" / RESULT_FILE).write_text(json.dumps(content))
-    report(str(folder), html=str(tmp_path / "page.html"))
-    text = (tmp_path / "page.html").read_text()
-    page = Page(text)
-    images = [image for image in page.images if image]
-    assert len(images) == 2 * len(NAMES)
-    for image in images:
-        head, data = image.split(",")
-        assert head == "data:image/png;base64"
-        assert base64.b64decode(data).startswith(b"\x89PNG")
-    assert {link.removeprefix("#") for link in page.links if link} == {*NAMES, "settings"} <= set(page.ids)
-    assert "script" not in page.tags
-    assert "http" not in text
-    assert "&lt;b&gt;base" in text  # a name is text, whatever it holds
-    assert torch.__version__ in text
 
 
 @pytest.mark.parametrize("option", ["figures", "html"])

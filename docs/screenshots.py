@@ -1,0 +1,73 @@
+"""Takes the pictures of docs/report.md: the page of a report, and TensorBoard, in a headless Chromium.
+
+python docs/screenshots.py runs     # after gbplan report runs/evaluate --trainings '[runs]' --html runs/report.html
+"""
+
+import argparse
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+FIGURES = Path(__file__).parent / "figures"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+SCHEMES = {"dark": 0, "light": 1}  # as the browser numbers what readers prefer
+
+
+def take(name: str, address: str, size: tuple[int, int], scheme: str = "light") -> None:
+    """Write ``docs/figures/<name>.png``: what a window of this size shows after ten seconds of its own time."""
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={folder}/profile",
+        ]
+        looks = [f"--window-size={size[0]},{size[1]}", f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}"]
+        shot = Path(folder, "shot.png")
+        command = [BROWSER, *quiet, *looks, "--virtual-time-budget=10000", f"--screenshot={shot}", address]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        with Image.open(io.BytesIO(shot.read_bytes())) as image:
+            small = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    small.save(FIGURES / f"{name}.png", optimize=True)
+    print(FIGURES / f"{name}.png", (FIGURES / f"{name}.png").stat().st_size)
+
+
+@contextmanager
+def tensorboard(runs: Path) -> Iterator[str]:
+    """The address of a TensorBoard that has read the runs."""
+    command = [Path(sys.executable).with_name("tensorboard"), f"--logdir={runs}", "--port=0", "--load_fast=false"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield next(found[0] for line in server.stderr or () if (found := re.search(r"http://\S+", line)))
+        finally:
+            server.terminate()
+
+
+def main() -> None:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, help="folder of trainings and evaluations, with report.html in it")
+    runs = parser.parse_args().runs
+    if BROWSER is None:
+        raise SystemExit("there is no chromium or chrome to take pictures with")
+    page = (runs / "report.html").resolve().as_uri()
+    take("report-page", page, (1160, 900))
+    take("report-episodes", f"{page}#episodes", (940, 640), "dark")
+    with tensorboard(runs) as address:
+        time.sleep(30)  # it reads the runs meanwhile
+        take("tensorboard", address, (1200, 800))
+        take("tensorboard-bands", f"{address}#custom_scalars", (1200, 800))
+
+
+if __name__ == "__main__":
+    main()
