@@ -5,12 +5,11 @@ report="gbplan report $runs/evaluate --kinds [detour] --overwrite"
 methods="base finetune noise adversarial pgd online online_noise online_adversarial"
 list() { echo "$*" | sed 's/ /,/g; s/.*/[&]/'; } # as yaml has it
 trainings=$(list $(for each in $methods; do echo $runs/$each; done; ls -d $runs/seed* 2> /dev/null || true))
-planned=$(for each in $methods; do echo $each-gradient-mpc; done)
 
 compared="base-gradient-mpc adversarial-gradient-mpc online-gradient-mpc online_adversarial-gradient-mpc"
 $report --trainings "$trainings" --figures $runs/figures --names "$(list $compared online_adversarial-cem-mpc)"
-$report --trainings "$trainings" --html $runs/report.html \
-	--names "$(list expert straight-line perfect-gradient-mpc $planned)"
+gbplan report $runs/evaluate --overwrite --trainings "$trainings" --html $runs/report.html
+if which chromium > /dev/null; then python docs/screenshots.py $runs; fi
 for table in planners attack_sweep; do
 	if test -d $runs/$table; then gbplan report $runs/$table --figures $runs/figures/$table --overwrite; fi
 done

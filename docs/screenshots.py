@@ -37,7 +37,7 @@ def take(name: str, address: str, size: tuple[int, int], scheme: str = "light") 
         command = [BROWSER, *quiet, *looks, "--virtual-time-budget=10000", f"--screenshot={shot}", address]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         with Image.open(io.BytesIO(shot.read_bytes())) as image:
-            small = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+            small = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     small.save(FIGURES / f"{name}.png", optimize=True)
     print(FIGURES / f"{name}.png", (FIGURES / f"{name}.png").stat().st_size)
 
@@ -60,12 +60,17 @@ def main() -> None:
     runs = parser.parse_args().runs
     if BROWSER is None:
         raise SystemExit("there is no chromium or chrome to take pictures with")
-    page = (runs / "report.html").resolve().as_uri()
-    take("report-page", page, (1160, 900))
-    take("report-episodes", f"{page}#episodes", (940, 640), "dark")
+    page = runs / "report.html"
+    take("report-page", page.resolve().as_uri(), (1160, 900))
+    with tempfile.TemporaryDirectory() as folder:
+        alone = "main > :not(#episodes) { display: none } main { padding-top: 0 } </style>"
+        episodes = Path(folder, "episodes.html")
+        text = page.read_text().replace("</style>", alone, 1)
+        episodes.write_text(text.replace('<details id="episodes"', '<details open id="episodes"', 1))
+        take("report-episodes", episodes.as_uri(), (940, 640), "dark")
     with tensorboard(runs) as address:
         time.sleep(30)  # it reads the runs meanwhile
-        take("tensorboard", address, (1200, 800))
+        take("tensorboard", address, (1400, 1000))
         take("tensorboard-bands", f"{address}#custom_scalars", (1200, 800))
 
 

@@ -16,10 +16,10 @@ class GroupedTensorBoardLogger(TensorBoardLogger):
 
     def draw_charts(self) -> None:
         """Describe the charts of *Custom Scalars*: success with its interval as a band, and the other groups."""
-        success, *others = GROUPS
+        _, *others = GROUPS
         bands = {
-            f"{success}, {tasks}": ["Margin", [tag_of(f"{name}/success{end}") for end in ("", "_low", "_high")]]
+            f"success on {tasks}": ["Margin", [tag_of(f"{name}/success{end}") for end in ("", "_low", "_high")]]
             for name, tasks in (("val", "validation tasks"), ("online", "new tasks of online rounds"))
         }
-        lines = {group: ["Multiline", [f"{group}/.*"]] for group in others}
+        lines = {group.partition("_")[2]: ["Multiline", [f"{group}/.*"]] for group in others}
         self.experiment.add_custom_scalars({"training": bands | lines})

@@ -47,8 +47,9 @@ def episodes(results: list[Result], kind: str) -> dict[str, Any] | None:
         for index, arrays in found.items()
         if np.array_equal(arrays["goals"][:TASKS], goals) and np.array_equal(arrays["background"], walls)
     }
-    box = _box([goals, walls, *(arrays["executed"][:TASKS] for arrays in found.values())])
-    points = sum(min(arrays[key].shape[1], POINTS) for arrays in found.values() for key in _PATHS if key in arrays)
+    paths = {key: [arrays[key][:TASKS] for arrays in found.values() if key in arrays] for key in _PATHS}
+    box = _box([goals, walls, *paths["executed"]], paths["imagined"])
+    points = sum(min(path.shape[1], POINTS) for each in paths.values() for path in each)
     tasks = max(1, min(len(goals), LARGEST // points))
     radius = float(first["radius"])
     return {
@@ -84,11 +85,15 @@ def _thinned(path: NDArray, box: tuple[NDArray, float], block: int) -> dict[str,
     return {"every": every * block, "last": last * block, "points": _placed(path[kept], box).ravel().tolist()}
 
 
-def _box(points: list[NDArray]) -> tuple[NDArray, float]:
-    """Left upper corner and side of a square that holds all points, with a margin for what models imagine outside."""
-    together = np.concatenate([each.reshape(-1, 2) for each in points])
+def _box(true: list[NDArray], imagined: list[NDArray]) -> tuple[NDArray, float]:
+    """Left upper corner and side of a square that holds what is true, and of what is imagined what is not far away."""
+    together = np.concatenate([each.reshape(-1, 2) for each in true])
     low, high = np.nanmin(together, 0), np.nanmax(together, 0)
-    side = 1.16 * max(float((high - low).max()), 1e-9)
+    away = 0.2 * (high - low)
+    near = [np.clip(each.reshape(-1, 2), low - away, high + away) for each in imagined]
+    together = np.concatenate([together, *near])
+    low, high = np.nanmin(together, 0), np.nanmax(together, 0)
+    side = 1.04 * max(float((high - low).max()), 1e-9)
     middle = (low + high) / 2
     return np.array([middle[0] - side / 2, middle[1] + side / 2]), side
 

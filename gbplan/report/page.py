@@ -131,6 +131,6 @@ def _encoded(draw: Drawing, mode: Theme) -> str:
     with theme(mode):
         draw().savefig(memory, format="png", dpi=130)
     with Image.open(memory) as image:
-        flat = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        flat = image.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         flat.save(smaller, "png", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()

@@ -42,7 +42,8 @@ def report(
         names: results to show, by their own name or their folder's, with ``*`` for any letters.
         kinds: task kinds to show; none given shows all.
         figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
-        html: file for one page with table, figures and settings; it needs nothing else, no network either.
+        html: file for one page: a verdict, methods beside planners, episodes, figures, all numbers and settings; it
+            needs nothing else, no network either.
         trainings: folders whose trainings are drawn, too; ``folder`` if none is given.
         compare: names of two results; prints, instead of the table, how far the first is ahead of the second on the
             same tasks, pairing training seeds, with 95 % interval and verdict.
