@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from gbplan.networks.normalizer import Normalizer
@@ -62,6 +63,32 @@ class Predictor(nn.Module, ABC):
         windows, acts = (stretches(values, self.history).flatten(0, 1) for values in (latents, actions))
         predicted: Tensor = self(windows, acts)
         return predicted.unflatten(0, (len(latents), count))
+
+    def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
+        """Predict steps 1..H, each from the frames that ``sequence`` would predict it from.
+
+        Args:
+            context: the last K frames, ``(B, K, *D)``.
+            past_actions: taken between them, ``(B, K - 1, A')``.
+            actions: to try from then on, ``(N, H, A')``; N is B, or a multiple for several candidates of each row, side
+                by side.
+
+        Returns:
+            ``(N, H, *D)``.
+        """
+        count = len(actions)
+        frames = list(repeated(context, count).split(1, dim=1))
+        taken = actions if self.history == 1 else torch.cat([repeated(past_actions, count), actions], dim=1)
+        for t in range(actions.shape[1]):
+            # Of one frame no window is copied: gradients then add up in the same order as in a chain of steps.
+            window = frames[-1] if self.history == 1 else torch.cat(frames[-self.history :], dim=1)
+            frames.append(self(window, taken[:, t : t + self.history])[:, None])
+        return torch.cat(frames[self.history :], dim=1)
+
+
+def repeated(values: Tensor, count: int) -> Tensor:
+    """Each of B rows as often as it takes to make ``count`` of them, ``(B, ...)`` to ``(count, ...)``."""
+    return values if len(values) == count else values.repeat_interleave(count // len(values), dim=0)
 
 
 def stretches(values: Tensor, length: int) -> Tensor:

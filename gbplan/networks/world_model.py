@@ -157,10 +157,11 @@ class WorldModel(nn.Module):
         Args:
             context: latents of the last K observed frames, ``(B, K, *D)``; if there are more, the last K count.
             past_actions: actions between the context's frames, ``(B, K - 1, A')``, in environment units.
-            actions: actions to try, ``(B, H, A')``, in environment units.
+            actions: actions to try, ``(N, H, A')``, in environment units; N is B, or a multiple of it for several
+                candidates of each row, side by side.
 
         Returns:
-            Latents after each action, ``(B, H, *D)``; the context is not among them.
+            Latents after each action, ``(N, H, *D)``; the context is not among them.
 
         Raises:
             ValueError: the context has fewer than K frames.
@@ -174,11 +175,9 @@ class WorldModel(nn.Module):
         fast = fused_rollout(self, context, actions)
         if fast is not None:
             return fast
-        taken = actions if history == 1 else torch.cat([past_actions[:, 1 - history :], actions], dim=1)
-        taken = self.normalizer.standardize_actions(taken)
-        frames = list(context[:, -history:].split(1, dim=1))
-        for t in range(actions.shape[1]):
-            # With K = 1 no window is copied, so gradients add up in the same order as in a chain of steps.
-            window = frames[-1] if history == 1 else torch.cat(frames[-history:], dim=1)
-            frames.append(self.predictor(window, taken[:, t : t + history])[:, None])
-        return torch.cat(frames[history:], dim=1)
+        past = past_actions[:, 1 - history :] if history > 1 else past_actions[:, :0]
+        return self.predictor.rollout(
+            context[:, -history:],
+            self.normalizer.standardize_actions(past),
+            self.normalizer.standardize_actions(actions),
+        )

@@ -72,7 +72,7 @@ class Planner(ABC):
             torch.inference_mode(False),
             torch.no_grad(),
             torch.autocast(problem.context.device.type, enabled=False),
-            constant_parameters(),
+            constant_parameters(problem.model),
         ):
             problem = problem.owned()
             if init is not None:

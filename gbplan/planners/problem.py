@@ -164,8 +164,8 @@ class PlanningProblem:
     def _graphed(self) -> Graphed:
         return Graphed(capture_for(self.context.device), self.model)
 
-    def select(self, rows: Tensor) -> "PlanningProblem":
-        """Select the tasks ``rows``: indices, or a mask ``(B,)``."""
+    def select(self, rows: Tensor | slice) -> "PlanningProblem":
+        """Select the tasks ``rows``: indices, a mask ``(B,)``, or a slice."""
         return replace(self, context=self.context[rows], past_actions=self.past_actions[rows], goal=self.goal[rows])
 
     def owned(self) -> "PlanningProblem":

@@ -1,7 +1,7 @@
 """Costs of candidates, and their gradients, in chunks that fit into memory.
 
-B tasks, S candidates per task, H steps. Candidates become rows, each with the context and the goal of its task; a chunk
-goes forward and backward before the next, so memory does not grow with the number of candidates.
+B tasks, S candidates per task, H steps. Candidates become rows, those of a task side by side, which share its context
+and its goal; a chunk goes forward and backward before the next, so memory does not grow with the number of candidates.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from gbplan.networks.fused.constant_parameters import constant_parameters
 from gbplan.networks.fused.gradients import goal_features_with_pullback, rollout_with_pullback
+from gbplan.networks.predictor import repeated
+from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.gradients import cost_and_gradients, reads_last_only
 from gbplan.planners import memory
 
@@ -47,7 +49,9 @@ def cost_and_gradient(problem: "PlanningProblem", actions: Tensor) -> tuple[Tens
 
 
 def chunks(problem: "PlanningProblem", actions: Tensor, size: int) -> "Iterator[tuple[Tensor, PlanningProblem]]":
-    """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= ``size``, each with the problem of its task.
+    """Cut candidates ``(B, S, H, A)`` into rows ``(R, H, A)``, R <= ``size``, each part with the problem of its tasks.
+
+    A part has all candidates of some tasks, or some candidates of one.
 
     Raises:
         ValueError: the candidates have another shape.
@@ -59,15 +63,15 @@ def chunks(problem: "PlanningProblem", actions: Tensor, size: int) -> "Iterator[
             f"got {tuple(actions.shape)}"
         )
     batch, samples = actions.shape[:2]
-    if samples == 1 and batch <= size:
-        yield actions.squeeze(1), problem
+    tasks = max(1, size // samples)
+    if samples <= size and batch <= tasks:
+        yield actions.flatten(0, 1), problem
         return
-    rows = actions.flatten(0, 1)
-    # Candidates of a task share its context, which is gathered for each chunk.
-    owner = torch.arange(batch, device=actions.device).repeat_interleave(samples)
-    for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        yield rows[part], problem.select(owner[part])
+    even = -(-samples // -(-samples // size))  # parts of a task that does not fit are about equally large
+    for start in range(0, batch, tasks):
+        some = slice(start, start + tasks)
+        for rows in actions[some].split(even, dim=1):
+            yield rows.flatten(0, 1), problem.select(some)
 
 
 def joined(parts: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
@@ -77,28 +81,39 @@ def joined(parts: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
 
 
 def _latents(problem: "PlanningProblem", rows: Tensor) -> Tensor:
-    """Roll out one candidate per task, ``(B, H, A)``, into latents ``(B, H, *D)``."""
-    with constant_parameters():
-        latents = problem.model.rollout(problem.context, problem.past_actions, rows)
+    """Roll out candidates ``(R, H, A)`` into latents ``(R, H, *D)``."""
+    with constant_parameters(problem.model):
+        latents = problem.model.rollout(*_start(problem, len(rows)), rows)
     _require_latents(problem, latents, rows)
     return latents
 
 
+def _start(problem: "PlanningProblem", count: int) -> tuple[Tensor, Tensor]:
+    """Context and past actions to roll out so many candidates from."""
+    context, past = problem.context, problem.past_actions
+    if getattr(type(problem.model), "rollout", None) is WorldModel.rollout:  # encodes what candidates share once
+        return context, past
+    return repeated(context, count), repeated(past, count)
+
+
 def _roll_out(problem: "PlanningProblem", rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Cost ``(B,)`` and latents ``(B, H, *D)`` of one candidate per task, ``(B, H, A)``."""
+    """Cost ``(R,)`` and latents ``(R, H, *D)`` of candidates ``(R, H, A)``."""
     latents = _latents(problem, rows)
-    cost = problem.objective(problem.model.goal_features(_read(problem, latents)), problem.goal, rows)
+    goal = repeated(problem.goal, len(rows))
+    cost = problem.objective(problem.model.goal_features(_read(problem, latents)), goal, rows)
     _require_one_cost_per_row(problem, cost, rows)
     return cost, latents
 
 
 def _roll_out_and_back(problem: "PlanningProblem", rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Cost ``(B,)`` of one candidate per task, ``(B, H, A)``, and its gradient."""
-    latents, to_actions = rollout_with_pullback(problem.model, problem.context, problem.past_actions, rows)
+    """Cost ``(R,)`` of candidates ``(R, H, A)``, and its gradient."""
+    with constant_parameters(problem.model):
+        latents, to_actions = rollout_with_pullback(problem.model, *_start(problem, len(rows)), rows)
     _require_latents(problem, latents, rows)
     read = _read(problem, latents)
     features, to_latents = goal_features_with_pullback(problem.model, read)
-    cost, grad_features, grad_rows = cost_and_gradients(problem.objective, features, problem.goal, rows)
+    goal = repeated(problem.goal, len(rows))
+    cost, grad_features, grad_rows = cost_and_gradients(problem.objective, features, goal, rows)
     _require_one_cost_per_row(problem, cost, rows)
     grad_latents = to_latents(grad_features)
     if read is not latents:

@@ -28,12 +28,21 @@ def predictors():
     for shape in ((4,), (2, 2)):
         for history in (1, 2, 3):
             yield MLPPredictor(shape, 3, (16,), activation="tanh", history=history)
-            for conditioning in ("token", "adaln"):
-                yield ViTPredictor(shape, 3, history, width=8, heads=2, mlp_size=16, conditioning=conditioning)
+            for conditioning, attention in (("token", "window"), ("adaln", "window"), ("adaln", "sliding")):
+                yield ViTPredictor(
+                    shape,
+                    3,
+                    history,
+                    width=8,
+                    heads=2,
+                    mlp_size=16,
+                    conditioning=conditioning,
+                    attention=attention,
+                )
 
 
 def named(predictor):
-    how = f"-{predictor.conditioning}" if isinstance(predictor, ViTPredictor) else ""
+    how = f"-{predictor.conditioning}-{predictor.attention}" if isinstance(predictor, ViTPredictor) else ""
     return f"{type(predictor).__name__}{how}-{predictor.latent_shape}-{predictor.history}"
 
 
@@ -56,14 +65,34 @@ def draw(model, rows, horizon):
     return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
 
+def looks_back_through_its_layers(model):
+    """Whether more than K frames can matter to a prediction, where there are more."""
+    return getattr(model.predictor, "attention", "window") == "sliding" and model.history > 1
+
+
 def test_rollout_equals_repeated_steps(model):
     context, past, actions = draw(model, 2, 4)
     rollout = model.rollout(context, past, actions)
+    torch.testing.assert_close(rollout[:, 0], model.step(context, torch.cat([past, actions[:, :1]], dim=1)))
     window, taken = context, torch.cat([past, actions], dim=1)
-    for h in range(4):
+    for h in range(0 if looks_back_through_its_layers(model) else 4):
         latent = model.step(window, taken[:, h : h + model.history])
         torch.testing.assert_close(rollout[:, h], latent)
         window = torch.cat([window[:, 1:], latent[:, None]], dim=1)
+
+
+def test_rollout_is_what_the_sequence_of_its_own_predictions_says(model):
+    context, past, actions = draw(model, 2, 4)
+    rollout = model.rollout(context, past, actions)
+    frames, taken = torch.cat([context, rollout[:, :-1]], dim=1), torch.cat([past, actions], dim=1)
+    torch.testing.assert_close(model.sequence(frames, taken), rollout)
+
+
+def test_candidates_of_a_row_are_rolled_out_as_if_each_had_its_own_context(model):
+    context, past, actions = draw(model, 2, 4)
+    tried = torch.cat([actions, 1 - actions], dim=1).unflatten(1, (2, 4)).flatten(0, 1)
+    apart = model.rollout(context.repeat_interleave(2, 0), past.repeat_interleave(2, 0), tried)
+    torch.testing.assert_close(model.rollout(context, past, tried), apart)
 
 
 def test_a_sequence_is_predicted_at_every_frame_that_has_a_whole_history(model):
@@ -73,7 +102,7 @@ def test_a_sequence_is_predicted_at_every_frame_that_has_a_whole_history(model):
     actions = torch.randn(2, history + 3, 3, generator=generator, dtype=torch.float64)
     predicted = model.sequence(latents, actions)
     assert predicted.shape == (2, 4, *model.latent_shape)
-    for t in range(4):
+    for t in range(1 if looks_back_through_its_layers(model) else 4):
         window = slice(t, t + history)
         torch.testing.assert_close(predicted[:, t], model.step(latents[:, window], actions[:, window]))
 
@@ -115,6 +144,6 @@ def test_activation_size_is_no_less_than_what_autograd_keeps():
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            predictor(latents, actions)
+            predictor.rollout(latents, actions[:, :-1], actions[:, -1:])
         size = sum({tensor.untyped_storage().data_ptr(): tensor.numel() for tensor in kept}.values())
         assert size <= 2 * predictor.activation_size, named(predictor)

@@ -89,12 +89,14 @@ def test_gradients_of_64_candidates_of_patch_latents_stay_within_the_budget(mib)
 @pytest.mark.parametrize(
     "predictor",
     [
-        MLPPredictor((49, 16), 2, (64, 64), "silu", history=2),
+        MLPPredictor((49, 16), 2, (2048, 2048), "silu", history=2),
         ViTPredictor((49, 16), 2, history=1, width=32, depth=3, conditioning="token"),
         ViTPredictor((49, 16), 2, history=3, width=32, depth=3, conditioning="adaln"),
         ViTPredictor((49, 16), 2, history=3, width=64, depth=1, mlp_size=256, conditioning="adaln"),
+        ViTPredictor((49, 16), 2, history=3, width=32, depth=3, conditioning="token", attention="sliding"),
+        ViTPredictor((49, 16), 2, history=3, width=64, mlp_size=256, head_dim=32, attention="sliding"),
     ],
-    ids=["MLP", "tokens", "AdaLN", "AdaLN, wide"],
+    ids=["MLP", "tokens", "AdaLN", "AdaLN, wide", "tokens, sliding", "AdaLN, sliding"],
 )
 def test_estimates_are_upper_bounds_of_what_autograd_keeps(predictor, objective):
     one, frames = torch.ones(2), predictor.history

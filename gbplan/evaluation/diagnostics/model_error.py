@@ -13,6 +13,7 @@ from torch import Tensor
 from gbplan.data import Trajectories
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
+from gbplan.networks.predictor import stretches
 from gbplan.planners.observations import cast_observation
 
 MEMORY = 2**28  # bytes of latents, and of the predictor's activations, at once
@@ -202,13 +203,13 @@ def encode_frames(model: WorldModel, trajectories: Trajectories, frames: NDArray
 
 
 def _one_step(model: WorldModel, latents: Tensor, actions: Tensor) -> Tensor:
-    """``model.sequence``, in parts whose activations fit into memory."""
+    """``model.step`` from every K frames, as many at once as their activations fit the memory."""
     windows, past = latents.shape[1] - model.history + 1, model.history - 1
     at_once = max(1, MEMORY // (4 * model.predictor.activation_size * len(latents)))
     found = []
     for start in range(0, windows, at_once):
         there = slice(start, min(start + at_once, windows) + past)
-        found.append(model.sequence(latents[:, there], actions[:, there]))
+        found.append(model.step(*(stretches(values[:, there], model.history) for values in (latents, actions))))
     return torch.cat(found, dim=1)
 
 

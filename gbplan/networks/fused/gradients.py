@@ -12,6 +12,7 @@ from gbplan.networks.encoder import IdentityEncoder
 from gbplan.networks.fused.mlp import mlp_rollout_with_pullback
 from gbplan.networks.fused.pullback import Pullback, pullback_by_autograd
 from gbplan.networks.fused.rollout import perceptron_of
+from gbplan.networks.predictor import repeated
 from gbplan.networks.world_model import WorldModel
 
 
@@ -26,7 +27,7 @@ def rollout_with_pullback(
 ) -> tuple[Tensor, Pullback]:
     """Predict steps 1..H as ``model.rollout``, detached, and return the pullback to the actions."""
     if isinstance(model, WorldModel) and type(model).rollout is WorldModel.rollout:
-        latent = context[:, -1]
+        latent = repeated(context[:, -1], len(actions))
         perceptron = perceptron_of(model, latent, actions, for_parameters=False)
         if perceptron is not None:
             return mlp_rollout_with_pullback(perceptron, latent, actions)

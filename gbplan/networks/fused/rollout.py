@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gbplan.networks.fused.constant_parameters import parameters_are_constant, prepared
 from gbplan.networks.fused.mlp import Perceptron, mlp_rollout
 from gbplan.networks.mlp import ACTIVATIONS, MLPPredictor
+from gbplan.networks.predictor import repeated
 
 if TYPE_CHECKING:
     from gbplan.networks.world_model import WorldModel
@@ -23,7 +24,7 @@ def fused_rollout(model: "WorldModel", context: Tensor, actions: Tensor) -> Tens
     Returns:
         Latents after each action, ``(B, H, D)``; None if the model must be called step by step.
     """
-    latent = context[:, -1]
+    latent = repeated(context[:, -1], len(actions))
     perceptron = perceptron_of(model, latent, actions, for_parameters=True)
     return None if perceptron is None else mlp_rollout(perceptron, latent, actions)
 
