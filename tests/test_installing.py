@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-EXTRAS = ["experiments", "mujoco"]
+EXTRAS = ["experiments", "mujoco", "vision"]
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,7 @@ def test_extra_that_lacks_is_named(run):
 def test_extras_bring_what_they_promise(built, tmp_path):
     run = installed(built[1], tmp_path / "full", EXTRAS)
     code = "import gymnasium, gbplan; gymnasium.make('gbplan/PointMaze-v0').reset(seed=0); import jsonschema, snakemake"
+    code += "; from transformers import Dinov2Model"
     run("python", "-c", code)
 
 

@@ -69,7 +69,8 @@ class AdversarialWorldModelModule(WorldModelModule):
             world_model: the network to train.
             attack: finds the perturbations: FGSM, PGD, RandomNoise or NoAttack.
             latent_factor: radius of each latent dimension in standard deviations of that dimension, >= 0; or a factor
-                for each, so that exact quantities, such as a contact, can have a smaller one.
+                for each (for each channel, where latents are tokens), so that exact quantities, such as a contact or
+                what proprioception says, can have a smaller one.
             action_factor: the same for action dimensions.
             radii: the unit of the factors: the standard deviation over the run's first batch ("fixed"; saved in
                 checkpoints) or over each batch ("adaptive"); or, for latents, their displacement in a step, the root
@@ -208,10 +209,10 @@ class AdversarialWorldModelModule(WorldModelModule):
         if not np.any(factor):
             return torch.zeros(shape, device=values.device)
         share = torch.as_tensor(factor, dtype=values.dtype, device=values.device)
-        if share.ndim and share.shape != shape:
+        if share.ndim and share.shape != shape[-1:]:
             raise ValueError(
                 f"{name}_factor has {len(share)} numbers, but {name}s have shape {tuple(shape)}; give one for all, or "
-                "one for each dimension"
+                f"one for each of the {shape[-1]}"
             )
         rows = values.flatten(0, 1)
         moves = self.radii == "displacement" and name == "latent"

@@ -13,7 +13,7 @@ from gbplan.cli import main
 from gbplan.data import TrajectoryDataModule
 from gbplan.evaluation.run import load_world_model
 from gbplan.modules import AdversarialWorldModelModule, WorldModelModule
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.report.tags import tag_of
 
 CORNER = FGSM(step_size=2.0)  # where the gradient keeps its sign, this ends in the corner wherever it starts
@@ -111,6 +111,16 @@ def test_a_factor_for_each_dimension_makes_its_radius():
     )
     assert module.latent_radius.tolist() == [1.0, 1.0]
     assert module.action_radius.tolist() == [0.0, 2.0]
+
+
+def test_channels_of_tokens_may_have_factors_of_their_own():
+    model = WorldModel(ConvEncoder(2, 8, width=2, tokens=True), MLPPredictor((16, 2), 1), normalize="channel")
+    module = AdversarialWorldModelModule(model, NoAttack(), latent_factor=[1.0, 0.5])
+    module.on_train_epoch_start()
+    latents = torch.randn(6, 2, 16, 2, generator=torch.Generator().manual_seed(0))
+    module.training_loss({"latents": latents, "actions": torch.randn(6, 1, 1)}, 0)
+    spread = latents[:, :1].std((0, 1), correction=0)
+    torch.testing.assert_close(module.latent_radius, spread * torch.tensor([1.0, 0.5]))
 
 
 def test_another_number_of_factors_than_dimensions_is_refused():
