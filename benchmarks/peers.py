@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gbplan.networks import WorldModel
 from gbplan.planners import PlanningProblem
 
-SAMPLES, ELITES, ITERATIONS = 300, 30, 30  # of CEM, as the field has it
+SAMPLES, ELITES, ITERATIONS = 300, 30, 30  # of the usual CEM
 
 
 def installed(package: str) -> bool:

@@ -1,4 +1,4 @@
-"""Time of a gradient plan beside that of the field's CEM, through a trained world model, on detour tasks.
+"""Time of a gradient plan beside CEM at the usual budget, through a trained world model, on detour tasks.
 
 Both plan the same tasks with the same model, objective and horizon (50), as ``configs/planners`` has them:
 ``gradient`` (128 rollouts), ``gradient_384_rollouts``, ``gradient_open_loop`` (500) and ``cem`` (300 samples x 30

@@ -122,7 +122,7 @@ def search(horizon: int, samples: int = SAMPLES) -> CEMPlanner:
 
 
 def floor(batch: int, horizon: int, rows: int, passes: int, iterations: int) -> Callable[[], None]:
-    """Nothing but the matrix products of that many rollouts, into memory that is there already."""
+    """Only the matrix products of that many rollouts, into preallocated memory."""
     widths = [4, HIDDEN, HIDDEN, 2]
     matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
     memory = [torch.randn(rows, width) for width in widths]
@@ -244,7 +244,7 @@ def gradient_and_cem_tables(model: WorldModel, rounds: int) -> list[str]:
 
 
 def all_planners_table(model: WorldModel, rounds: int) -> list[str]:
-    """Every planner at the field's budget of 300 samples x 30 iterations, and what is like it elsewhere."""
+    """Every planner at the usual budget of 300 samples x 30 iterations, beside similar ones of other packages."""
     problem, horizon = make_problem(model, 1), 25
     budget = {"horizon": horizon, "iterations": ITERATIONS, "num_samples": SAMPLES}
     plans: Plans = {

@@ -1,12 +1,12 @@
-"""What the fused rollout of a perceptron saves, alone and in whole plans.
+"""Time saved by the fused rollout of a perceptron, alone and in whole plans.
 
 The model is the one of the peers' benchmarks: 2 latent and 2 action dimensions, two hidden layers of 128 ReLUs,
 residual, float32. Ways to roll out:
 
 - ``plain``: the modules step by step, differentiated by autograd, parameters requiring gradients as in training;
 - ``fused``: ``WorldModel.rollout`` inside ``constant_parameters``, as ``PlanningProblem`` calls it;
-- ``floor``: the matrix products alone, into memory that is there already; nothing that uses them can be faster. The
-  compiled loops can: they skip dead units, and calls.
+- ``floor``: the matrix products alone, into preallocated memory, a lower bound for everything that uses them. The
+  compiled loops can be faster: they skip dead units, and calls.
 
 Ways are interleaved and ratios taken within a round, so that a busy machine slows all of them alike. For the same
 reason all of it runs in one thread, and the clock counts the process's own CPU time.

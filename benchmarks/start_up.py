@@ -1,7 +1,7 @@
-"""CPU seconds until a command answers: its help, what is wrong with its arguments, a training's first step.
+"""CPU seconds until a command answers: its help, an error about its arguments, a training's first step.
 
-Every command is a process of its own on one thread; user and system time together, so that other work on the machine
-hardly shows.
+Every command runs in its own process on one thread; the time is user plus system time, so that other work on the
+machine hardly matters.
 
 python benchmarks/start_up.py
 """

@@ -1,11 +1,11 @@
-"""How much of a bare PyTorch loop's speed is left when Lightning trains on the data module.
+"""Speed of Lightning's training on the data module relative to a bare PyTorch loop.
 
 The same model (a residual MLP 2x128 on DoorWall states), the same loss and the same fused Adam, trained for the same
 number of batches of the same episodes:
 
 - ``bare``: a hand-written loop over the data module's batches;
 - ``trainer``: ``Trainer.fit`` with ``WorldModelModule`` over them, without logger, checkpoints, progress bar and
-  validation, since the hand-written loops have none;
+  validation, which the hand-written loops do not have;
 - ``trainer_unlogged``: the same without ``self.log``, to tell its price from the Trainer's;
 - ``trainer_full``: the same with TensorBoard, a checkpoint and a validation every epoch, and the progress bar;
 - ``indexed``: a hand-written loop that indexes three tensors (state, action, next state) by a permutation;

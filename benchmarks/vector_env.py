@@ -1,7 +1,7 @@
 """Steps per second of DoorWall-v0's native vector form against Gymnasium's SyncVectorEnv over the single environment.
 
-Both are made as users make them and driven by the same random actions, taking turns, so that whatever else the machine
-does meets both alike. Resets are not timed. Writes its table next to itself:
+Both are made as users make them and driven by the same random actions, taking turns, so that other load on the machine
+affects both alike. Resets are not timed. Writes its table next to itself:
 
     python benchmarks/vector_env.py
 """

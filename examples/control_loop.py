@@ -1,4 +1,4 @@
-"""A planner in a control loop of your own: observe, plan from where the last plan left off, act, many times a second.
+"""A planner in your own control loop: observe, plan from the rest of the last plan, act, many times a second.
 
 Needs a trained model, see `make reproduce`; or give another checkpoint:
 
@@ -27,7 +27,7 @@ env = gym.make("DoorWall-v0")
 observation, info = env.reset(seed=0, options={"state": [-1.0, 1.5], "goal": [1.2, 1.0]})
 bounds = env.action_space.low, env.action_space.high
 
-first = GradientPlanner(horizon=50)  # the defaults: many candidates, for a plan from nothing
+first = GradientPlanner(horizon=50)  # the defaults: many candidates, for a first plan
 later = GradientPlanner(horizon=50, num_samples=1, restarts=1, iterations=10)  # improves on the last one
 plan, seconds = None, []
 for step in range(env.spec.max_episode_steps):
@@ -37,7 +37,7 @@ for step in range(env.spec.max_episode_steps):
         problem = PlanningProblem.from_observations(model, ReachGoal(), present, bounds=bounds)
         if plan is None:
             plan = first.plan(problem)
-        else:  # what is left of the last plan, and standing still after it
+        else:  # the rest of the last plan, then standing still
             rest = plan.actions[:, arguments.replan_every :]
             still = rest.new_zeros(1, later.horizon - rest.shape[1], 2)
             plan = later.plan(problem, init=torch.cat([rest, still], dim=1))

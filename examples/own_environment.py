@@ -1,6 +1,6 @@
 """Your own environment, from nothing to a planner that solves it: the mountain car of Gymnasium.
 
-What gbplan asks of an environment is Gymnasium's goal-conditioned form (a dict of ``observation``, ``achieved_goal``
+gbplan needs an environment in Gymnasium's goal-conditioned form (a dict of ``observation``, ``achieved_goal``
 and ``desired_goal``), a ``reset`` that sets a task, ``info["is_success"]``, and a time limit. The wrapper below gives
 the car all four. Its engine is too weak to climb straight up: a plan has to back up first.
 
@@ -34,7 +34,7 @@ class MountainCarGoal(gym.Wrapper):
     """
 
     def __init__(self, render_mode: str | None = None, goal_threshold: float = 0.05, anywhere: bool = False) -> None:
-        """Choose how near is near enough, and whether episodes begin anywhere on the track or at rest in the valley."""
+        """Set the goal's radius, and whether episodes begin anywhere on the track or at rest in the valley."""
         super().__init__(gym.make("MountainCarContinuous-v0", render_mode=render_mode).unwrapped)
         self.goal_threshold = goal_threshold
         self.anywhere = anywhere
@@ -64,7 +64,7 @@ class MountainCarGoal(gym.Wrapper):
         return np.abs(np.asarray(achieved, np.float64) - np.asarray(desired, np.float64))[..., 0]
 
     def compute_success(self, achieved, desired):
-        """Whether a goal counts as reached, (...); optional: with it results say what the model believes."""
+        """Whether a goal counts as reached, (...); optional: with it results include the model's belief."""
         return self.goal_distance(achieved, desired) < self.goal_threshold
 
     def _observe(self):
@@ -79,7 +79,8 @@ class MountainCarGoal(gym.Wrapper):
         return {"is_success": bool(self.compute_success(np.float32(self.unwrapped.state[:1]), self.goal))}
 
 
-# By name, so that a dataset can say where its environment comes from. That imports this file once more: hence the `if`.
+# By name, so that datasets can record the environment. gymnasium.make imports this file a second time: therefore the
+# `if`.
 if "MountainCarGoal-v0" not in gym.registry:
     gym.register("MountainCarGoal-v0", entry_point="own_environment:MountainCarGoal", max_episode_steps=150)
 

@@ -1,7 +1,7 @@
 """Your own world model, trained online and planned through: a network that sees its inputs as waves.
 
-What gbplan asks of a predictor is one step, from latents and actions to the next latents, in standardised units. It is
-planned through by autograd, step by step; give it a ``rollout`` of its own where it knows a faster way.
+A predictor for gbplan is one step, from latents and actions to the next latents, in standardised units. Planners call
+it step by step, with autograd; give it its own ``rollout`` if there is a faster way.
 
     python examples/own_world_model.py            # some two minutes; writes runs/own_world_model
 """

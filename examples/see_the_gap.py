@@ -1,4 +1,4 @@
-"""See what a model believes of its plans, and what becomes of them: base model above, online and adversarial below.
+"""Draws a model's imagined and executed plans: base model above, online and adversarial below.
 
 Needs `make reproduce`, or the trainings `base` and `online_adversarial`:
 
@@ -23,7 +23,7 @@ arguments = parser.parse_args()
 # The same four validation tasks for both models; the straight way to each goal leads into the wall.
 tasks = TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0).draw()
 envs = gym.make_vec("gbplan:DoorWall-v0", num_envs=len(tasks))
-# Planning once and executing it all shows what the plan was worth; replan_every=5 would mend some of it.
+# Planning once and executing the whole plan shows its errors; replan_every=5 would correct some of them.
 agent = Agent(GradientPlanner(horizon=50, num_samples=258, restarts=2, iterations=60), replan_every=None)
 
 executed, imagined, success = [], [], []

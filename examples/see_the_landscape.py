@@ -1,4 +1,4 @@
-"""See what descent sees: the planning loss of one task on one plane of action sequences, in truth and in each model.
+"""Draws the planning loss of one task on one plane of action sequences, in truth and in each model.
 
 As in arXiv 2512.09929, Figure 2, the plane goes through the expert's actions and the plans found through the base model
 and through the adversarial one. Needs `make reproduce`:
@@ -32,7 +32,7 @@ objective, planner = ReachGoal(), GradientPlanner(horizon=50)
 
 
 def plan(method: str) -> np.ndarray:
-    """What gradient descent finds through a model, (H, A)."""
+    """The plan that gradient descent finds through a model, (H, A)."""
     present = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
     bounds = (-np.ones(2), np.ones(2))
     problem = PlanningProblem.from_observations(models[method], objective, present, bounds=bounds)

@@ -1,11 +1,10 @@
-"""Every planner's split of one budget, chosen alike: by success on validation tasks, from as many settings.
+"""Chooses how each planner splits one budget, by success on validation tasks, from equally many settings.
 
-How a planner spends its model calls (CEM: how many samples, how often) decides what it reaches, so a comparison at
-equal calls is one of splits, too. Each planner of ``planner_budgets.yaml`` has the same number of settings tried, on
-learned models of one class, on detour tasks that neither judge nor choose checkpoints: the validation split under
-another seed than ``PlanningValidation``'s. The setting that solves most, all models together, is what
-``configs/planners`` takes; the first one, which was in use before, stays if it solves fewer by less than the standard
-error of the paired difference.
+A planner's split of its model calls (CEM: samples and iterations) affects its success, so a comparison at equal calls
+also compares splits. Each planner of ``planner_budgets.yaml`` has the same number of settings tried, on learned models
+of one class, on detour tasks that neither judge nor choose checkpoints: the validation split under another seed than
+``PlanningValidation``'s. The setting that solves most, all models together, is what ``configs/planners`` takes; the
+first one, which was in use before, stays if it solves fewer by less than the standard error of the paired difference.
 
     cd experiments/budgets
     python planner_budgets.py --models ../../runs/base/best.ckpt ../../runs/online/best.ckpt  # writes the page

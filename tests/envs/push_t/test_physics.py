@@ -1,4 +1,4 @@
-"""How agent and block move: by hand, beside the field's own code, and as a function of the state alone."""
+"""How agent and block move: by hand, beside gym-pusht's own code, and as a function of the state alone."""
 
 import math
 import pickle
