@@ -14,6 +14,7 @@ import gymnasium as gym
 import pytest
 import torch
 import yaml
+from jsonargparse import ArgumentParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gbplan.callbacks import OnlineWorldModeling, PlanningValidation
@@ -21,6 +22,7 @@ from gbplan.cli import GBPlanCLI, build_parser, main, run
 from gbplan.data import TrajectoryDataModule
 from gbplan.evaluation import TaskSet
 from gbplan.modules import WorldModelModule
+from gbplan.networks import Predictor
 
 CONFIGS = sorted(Path("configs").rglob("*.yaml"))
 PLANNERS = [path for path in CONFIGS if path.parent.name == "planners"]
@@ -29,6 +31,7 @@ FITS = [path for path in CONFIGS if re.search(r"(?m)^(trainer|model|online|valid
 EVALUATIONS = [path for path in CONFIGS if path.name.startswith("evaluate")]
 COLLECTIONS = [path for path in CONFIGS if path.name.startswith("collect")]
 WORLDS = [path for path in CONFIGS if path.parent.name == "worlds"]
+MODELS = [path for path in CONFIGS if path.parent.name == "models"]
 
 
 def behind(config, usual):
@@ -40,12 +43,21 @@ def behind(config, usual):
 
 
 def test_every_config_is_parsed_by_one_of_the_tests_below():
-    assert set(CONFIGS) == {*PLANNERS, *AGENTS, *FITS, *EVALUATIONS, *COLLECTIONS, *WORLDS}
+    assert set(CONFIGS) == {*PLANNERS, *AGENTS, *FITS, *EVALUATIONS, *COLLECTIONS, *WORLDS, *MODELS}
 
 
 @pytest.mark.parametrize("config", [path for path in FITS if path.stem not in ("base", "init_network")], ids=str)
 def test_method_says_in_a_few_lines_what_it_changes(config):
     assert len(config.read_text().splitlines()) <= 15
+
+
+@pytest.mark.parametrize(("name", "million"), [("dino_wm", 20.3), ("leworldmodel", 10.9)])
+def test_published_predictors_are_built_from_their_files(name, million):
+    assert {path.stem for path in MODELS} == {"dino_wm", "leworldmodel"}
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(Predictor, "predictor")
+    predictor = parser.instantiate(parser.parse_args([f"--predictor=configs/models/{name}.yaml"])).predictor
+    assert sum(parameter.numel() for parameter in predictor.parameters()) == pytest.approx(1e6 * million, rel=0.01)
 
 
 @pytest.mark.parametrize("config", COLLECTIONS, ids=str)

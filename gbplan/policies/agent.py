@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gbplan import checks
+from gbplan.networks.bfloat16 import Precision
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
 from gbplan.objectives.reach_goal import ReachGoal
@@ -23,9 +24,11 @@ class Agent:
             fewer than ``replan_every`` steps.
         warm_start: give the planner the rest of the previous plan, followed by standing still, as a candidate.
         seed: seed of the planner's noise, which all tasks share, in 0..2^63 - 1.
+        precision: bfloat16 plans through a copy of the model whose ``ViTPredictor`` multiplies matrices in bfloat16,
+            faster where the processor can do so; elsewhere there is a warning, and it is float32.
 
     Raises:
-        ValueError: ``replan_every`` < 1 or ``seed`` is out of range.
+        ValueError: ``replan_every`` < 1, ``seed`` is out of range, or the precision is unknown.
     """
 
     planner: Planner
@@ -35,6 +38,7 @@ class Agent:
     shrink_horizon: bool = False
     warm_start: bool = True
     seed: int = 0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.objective is None:
@@ -43,6 +47,7 @@ class Agent:
             checks.at_least_one(replan_every=self.replan_every)
         checks.flag(shrink_horizon=self.shrink_horizon, warm_start=self.warm_start)
         checks.seed(seed=self.seed)
+        checks.one_of(Precision, precision=self.precision)
 
     @property
     def open_loop(self) -> bool:

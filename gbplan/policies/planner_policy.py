@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from gbplan.envs.policy import Observation, Policy
+from gbplan.networks.bfloat16 import in_bfloat16
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.staged import at_step
@@ -127,9 +129,11 @@ class PlannerPolicy(Policy):
         key = np.random.SeedSequence((agent.seed, step)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
         with eval_mode(self.world_model):
-            problem = self._problem(rows, step)
+            problem = planned = self._problem(rows, step)
             began = time.perf_counter()
-            plan = agent.planner.plan(problem, init, horizon=horizon, generator=generator)
+            if agent.precision == "bfloat16":
+                planned = replace(problem, model=in_bfloat16(self.world_model))
+            plan = agent.planner.plan(planned, init, horizon=horizon, generator=generator)
             calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, inside the timing
             seconds = time.perf_counter() - began
             if step == 0:

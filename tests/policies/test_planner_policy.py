@@ -164,6 +164,21 @@ def test_the_model_plans_in_eval_mode_and_gets_its_modes_back():
     assert not model.encoder.training
 
 
+def test_bfloat16_plans_through_a_copy_and_says_what_the_model_itself_believes(monkeypatch):
+    model, copied, planned = point_model(), point_model(), []
+    monkeypatch.setattr("gbplan.policies.planner_policy.in_bfloat16", {model: copied}.get)
+
+    class Spy(Recorder):
+        def _plan(self, problem, init, horizon, generator):
+            planned.append(problem.model)
+            return super()._plan(problem, init, horizon, generator)
+
+    play(Agent(Spy(), precision="bfloat16").policy(model), PointWorld(2), *draw_tasks(2), 1)
+    assert planned == [copied]
+    with pytest.raises(ValueError, match=r"precision must be one of \['float32', 'bfloat16'\], got 'half'"):
+        Agent(Spy(), precision="half")
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_acts_alike_inside_trainer_test_and_validate(mode):
     model = point_model()

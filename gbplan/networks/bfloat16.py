@@ -1,0 +1,61 @@
+"""World models whose transformer multiplies matrices in bfloat16: what planning may do where training should not."""
+
+import copy
+import warnings
+from itertools import chain
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gbplan.networks.vit import ViTPredictor
+from gbplan.networks.world_model import WorldModel
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def in_bfloat16(model: WorldModel) -> WorldModel:
+    """Copy a world model for planning: its transformer's linear layers and attention compute in bfloat16.
+
+    Tokens between layers, norms, latents, and all outside of the predictor stay as they are, so that what a small
+    change of an action does is added up and not rounded away. The copy has weights of its own for the linear layers, as
+    they are now, and shares all other tensors. It is not for training.
+
+    Where that would not pay, the model itself comes back, with a warning: its predictor is no ``ViTPredictor``, or the
+    processor has no instructions for bfloat16.
+    """
+    predictor = getattr(model, "predictor", None)  # a simulator in a model's place has none
+    if not isinstance(predictor, ViTPredictor):
+        reason = f"precision bfloat16 is for ViTPredictor; {type(predictor or model).__name__} plans as it is"
+    elif not has_bfloat16(predictor.place.device):
+        reason = "this processor has no instructions for bfloat16; planning in float32 instead"
+    else:
+        tensors = chain(model.parameters(), model.buffers())
+        memo: dict[int, object] = {id(tensor): tensor for tensor in tensors}
+        linear = [part for part in predictor.modules() if isinstance(part, nn.Linear)]
+        memo |= {id(part): _BFloat16Linear(part) for part in linear}
+        return copy.deepcopy(model, memo)
+    warnings.warn(reason, stacklevel=2)
+    return model
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices of bfloat16 faster than of float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
+    known = (getattr(torch.cpu, name, None) for name in names)
+    return device.type == "cpu" and any(supported() for supported in known if supported is not None)
+
+
+class _BFloat16Linear(nn.Module):
+    """A linear layer in bfloat16, whatever comes in; what comes out is added to float32 where it matters."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = linear.weight.detach().to(torch.bfloat16)
+        self.bias = None if linear.bias is None else linear.bias.detach().to(torch.bfloat16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.to(torch.bfloat16), self.weight, self.bias)
