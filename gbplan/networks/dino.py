@@ -119,15 +119,16 @@ class DinoEncoder(Encoder):
         self.latent_shape = (grid * grid, width) if features == "patches" else (width,)
         self.observation_keys = (pixels_key,)
         self.goal_keys = (goal_key,)
+        self.project_to = project_to
         mean, std = _normalisation(self.folder)
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
         projection = None
         if project_to is not None:
             drawn = torch.randn(config.hidden_size, project_to, generator=torch.Generator().manual_seed(0))
             projection = drawn / project_to**0.5  # keeps the expected square of a distance
-        self.register_buffer("projection", projection)
-        self.register_buffer("weights_hash", _hash(self.folder))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.register_buffer("projection", projection, persistent=False)
+        self.register_buffer("weights_hash", _hash(self.folder, self.mean, self.std, self.projection))
         self.register_state_dict_post_hook(_leave_weights_out)
         self.register_load_state_dict_pre_hook(_keep_own_weights)
         self.requires_grad_(False).eval()
@@ -293,14 +294,19 @@ def _json(path: Path, form: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _hash(folder: Path) -> Tensor:
-    """Hash an architecture and its weights, ``(32,)`` uint8."""
+def _hash(folder: Path, *fixed: Tensor | None) -> Tensor:
+    """Hash an architecture, its weights and what else is fixed: bytes, ``(32,)``, as floats.
+
+    Callbacks that average weights do it with buffers, too, and would cut whole numbers off to the next lower ones.
+    """
     settings = read_json(folder / "config.json")
     found = hashlib.sha256(json.dumps({key: settings.get(key) for key in _ARCHITECTURE}).encode())
     for path in sorted(folder.glob(_WEIGHTS)):
         with path.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
-    return torch.tensor(list(found.digest()), dtype=torch.uint8)
+    for tensor in fixed:
+        found.update(b"" if tensor is None else tensor.numpy().tobytes())
+    return torch.tensor([float(byte) for byte in found.digest()])
 
 
 def _leave_weights_out(encoder: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
@@ -310,10 +316,12 @@ def _leave_weights_out(encoder: nn.Module, state: dict[str, Any], prefix: str, _
 
 def _keep_own_weights(encoder: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     assert isinstance(encoder, DinoEncoder)
-    saved = state.get(f"{prefix}weights_hash")
-    if saved is not None and not torch.equal(saved.cpu(), encoder.weights_hash.cpu()):
-        raise ValueError(
-            f"{encoder.folder} has other weights than those that this model was trained with, or another architecture; "
-            "put the ones there that it was trained with"
-        )
+    name, own = f"{prefix}weights_hash", encoder.weights_hash
+    if name in state:
+        if not torch.equal(state[name].to(own).round(), own.round()):
+            raise ValueError(
+                f"{encoder.folder} has other weights than those that this model was trained with, or normalises "
+                "pictures otherwise; put the ones there that it was trained with"
+            )
+        state[name] = own  # averaged, it is off by a rounding, and a cache of latents would not be known again
     state.update({f"{prefix}backbone.{name}": value for name, value in encoder.backbone.state_dict().items()})

@@ -11,6 +11,7 @@ import torch
 from dino_folders import KINDS, write_dino, write_hub
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from gbplan.modules import load_encoder_weights, load_world_model_weights
 from gbplan.networks import DinoEncoder, MLPPredictor, ProprioceptiveEncoder, ViTPredictor, WorldModel
@@ -173,16 +174,32 @@ def saved(model, path):
 
 def test_checkpoints_have_the_hash_of_its_weights_and_not_the_weights(folder, tmp_path):
     first, second = world(folder), world(folder, seed=1)
-    assert [name for name in first.state_dict() if "encoder" in name] == [
-        "encoder.mean",
-        "encoder.std",
-        "encoder.weights_hash",
-    ]
+    assert [name for name in first.state_dict() if "encoder" in name] == ["encoder.weights_hash"]
     load_world_model_weights(second, saved(first, tmp_path / "a.ckpt"))
     load_encoder_weights(second.encoder, tmp_path / "a.ckpt")
     seen = pictures(2)
     assert torch.equal(first.encode(seen), second.encode(seen))
     assert torch.equal(first.encode(seen), copy.deepcopy(first).encode(seen))
+
+
+def test_a_checkpoint_of_other_normalisation_is_refused(folder, changed, tmp_path):
+    path = saved(world(folder), tmp_path / "a.ckpt")
+    half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    other = changed(lambda it: (it / "preprocessor_config.json").write_text(json.dumps(half)))
+    with pytest.raises(ValueError, match=r"has other weights .*, or normalises pictures otherwise; put the ones there"):
+        load_world_model_weights(world(other), path)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9, 0.999])
+def test_averaged_weights_are_of_the_same_encoder(folder, decay):
+    model = world(folder)
+    average = AveragedModel(model, avg_fn=get_ema_avg_fn(decay), use_buffers=True)
+    for _ in range(20):
+        average.update_parameters(model)
+    other = world(folder)
+    other.load_state_dict(average.module.state_dict())
+    assert encoder_hash(other.encoder) == encoder_hash(model.encoder)
+    torch.testing.assert_close(average.module.encode(pictures(2)), model.encode(pictures(2)))
 
 
 @pytest.mark.parametrize("loads", [load_world_model_weights, lambda m, path: load_encoder_weights(m.encoder, path)])
