@@ -20,11 +20,12 @@ from gbplan.policies import Agent
 
 SIZE = 112  # pixels of a picture
 EDGE = 3
-MILLISECONDS = 60
 COLORS = {True: (44, 140, 75), False: (190, 60, 50)}  # of the edge: reached, missed
 
 
-def film(output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, count: int = 6, every: int = 1) -> None:
+def film(
+    output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, count: int = 6, every: int = 1, pace: int = 60
+) -> None:
     """Plan tasks through each model, and write what happens in the first ones that the first model misses.
 
     Args:
@@ -34,6 +35,7 @@ def film(output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, coun
         tasks: which tasks.
         count: how many of them are shown.
         every: environment steps from one picture to the next.
+        pace: milliseconds from one picture to the next.
     """
     torch.set_num_threads(1)
     drawn, results = tasks.draw(), []
@@ -56,7 +58,7 @@ def film(output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, coun
     frames = [_named(Image.fromarray(frame), list(models)) for frame in np.concatenate(lines, axis=1)]
     palette = frames[-1].quantize(64)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
-    durations = [MILLISECONDS] * (length - 1) + [2500]
+    durations = [pace] * (length - 1) + [2500]
     first.save(Path(output), save_all=True, append_images=rest, duration=durations, loop=0)
 
 
