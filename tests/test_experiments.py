@@ -108,7 +108,7 @@ COUNTS = {  # collect, fit, evaluate
     "attack_sweep": (2, 96, 90),
     "door_layouts": (1, 4, 10),
     "door_wall": (1, 8, 40),
-    "door_wall_pixels": (1, 12, 27),
+    "door_wall_pixels": (1, 12, 29),
     "door_wall_pixels_radii": (1, 21, 18),
     "fetch_push": (1, 2, 9),
     "planners": (1, 3, 50),
