@@ -220,6 +220,7 @@ def test_make_has_the_target(target):
     assert re.search(rf"(?m)^{target}:", Path("Makefile").read_text())
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse writes help differently from Python 3.13 on")
 def test_command_line_page_is_what_help_says():
     # By itself: the help lists the classes that are there, and other tests define some.
     code = "import runpy; print(runpy.run_path('docs/make_cli.py')['text'](), end='')"

@@ -61,7 +61,7 @@ def test_first_look_accepts_what_the_parser_does(config):
     elif config.parent.name == "agents":
         require_plausible("evaluate", ["--agent", str(config)])
     else:
-        command = config.stem if config.stem in ("collect", "evaluate") else "fit"
+        command = next((each for each in ("collect", "evaluate") if config.stem.startswith(each)), "fit")
         require_plausible("evaluate" if config.parent.name == "worlds" else command, ["--config", str(config)])
 
 
