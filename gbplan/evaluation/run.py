@@ -34,6 +34,7 @@ from gbplan.modules import InitNetworkModule
 from gbplan.modules.checkpoints import CheckpointFile, open_checkpoint, require_imported_classes, weights_in
 from gbplan.networks import WorldModel
 from gbplan.networks.build import build_world_model
+from gbplan.networks.pretrained import load_pretrained
 from gbplan.plots import animate_frames, plot_frames
 from gbplan.policies import Agent, PlannerPolicy
 from gbplan.policies.fitting import require_fitting
@@ -46,6 +47,7 @@ EVENTS = "events.out.tfevents*"
 def run_evaluation(
     output: str,
     ckpt_path: str | None = None,
+    pretrained: str | None = None,
     simulator: bool = False,
     policy: Policy | None = None,
     agent: Agent | None = None,
@@ -63,14 +65,15 @@ def run_evaluation(
 ) -> bool:
     """Evaluate a trained model with a planner, or a policy, on fixed held-out tasks.
 
-    Give a checkpoint (or the simulator) and an agent, or a policy. Writes result.json, for each kind of tasks a CSV of
-    single tasks and an NPZ of some episodes, and for TensorBoard a line in HPARAMS, a table and figures, into the
-    output folder, and prints a line per kind. For a model with a decoder it also writes filmstrip-<kind>.png and .gif:
-    the first episode's frames, beside the model's imagination of the same actions.
+    Give a checkpoint (or a pretrained model, or the simulator) and an agent, or a policy. Writes result.json, for each
+    kind of tasks a CSV of single tasks and an NPZ of some episodes, and for TensorBoard a line in HPARAMS, a table and
+    figures, into the output folder, and prints a line per kind. For a model with a decoder it also writes
+    filmstrip-<kind>.png and .gif: the first episode's frames, beside the model's imagination of the same actions.
 
     Args:
         output: folder for the results; its name is the result's name unless ``name`` is given.
         ckpt_path: checkpoint of a world model trained with ``gbplan fit``.
+        pretrained: name of a world model that comes with the package, such as door-wall/base.
         simulator: plan through the environment instead of a model: through its differentiable simulator or, where it
             has none, by steps of the environment itself, which only planners that sample can use.
         policy: a policy that needs no model: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
@@ -95,9 +98,9 @@ def run_evaluation(
         Whether this process has written the results: one of several does.
 
     Raises:
-        ValueError: not exactly one of checkpoint, simulator and policy; a model without an agent, or a policy with
-            one; a checkpoint that is broken, of another class, or of another environment; an environment without a
-            simulator, or one that does not keep the contract of ``gbplan.envs.offers.require_contract``.
+        ValueError: not exactly one of checkpoint, pretrained, simulator and policy; a model without an agent, or a
+            policy with one; a checkpoint that is broken, of another class, or of another environment; an environment
+            without a simulator, or one that does not keep the contract of ``gbplan.envs.offers.require_contract``.
         FileExistsError: the output folder contains a result, and ``overwrite`` is false.
         FileNotFoundError: the checkpoint does not exist.
         PermissionError: the output folder cannot be written to.
@@ -122,17 +125,20 @@ def run_evaluation(
         raise ValueError("output must name a folder for the results, got an empty name")
     folder = Path(output)
     _require_free(folder, overwrite)
-    given = {"ckpt_path": ckpt_path, "simulator": simulator or None, "policy": policy}
+    given = {"ckpt_path": ckpt_path, "pretrained": pretrained, "simulator": simulator or None, "policy": policy}
     chosen = [key for key, value in given.items() if value is not None]
     if len(chosen) != 1:
         got = " and ".join(chosen) or "none"
-        raise ValueError(f"give exactly one of --ckpt_path, --simulator and --policy, got {got}")
+        raise ValueError(f"give exactly one of --ckpt_path, --pretrained, --simulator and --policy, got {got}")
     checkpoint = None
     if policy is None:
         if agent is None:
             raise ValueError("a world model needs an agent; add --agent FILE or --agent.planner GradientPlanner")
         checkpoint = None if ckpt_path is None else open_checkpoint(ckpt_path)
-        loaded = _simulator(tasks, num_threads) if checkpoint is None else _world_model(checkpoint)
+        if pretrained is not None:
+            loaded = load_pretrained(pretrained)
+        else:
+            loaded = _simulator(tasks, num_threads) if checkpoint is None else _world_model(checkpoint)
         policy = agent.policy(loaded.to(device))
         if isinstance(loaded.predictor, EnvironmentDynamics):  # it has no gradients, and is the truth
             diagnostic_tasks = 0
@@ -149,7 +155,7 @@ def run_evaluation(
     writes = loop is None or loop.is_global_zero  # one process of several
     with locked_folder(folder) if writes else nullcontext():
         _require_free(folder, overwrite)  # another command may have been faster
-        label, method = name or folder.name, _method(policy, checkpoint)
+        label, method = name or folder.name, _method(policy, checkpoint, pretrained)
         # Not whole results, whose episodes may contain many pictures.
         metrics: dict[str, dict[str, Any]] = {}
         records: dict[str, dict[str, NDArray]] = {}
@@ -284,13 +290,13 @@ def _simulator(tasks: TaskSet, workers: int | None) -> WorldModel:
     return simulate(env_id, env_kwargs, workers or os.cpu_count() or 1).eval()
 
 
-def _method(policy: Policy, checkpoint: CheckpointFile | None) -> dict[str, Any]:
+def _method(policy: Policy, checkpoint: CheckpointFile | None, pretrained: str | None = None) -> dict[str, Any]:
     """Describe the evaluated method, in plain data."""
     if not isinstance(policy, PlannerPolicy):
         return {"policy": type(policy).__name__, **_settings(policy)}
     agent, block = policy.agent, policy.world_model.action_block
     return {
-        "model": str(checkpoint.path) if checkpoint else type(policy.world_model).__name__,
+        "model": str(checkpoint.path) if checkpoint else pretrained or type(policy.world_model).__name__,
         "model_sha256": checkpoint.sha256 if checkpoint else None,
         "action_block": block,
         "history": policy.world_model.history,

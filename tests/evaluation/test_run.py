@@ -97,6 +97,12 @@ def test_arrays_to_draw_are_those_of_the_first_episodes(evaluated):
         assert np.linalg.norm(path[-1] - goal) == pytest.approx(float(row["final_distance"]), abs=1e-6)
 
 
+def test_model_that_comes_with_the_package_is_evaluated_by_its_name(tmp_path):
+    agent = Agent(GradientPlanner(horizon=10, num_samples=4, restarts=1, iterations=1))
+    run_evaluation(str(tmp_path / "base"), pretrained="door-wall/base", agent=agent, diagnostic_tasks=0, **FEW)
+    assert read_result(tmp_path / "base" / RESULT_FILE)["method"]["model"] == "door-wall/base"
+
+
 def test_tensorboard_shows_a_line_in_hparams_a_table_and_paths_but_no_single_points(evaluated):
     events = EventAccumulator(str(evaluated / "base")).Reload()
     tags = events.Tags()
@@ -222,7 +228,7 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "give exactly one of --ckpt_path, --simulator and --policy, got none"),
+        ({}, "give exactly one of --ckpt_path, --pretrained, --simulator and --policy, got none"),
         ({"policy": StraightLinePolicy(), "ckpt_path": "x"}, "got ckpt_path and policy"),
         ({"ckpt_path": "x"}, "a world model needs an agent"),
         ({"policy": StraightLinePolicy(), "agent": Agent(GradientPlanner())}, "StraightLinePolicy does not plan"),
