@@ -1,4 +1,4 @@
-# make install | test | test-all | lint | site | reproduce | documents | benchmarks | clean
+# make install | test | test-all | lint | site | notebooks | reproduce | documents | benchmarks | clean
 #
 # make reproduce                                    the table of DoorWall-v0, of one training seed
 # make reproduce SEEDS="0 1 2 3 4" FULL=1           of five, and with larger budgets of the planners
@@ -14,7 +14,7 @@ FULL ?= 0
 JOBS ?= 2
 TIMED := vector_env rendering encoding training_throughput rollout plan_time planners start_up
 
-.PHONY: install test test-all lint site reproduce documents benchmarks clean
+.PHONY: install test test-all lint site notebooks reproduce documents benchmarks clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,9 @@ lint: $(INSTALLED)
 
 site: $(INSTALLED) # python -m http.server --directory site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(INSTALLED) # runs them, and keeps them with their outputs
+	$(BIN)/python docs/make_notebooks.py
 
 reproduce: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" snakemake --snakefile experiments/Snakefile --cores $(JOBS) --nolock --rerun-incomplete \

@@ -43,8 +43,8 @@ class OnlineWorldModeling(L.Callback):
     as in DAgger, the planner itself chooses the data: every few epochs it plans new training tasks with the current
     model, the plans are executed in the environment, and the true transitions join the replay buffer of the
     ``TrajectoryDataModule``, whose ``online_fraction`` is their share of each later epoch. The callback works with any
-    training loss. Needs ``Trainer(reload_dataloaders_every_n_epochs=1)``. The buffer
-    is a folder ``buffer`` in the trainer's ``default_root_dir``, which is the current folder if you name none.
+    training loss. Needs ``Trainer(reload_dataloaders_every_n_epochs=1)``. The buffer is a folder ``buffer`` in the
+    trainer's ``default_root_dir``, the current folder if you name none.
 
     Round r comes at the end of epoch ``first_round_after + r * every_n_epochs`` (the first epoch is 1); it can be
     trained on from the next epoch on. Its tasks are new draws from the training seeds: no validation task, no held-out
