@@ -10,7 +10,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 
-DOWNLOAD = "[This page as a notebook]({name}.ipynb), to run and change it.\n"
+DOWNLOAD = '<a href="{name}.ipynb" download>This page as a notebook</a>, to run and change it.\n'
 
 
 def page_of(notebook: str, name: str) -> tuple[str, dict[str, bytes]]:
@@ -21,7 +21,6 @@ def page_of(notebook: str, name: str) -> tuple[str, dict[str, bytes]]:
     heading, _, rest = text.partition("\n\n")
     # What nbconvert calls every picture; the text before it says what it shows.
     rest = rest.replace("![png](", "![Output of the cell above](")
-    rest = re.sub(r"\]\((\w+)\.ipynb\b", r"](\1.md", rest)  # notebooks link to notebooks, pages to pages
     return f"{heading}\n\n{DOWNLOAD.format(name=name)}\n{rest}", found["outputs"]
 
 
@@ -35,3 +34,8 @@ def on_files(files: Files, config: Any) -> Files:
             for picture, content in pictures.items():
                 files.append(File.generated(config, str(path.parent / picture), content=content))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Let links to notebooks, which is what lies in the repository, lead to their pages."""
+    return re.sub(r"(\]\((?!https?:)[^)\s]*)\.ipynb\b", r"\1.md", markdown)

@@ -58,11 +58,12 @@ def test_page_of_a_notebook_has_its_text_its_code_and_its_pictures(tmp_path):
     (tmp_path / "seen.ipynb").write_text(json.dumps(notebook))
 
     page, pictures = HOOK["page_of"](str(tmp_path / "seen.ipynb"), "seen")
+    page = HOOK["on_page_markdown"](page)
 
     ((name, content),) = pictures.items()
     assert content.startswith(b"\x89PNG")
     assert page.startswith("# Title\n")
-    assert "(seen.ipynb)" in page
+    assert 'href="seen.ipynb"' in page
     assert "[a link](../start.md), [another](other.md)." in page
     assert "```python\ndraw(2)\n```" in page
     assert "    two\n" in page

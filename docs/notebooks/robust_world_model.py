@@ -220,10 +220,10 @@ believed = [result.metrics["believed_success"]["rate"] for result in results.val
 plot_success(list(results), rate, low, high, believed, f"{TASKS} held-out tasks, 95 % intervals")
 
 # %% [markdown]
-# The attack alone does not help here: it hardens the model near the data, and the goals are far from them. Online data
-# are what helps, and whether the attack on top of them does is more than one training seed can say: where two intervals
-# overlap, train several seeds, and let `gbplan report --compare` pair them ([Results](../results.md) does so for
-# `DoorWall-v0`).
+# The attack alone helps little: it hardens the model near the data, and the goals are far from them. (Nor is it all the
+# attack's, since the training went on for as many epochs again.) Online data are what helps, and whether the attack on
+# top of them does is more than one training seed can say: where two intervals overlap, train several seeds, and let
+# `gbplan report --compare` pair them ([Results](../results.md) does so for `DoorWall-v0`).
 #
 # The models' errors along what the agent did, in rollouts from the start of each episode:
 
