@@ -60,7 +60,7 @@ def compared(results: list[dict[str, Any]], name: str, other: str) -> list[dict[
     ones, others = _named(results, name), _named(results, other)
     rows = []
     for kind in (kind for kind in ones[0]["tasks"] if kind in others[0]["tasks"]):
-        mean, low, high, models, tasks = _difference(ones, others, kind)
+        mean, low, high, models, tasks = difference(ones, others, kind)
         ahead = name if low > 0 else other if high < 0 else None
         rows.append(
             {
@@ -77,16 +77,17 @@ def compared(results: list[dict[str, Any]], name: str, other: str) -> list[dict[
     return rows
 
 
-def difference(results: list[dict[str, Any]], name: str, other: str, kind: str) -> Difference:
+def difference(ones: list[dict[str, Any]], others: list[dict[str, Any]], kind: str) -> Difference:
     """Compare two results, or two methods of several training seeds, on one kind of tasks.
 
+    Args:
+        ones: the results of one method, one for each training seed.
+        others: those of the other.
+        kind: of tasks.
+
     Raises:
-        ValueError: as ``compared`` does.
+        ValueError: the tasks are not the same, or the two share no training seed.
     """
-    return _difference(_named(results, name), _named(results, other), kind)
-
-
-def _difference(ones: list[dict[str, Any]], others: list[dict[str, Any]], kind: str) -> Difference:
     solved, by_other = _pairs(ones, others, kind)
     return Difference(*paired_difference(solved, by_other), *solved.shape)
 

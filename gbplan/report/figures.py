@@ -53,6 +53,22 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 """Axes of the figures of curves."""
 
+CAPTIONS = {
+    "success": "Dots with intervals are success, diamonds what the model believes.",
+    "paths": "Dashed what was planned at the start, solid what was executed; a column a result, a row a task.",
+    "landscape": "Planning loss on a plane of action sequences: in the model above, in truth below.",
+    "error": "Model error in open-loop rollouts: solid along planned, dashed along the expert's trajectories.",
+    "alignment": "Cosine of the model's action gradient and the true one; above 0, a small step improves it.",
+    "calls": "Success against the model calls of a plan.",
+    "time": "Success against the time of a plan.",
+    "radius": "Success against the radius of the attack in training.",
+    "training": "Success on validation tasks while training.",
+    "rounds": "Success on the new tasks of each online round, before they are trained on.",
+    "transitions": "Success on validation tasks against the online transitions trained on.",
+    "filmstrip": "What the model imagines of the first episode, beside what was executed.",
+}
+"""What figures show, by the beginning of their names."""
+
 TASKS_SHOWN = 3
 RESULTS_SHOWN = 5
 

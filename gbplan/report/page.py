@@ -4,18 +4,16 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 from gbplan.files import replacing
 from gbplan.plots import Theme, theme
 from gbplan.report.episodes import episodes
-from gbplan.report.figures import Drawing
+from gbplan.report.figures import CAPTIONS, Drawing
 from gbplan.report.matrix import Matrix, Result, files_of, matrices
 from gbplan.report.own_files import MARK
 from gbplan.report.training_seeds import over_training_seeds
@@ -60,8 +58,6 @@ def write_page(
         mark=MARK,
         title=title,
         made=_made(results),
-        style=_own("page.css"),
-        script=_own("page.js"),
         sections=[(matrix, verdict(matrix, results)) for matrix in sections],
         place=lambda result: places[id(result)],
         source=_source,
@@ -73,6 +69,7 @@ def write_page(
         rows=list(zip(of_rows, table[1:], strict=True)),
         notes="\n".join(notes),
         episodes=watched,
+        captions={name: CAPTIONS[name.partition("-")[0]] for name in drawn},
         figures={name: {mode: _encoded(draw, mode) for mode in get_args(Theme)} for name, draw in drawn.items()},
         results=[
             (result, files_of(result), json.dumps({key: result[key] for key in SETTINGS if key in result}, indent=1))
@@ -81,10 +78,6 @@ def write_page(
     )
     with replacing(path) as file:
         file.write(text)
-
-
-def _own(name: str) -> Markup:
-    return Markup(resources.files("gbplan.report").joinpath(name).read_text())  # our own file
 
 
 def _made(results: Sequence[Result]) -> list[str]:

@@ -101,7 +101,7 @@ def _differences(
     for row in finetuned:
         result = row.cells[planner]
         try:
-            gain = difference(results, result["name"], pairs["name"], matrix.kind)
+            gain = difference(_single(result, results), _single(pairs, results), matrix.kind)
         except ValueError:
             unpaired.append(row.label)
             continue
@@ -128,6 +128,12 @@ def _differences(
         else f"Each was trained with {models} seeds, which the intervals count"
     )
     return ["Paired task by task, at 95 %, ", *of_best, *(f"; {each}" for each in others), f". {trained}."]
+
+
+def _single(result: Result, results: list[Result]) -> list[Result]:
+    """The results that one was taken together from."""
+    folders = result.get("folders", [result["folder"]])
+    return [each for each in results if each["folder"] in folders]
 
 
 def _gain(best: Row, base: Row, gain: Difference, results: list[Result]) -> Sentence:

@@ -98,7 +98,7 @@ USE = """
   query("#source a").click();
   done.opened = query("#settings").open && query("#result-0").open;
   query(".zooms").click();
-  done.zoomed = query("#zoom").open && query("#zoom img").alt;
+  done.zoomed = query("#zoom").open && query("#zoom img").alt.split(":")[0];
   const time = query("#time"), drawn = () => query("#left path.executed:not(.whole)").getAttribute("d");
   const whole = drawn();
   time.value = 3;

@@ -131,6 +131,12 @@ def test_policies_alone_are_no_models(write):
     ]
 
 
+def test_results_of_one_name_in_other_worlds_are_not_mistaken_for_each_other(write):
+    base, elsewhere = write("base-gradient-mpc", 80), write("base-gradient-mpc", 10, seed=1, door=0.5)
+    _, second, _ = said(base, write("online-gradient-mpc", 180, "online", "base"), elsewhere)
+    assert "online is ahead of base by 50.0 points" in second
+
+
 def test_what_is_not_on_the_same_tasks_is_not_compared(write):
     base, online = write("base-gradient-mpc", 80), write("online-gradient-mpc", 180, "online", "base", seed=1)
     _, second, _ = said(base, online)
