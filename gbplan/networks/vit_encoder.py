@@ -13,8 +13,9 @@ class ViTEncoder(Encoder):
     """Square pictures of 64 to 96 pixels to a vector, or to one token a patch; a goal is a picture, too.
 
     P patches, W the width. Patches become tokens with a learned embedding of their place, and see each other in every
-    layer. The vector is read from all tokens side by side, so it can tell where something is. Pictures are uint8 with
-    channels last, and become numbers in [-0.5, 0.5].
+    layer. The vector is read from all tokens side by side, so it can tell where something is. Batch normalisation
+    before it lets an encoder in training see a small thing that moves before a large background. Pictures are uint8
+    with channels last, and become numbers in [-0.5, 0.5].
 
     Source: Dosovitskiy et al., An image is worth 16x16 words, 2021, without its class token; layers normalise first.
     """
@@ -83,7 +84,8 @@ class ViTEncoder(Encoder):
             ),
             nn.LayerNorm(width),
         )
-        self.head = nn.Linear(width, dim) if tokens else nn.Linear(patches * width, dim)
+        numbers = width if tokens else patches * width
+        self.head = nn.Sequential(nn.BatchNorm1d(numbers), nn.Linear(numbers, dim))
         self.train()  # of a frozen encoder: eval mode from the start
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
@@ -104,7 +106,7 @@ class ViTEncoder(Encoder):
 
     def _encode(self, key: str, observations: Mapping[str, Tensor]) -> Tensor:
         rows = picture_rows(key, observations[key], self.channels, self.image_size)
-        patches = self.read_in(rows.to(self.head.weight.dtype) / 255 - 0.5).flatten(2).transpose(1, 2)  # (N, P, W)
+        patches = self.read_in(rows.to(self.place.dtype) / 255 - 0.5).flatten(2).transpose(1, 2)  # (N, P, W)
         seen = self.layers(patches + self.place)
-        latent = self.head(seen if self.tokens else seen.flatten(1))
+        latent = self.head(seen.flatten(0, 1) if self.tokens else seen.flatten(1))
         return latent.reshape(*observations[key].shape[:-3], *self.latent_shape)
