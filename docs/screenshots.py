@@ -22,8 +22,8 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 SCHEMES = {"dark": 0, "light": 1}  # as the browser numbers what readers prefer
 
 
-def take(name: str, address: str, size: tuple[int, int], scheme: str = "light") -> None:
-    """Write ``docs/figures/<name>.png``: what a window of this size shows after ten seconds of its own time."""
+def take(name: str, address: str, size: tuple[int, int], scheme: str = "light", left: int = 0) -> None:
+    """Write ``docs/figures/<name>.png``: what a window of this size shows, right of ``left``, after ten seconds."""
     with tempfile.TemporaryDirectory() as folder:
         quiet = [
             "--headless",
@@ -37,7 +37,11 @@ def take(name: str, address: str, size: tuple[int, int], scheme: str = "light") 
         command = [BROWSER, *quiet, *looks, "--virtual-time-budget=10000", f"--screenshot={shot}", address]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         with Image.open(io.BytesIO(shot.read_bytes())) as image:
-            small = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            small = (
+                image.convert("RGB")
+                .crop((left, 0, *size))
+                .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            )
     small.save(FIGURES / f"{name}.png", optimize=True)
     print(FIGURES / f"{name}.png", (FIGURES / f"{name}.png").stat().st_size)
 
@@ -78,7 +82,7 @@ def main() -> None:
                 Path(folder, "-".join(run.relative_to(runs).parts)).symlink_to(run.resolve())
         with tensorboard(Path(folder)) as address:
             time.sleep(10)
-            take("tensorboard-bands", f"{address}#custom_scalars", (1200, 800))
+            take("tensorboard-bands", f"{address}#custom_scalars", (1200, 800), left=310)
 
 
 if __name__ == "__main__":
