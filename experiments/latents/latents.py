@@ -120,11 +120,10 @@ def page(names: list[str], settings: dict[str, Any], runs: Path) -> str:
         rate, low, high = (100 * each["success"][key] for key in ("rate", "low", "high"))
         lines.append(
             f"| {name} | {each['r2'][0]:.2f}, {each['r2'][1]:.2f} | {each['near']:.2f} | {each['far']:.2f} | "
-            f"{rate:.1f} [{low:.1f}, {high:.1f}] |"
+            f"{rate:.1f} [{low:.1f}, {high:.1f}] / {each['count']} |"
         )
     made = [each["made"] for each in found.values()]
     commits = ", ".join(sorted({str(each["commit"]) for each in made}))
-    count = next(iter(found.values()))["count"]
     return f"""# Latents and what keeps them apart
 
 Command: `python experiments/latents/latents.py`, commit {commits}, {made[0]["processor"]}, torch {made[0]["torch"]},
@@ -132,7 +131,7 @@ Python {made[0]["python"]}.
 
 DoorWallPixels-v0, 8 numbers a latent, one training seed, settings in `latents.yaml`. R2 of a linear probe of the
 position, and Spearman's correlation of the distance of two latents with that of the positions, nearer than {NEAR:g} and
-not, on {PAIRED} frames of validation episodes; success of the base model, gradient MPC, on {count} validation detour
+not, on {PAIRED} frames of validation episodes; success of the base model, gradient MPC, on so many validation detour
 tasks, with 95 % interval.
 
 """ + "\n".join([*lines, ""])
