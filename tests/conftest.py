@@ -57,7 +57,8 @@ def _one_thread():
 @pytest.fixture
 def without_figures(monkeypatch):
     """Evaluations draw nothing, which takes most of the time of a small one."""
-    monkeypatch.setattr("gbplan.evaluation.run._figures", lambda *given: {})
+    for drawn in ("paths_figure", "imagined_frames"):
+        monkeypatch.setattr(f"gbplan.evaluation.run.{drawn}", lambda *given: None)
 
 
 @pytest.fixture(scope="session")
