@@ -81,7 +81,9 @@ def make_model(shape: tuple[int, ...], attention: str, sizes: dict) -> WorldMode
     predictor = ViTPredictor(shape, ACTIONS, HISTORY, attention=attention, **sizes)
     for name, parameter in predictor.named_parameters():
         generator = torch.Generator().manual_seed(sum(name.encode()))
-        if parameter.ndim > 1:
+        if name.endswith("bias"):
+            parameter.data.zero_()
+        elif parameter.ndim > 1:
             parameter.data = torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5 / 2
     return WorldModel(Latents(shape), predictor, BLOCK, normalize="channel").eval()
 
