@@ -1,5 +1,6 @@
 """The site: what its hooks in docs/ promise, and that it is built whole."""
 
+import importlib
 import json
 import os
 import re
@@ -8,22 +9,42 @@ import shutil
 import subprocess
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from inspect import ismodule
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 
+api_pages = SimpleNamespace(**runpy.run_path("docs/api_pages.py"))
 faults = runpy.run_path("docs/check_site.py")["faults"]
 on_page_markdown = runpy.run_path("docs/repository_links.py")["on_page_markdown"]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-ROOMS = sorted(path.parent.name for path in Path("gbplan").glob("*/__init__.py"))
+ROOMS = sorted({path.parent.name for path in Path("gbplan").glob("*/__init__.py")} - {"cli"})  # has a page of its help
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room != "cli"])  # which has a page of its help
+@pytest.mark.parametrize("room", ROOMS)
 def test_every_room_has_a_page_in_the_reference(room):
     assert f"::: gbplan.{room}\n" in Path(f"docs/api/{room}.md").read_text()
     assert f"api/{room}.md" in Path("mkdocs.yml").read_text()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_of_a_room_has_a_page(room):
+    module = importlib.import_module(f"gbplan.{room}")
+    public = [name for name in module.__all__ if not ismodule(getattr(module, name))]
+    assert [item.name for item in api_pages.exported(f"gbplan.{room}")] == public
+
+
+def test_pages_of_the_reference_differ_in_more_than_case():
+    pages = [api_pages.page_of(item).lower() for room in ROOMS for item in api_pages.exported(f"gbplan.{room}")]
+    assert len(pages) == len(set(pages))
+
+
+def test_page_of_a_room_lists_its_names_with_the_first_line_of_their_docstrings():
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="api/planners.md", generated_by=None))
+    shown = api_pages.on_page_markdown("# gbplan.planners\n\n::: gbplan.planners\n", page=page)
+    assert "- [`CEMPlanner`](planners/class.CEMPlanner.md) Samples around a mean" in shown
 
 
 def test_every_page_is_in_the_navigation():
@@ -81,15 +102,16 @@ def site(tmp_path_factory):
 def test_what_the_package_exports_can_be_searched_for(site):
     index = json.loads((site / "search" / "search_index.json").read_text())
     found = {entry["location"] for entry in index["docs"]}
-    for room in ("planners", "networks", "objectives"):
-        exported = re.search(r"__all__ = \[(.*?)\]", Path(f"gbplan/{room}/__init__.py").read_text(), re.DOTALL)[1]
-        for name in re.findall(r'"(\w+)"', exported):
-            assert f"api/{room}.html#gbplan.{room}.{name}" in found
+    for item in [item for room in ROOMS for item in api_pages.exported(f"gbplan.{room}")]:
+        page = Path(api_pages.page_of(item)).with_suffix(".html")
+        assert f"{page}#{item.path}" in found
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="there is no chromium or chrome to open the site with")
-@pytest.mark.parametrize("page", ["index.html", "results.html", "api/envs.html"])
+@pytest.mark.parametrize(
+    "page", ["index.html", "results.html", "api/envs.html", "api/planners/class.GradientPlanner.html"]
+)
 def test_browser_has_nothing_to_complain_of(site, page, tmp_path):
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args):
