@@ -1,4 +1,4 @@
-"""World models whose transformer multiplies matrices in bfloat16: what planning may do where training should not."""
+"""World models whose transformer multiplies matrices in bfloat16: for planning, not for training."""
 
 import copy
 import warnings
@@ -16,14 +16,14 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def in_bfloat16(model: WorldModel) -> WorldModel:
-    """Copy a world model for planning: its transformer's linear layers and attention compute in bfloat16.
+    """Copy a world model for planning, with its transformer's linear layers and attention in bfloat16.
 
-    Tokens between layers, norms, latents, and all outside of the predictor stay as they are, so that what a small
-    change of an action does is added up and not rounded away. The copy has weights of its own for the linear layers, as
-    they are now, and shares all other tensors. It is not for training.
+    Tokens between layers, norms, latents and everything outside the predictor keep their type, so that the effect of a
+    small change of an action accumulates instead of being rounded away. The copy has its own weights of the linear
+    layers, taken at this moment, and shares all other tensors. It is not for training.
 
-    Where that would not pay, the model itself comes back, with a warning: its predictor is no ``ViTPredictor``, or the
-    processor has no instructions for bfloat16.
+    Returns the model itself, with a warning, if the predictor is no ``ViTPredictor`` or the processor has no
+    instructions for bfloat16.
     """
     predictor = getattr(model, "predictor", None)  # a simulator in a model's place has none
     if not isinstance(predictor, ViTPredictor):
@@ -50,7 +50,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 class _BFloat16Linear(nn.Module):
-    """A linear layer in bfloat16, whatever comes in; what comes out is added to float32 where it matters."""
+    """A linear layer that computes in bfloat16 for any input type; residual sums outside stay float32."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a latent back to a picture: what a model imagines, to look at."""
+"""A decoder from latents to pictures, to look at what a model imagines."""
 
 from collections.abc import Mapping, Sequence
 from math import isqrt, prod
@@ -11,14 +11,14 @@ from gbplan import checks
 
 
 class Decoder(nn.Module):
-    """Makes square pictures of latents: uint8, channels last.
+    """A convolutional decoder from latents to square pictures: uint8, channels last.
 
-    Layers double a grid of cells until it is as large as the picture, and add it to the mean picture of the first batch
-    it is trained on: what moves is often small before a background that stays. Tokens that fill a square, ``(n * n,
-    C)``, are the first cells; any other latent is turned into 4 x 4 of them.
+    Layers double a grid of cells until it is as large as the picture. The result is added to the mean picture of the
+    first training batch, because moving objects are often small before a constant background. Tokens that fill a
+    square, ``(n * n, C)``, are the first cells; any other latent is mapped to 4 x 4 cells.
 
-    As a part of a world model it is trained beside it with its gradient stopped, so the latents do not change for it,
-    and shows what the model imagines; it decides nothing. As that of a ``Reconstruction`` it shapes them.
+    As a part of a world model it is trained on latents whose gradient is stopped: it shows what the model imagines and
+    has no influence on the latents or on plans. As the decoder of a ``Reconstruction`` it shapes the latents.
 
     Attributes:
         latent_shape: *D, the shape of one latent.
@@ -40,10 +40,10 @@ class Decoder(nn.Module):
         """Build the layers.
 
         Args:
-            latent_dim: number of latent dimensions, or the shape of latents that are no vectors.
+            latent_dim: number of latent dimensions, or the shape of latents that are not vectors.
             image_size: height and width of the pictures, at least 8.
             channels: colours of the pictures.
-            width: channels of the last layer but one; each before it has twice as many, at most 8 times.
+            width: channels of the second to last layer; each earlier layer has twice as many, up to 8 times ``width``.
             pixels_key: entry of the observation that is the picture.
 
         Raises:
@@ -67,7 +67,7 @@ class Decoder(nn.Module):
             after = width * 2 ** min(i - 1, 3) if i else channels
             layers += [nn.ReLU(), last := nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
             before = after
-        nn.init.zeros_(last.weight)  # it begins with the mean picture
+        nn.init.zeros_(last.weight)  # an untrained decoder returns the mean picture
         assert last.bias is not None
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*layers)
@@ -75,7 +75,7 @@ class Decoder(nn.Module):
         self.register_buffer("has_mean", torch.zeros((), dtype=torch.bool))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Make pictures ``(..., H, W, C)`` of latents ``(..., *D)``, standardised; colours are in [0, 1], about."""
+        """Decode standardised latents ``(..., *D)`` into pictures ``(..., H, W, C)``; colours are about in [0, 1]."""
         rows, lead = latents.reshape(-1, *self.latent_shape), latents.shape[: -len(self.latent_shape)]
         cells = self.cells(rows if self.tokens else rows.flatten(1)).reshape(len(rows), self.side**2, -1)
         pictures = self.layers(cells.transpose(1, 2).unflatten(2, (self.side, self.side)))
@@ -85,21 +85,21 @@ class Decoder(nn.Module):
         return pictures.movedim(1, -1).reshape(*lead, *self.picture_shape) + self.mean
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Make uint8 pictures ``(..., H, W, C)`` of latents ``(..., *D)``, standardised."""
+        """Decode standardised latents ``(..., *D)`` into uint8 pictures ``(..., H, W, C)``."""
         return (255 * self(latents).clamp(0, 1)).round().to(torch.uint8)
 
     def loss(self, latents: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
-        """Squared error of decoding, summed over a picture's pixels and colours in [0, 1], mean over pictures.
+        """Squared error of the decoded pictures: sum over pixels and colours (in [0, 1]), mean over pictures.
 
         Args:
             latents: ``(N, *D)``, standardised.
-            observations: what was encoded, ``(N, *obs)`` each.
+            observations: the encoded observations, ``(N, *obs)`` each.
 
         Returns:
             A scalar.
 
         Raises:
-            ValueError: the picture is not among the observations, not uint8, or of another size; or latents are.
+            ValueError: the picture is missing, not uint8 or of another size; or the latents are of another shape.
         """
         if self.pixels_key not in observations:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Pictures through a vision transformer that was trained by others: DINOv2 and DINOv3 of the library transformers."""
+"""A pretrained vision transformer as encoder of pictures: DINOv2 and DINOv3 from the library transformers."""
 
 import hashlib
 import json
@@ -20,14 +20,14 @@ from gbplan.untrusted import Number, read_json, require_form
 Features = Literal["patches", "cls", "mean"]
 
 CLASSES = {"dinov2": "Dinov2", "dinov2_with_registers": "Dinov2WithRegisters", "dinov3_vit": "DINOv3ViT"}
-"""Architectures by the name that a folder's config.json has for them, and how transformers' classes begin."""
+"""Prefixes of transformers' class names, by the ``model_type`` in a folder's config.json."""
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
-# What a folder may say that is no architecture, but chooses code to load.
+# Entries of config.json that choose code to load, instead of describing the architecture.
 _CHOOSES_CODE = {"quantization_config", "attn_implementation", "_attn_implementation", "auto_map"}
 
-# What else than weights decides the output. By name, since libraries add to a config what does not.
+# Entries that decide the output, besides the weights. Listed by name, because libraries add entries that do not.
 _ARCHITECTURE = (
     "model_type",
     "hidden_act",
@@ -42,22 +42,22 @@ _ARCHITECTURE = (
     "use_gated_mlp",
     "use_swiglu_ffn",
 )
-_WEIGHTS = "model*.safetensors"  # one file, or several of a large model
+_WEIGHTS = "model*.safetensors"  # one file, or several for a large model
 
 CPU_PICTURES = 16
-"""Pictures that a CPU encodes at once: with more, activations leave its caches."""
+"""Pictures that a CPU encodes at once; with more, activations no longer fit its caches."""
 
 
 class DinoEncoder(Encoder):
-    """Patch tokens or one vector of a frozen DINO; a goal is a picture, too.
+    """A frozen DINO that encodes pictures into patch tokens or one vector; a goal is a picture, too.
 
-    Pictures are uint8 with channels last, of any size: they are resized to a square of ``grid`` x ``grid`` patches,
-    antialiased, and normalised as the model's ``preprocessor_config.json`` says, or by ImageNet's mean and deviation.
-    DINOv2, with registers or without, and DINOv3's vision transformers are read; the class and register tokens are not
-    among the patch tokens.
+    Pictures are uint8 with channels last, of any size. They are resized to a square of ``grid`` x ``grid`` patches with
+    antialiasing, and normalised by the model's ``preprocessor_config.json``, or else by ImageNet's mean and deviation.
+    The encoder reads DINOv2, with or without registers, and the vision transformers of DINOv3. Patch tokens exclude the
+    class token and the registers.
 
-    Weights come as safetensors, from a folder or the hub's cache on this machine, and nothing is ever downloaded.
-    Checkpoints do not carry them, but their hash: a model is loaded with the weights it was trained on, or not at all.
+    Weights are safetensors in a folder or in the hub's cache on this machine; nothing is ever downloaded. Checkpoints
+    contain a hash of the weights instead of the weights: a model loads only with the weights it was trained with.
 
     Sources: Oquab et al., DINOv2, 2023; Darcet et al., Vision transformers need registers, 2024; Simeoni et al.,
     DINOv3, 2025. 14 x 14 patch tokens of ViT-S/14 are what DINO-WM plans in (Zhou et al., arXiv 2411.04983).
@@ -85,21 +85,21 @@ class DinoEncoder(Encoder):
         """Load the model.
 
         Args:
-            model: a folder with ``config.json`` and ``model.safetensors``, or the hub id of one that was fetched to
-                this machine (``hf download facebook/dinov2-small``).
-            grid: patches along an edge of the resized picture; 14 of DINOv2's 14 pixels are 196 pixels.
-            features: ``patches`` makes latents ``(grid * grid, C)``; ``cls``, the class token, and ``mean``, that of
-                the patches, make ``(C,)``.
-            project_to: numbers that each token's C are brought down to, by a fixed random matrix which about preserves
-                distances; null: they stay C. For caches and predictors that fit a small machine.
+            model: a folder with ``config.json`` and ``model.safetensors``, or the hub id of a model in this machine's
+                cache (``hf download facebook/dinov2-small``).
+            grid: patches along an edge of the resized picture; 14 patches of DINOv2's 14 pixels are 196 pixels.
+            features: ``patches`` gives latents ``(grid * grid, C)``; ``cls`` (the class token) and ``mean`` (the mean
+                of the patches) give ``(C,)``.
+            project_to: number of dimensions to project each token's C to, by a fixed random matrix that approximately
+                preserves distances; null: no projection. For caches and predictors that fit a small machine.
             pixels_key: entry of the observation that is the picture.
             goal_key: entry of the observation that is the picture of the goal.
             frozen: must be true.
 
         Raises:
             ImportError: transformers is not installed.
-            FileNotFoundError: there is no such folder, nor such a model in the hub's cache.
-            ValueError: an argument is out of its range, or the folder has not what it takes; says what.
+            FileNotFoundError: there is neither such a folder nor such a model in the hub's cache.
+            ValueError: an argument is out of its range, or the folder lacks something; the message says what.
         """
         super().__init__(frozen)
         if not frozen:
@@ -108,7 +108,7 @@ class DinoEncoder(Encoder):
             raise ValueError(f"grid and project_to must be at least 1, got {grid} and {project_to}")
         if features not in get_args(Features):
             raise ValueError(f"features must be one of {list(get_args(Features))}, got {features!r}")
-        # A Path, so that encoder_hash sees its class only: latents of a folder that has moved are still its latents.
+        # A Path, because encoder_hash includes only its class: moving the folder keeps cached latents valid.
         self.folder = _folder(model)
         self.backbone = _load(self.folder)
         config: Any = self.backbone.config
@@ -165,7 +165,7 @@ class DinoEncoder(Encoder):
 
     def _latents(self, rows: Tensor) -> Tensor:
         tokens: Tensor = self.backbone(pixel_values=self.preprocess(rows)).last_hidden_state
-        # The class token, the registers, and then the patches.
+        # Order of tokens: class, registers, patches.
         latents = tokens[:, 0] if self.features == "cls" else tokens[:, -self.grid * self.grid :]
         if self.features == "mean":
             latents = latents.mean(1)
@@ -181,7 +181,7 @@ def _folder(model: str) -> Path:
         hub = _imported("huggingface_hub")
         try:
             return Path(hub.snapshot_download(model, local_files_only=True))
-        except Exception:  # of what kind depends on what the cache lacks
+        except Exception:  # its kind depends on what the cache lacks
             advice += f"; to fetch it, once: hf download {model}"
     raise FileNotFoundError(f"there is no folder {model}, which DinoEncoder should read its weights from; {advice}")
 
@@ -225,7 +225,7 @@ def _load(folder: Path) -> nn.Module:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-    except Exception as error:  # of what kind depends on where the files are damaged
+    except Exception as error:  # its kind depends on where the files are damaged
         said = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{folder} holds no model that transformers can load ({type(error).__name__}: {said}); its config.json and "
@@ -234,13 +234,13 @@ def _load(folder: Path) -> nn.Module:
     _require_whole(folder, model, found["missing_keys"])
     for part in model.modules():
         if hasattr(part, "name_or_path"):
-            part.name_or_path = ""  # decides no output, and encoder_hash would see it
+            part.name_or_path = ""  # does not affect the output, but would change encoder_hash
     return model
 
 
 def _require_whole(folder: Path, model: Any, missing: set[str]) -> None:
-    """Raise a ValueError unless all weights are there, finite, and of a picture's shape."""
-    absent = sorted(name for name in missing if "mask_token" not in name)  # which is for training only
+    """Raise a ValueError unless all weights are there and finite, and the model reads RGB pictures."""
+    absent = sorted(name for name in missing if "mask_token" not in name)  # mask_token is for training only
     if absent:
         raise ValueError(f"{folder} lacks weights of its model ({', '.join(absent[:3])}); fetch it again")
     broken = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
@@ -256,7 +256,7 @@ def _require_whole(folder: Path, model: Any, missing: set[str]) -> None:
 
 @contextmanager
 def _quiet(logging: Any) -> Iterator[None]:
-    """Keep transformers from printing a bar and a table while it loads; what is wrong is said in one line instead."""
+    """Silence the progress bar and table that transformers prints while loading; errors become one line instead."""
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
@@ -269,7 +269,7 @@ def _quiet(logging: Any) -> Iterator[None]:
 
 
 def _normalisation(folder: Path) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each colour, of numbers in 0..1."""
+    """Mean and standard deviation of each colour, on a scale of 0..1."""
     path = folder / "preprocessor_config.json"
     if not path.exists():
         return IMAGENET["image_mean"], IMAGENET["image_std"]
@@ -295,9 +295,9 @@ def _json(path: Path, form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hash(folder: Path, *fixed: Tensor | None) -> Tensor:
-    """Hash an architecture, its weights and what else is fixed: bytes, ``(32,)``, as floats.
+    """Hash an architecture, its weights and other fixed tensors into bytes, ``(32,)``, as floats.
 
-    Callbacks that average weights do it with buffers, too, and would cut whole numbers off to the next lower ones.
+    Floats, because callbacks that average weights also average buffers, and would truncate integers.
     """
     settings = read_json(folder / "config.json")
     found = hashlib.sha256(json.dumps({key: settings.get(key) for key in _ARCHITECTURE}).encode())
@@ -320,8 +320,8 @@ def _keep_own_weights(encoder: nn.Module, state: dict[str, Any], prefix: str, *_
     if name in state:
         if not torch.equal(state[name].to(own).round(), own.round()):
             raise ValueError(
-                f"{encoder.folder} has other weights than those that this model was trained with, or normalises "
-                "pictures otherwise; put the ones there that it was trained with"
+                f"{encoder.folder} has other weights, or another normalisation of pictures, than this model was "
+                "trained with; put the original files there"
             )
-        state[name] = own  # averaged, it is off by a rounding, and a cache of latents would not be known again
+        state[name] = own  # averaging rounds it, and a rounded hash would not match the cache of latents
     state.update({f"{prefix}backbone.{name}": value for name, value in encoder.backbone.state_dict().items()})

@@ -1,28 +1,28 @@
-"""Pictures, as environments give them to encoders."""
+"""Checks of the pictures that encoders read."""
 
 import torch
 from torch import Tensor
 
 
 def picture_rows(key: str, pictures: Tensor, channels: int, size: int | None = None) -> Tensor:
-    """Check pictures, and lay them out as layers of torch expect them.
+    """Check pictures, and move their channels to where torch's layers expect them.
 
     Args:
-        key: the entry of the observation that they are, for the message.
+        key: their entry in the observation, for the message.
         pictures: uint8 with channels last, ``(..., H, W, C)``.
         channels: C.
         size: H and W; None: any.
 
     Returns:
-        ``(N, C, H, W)``, uint8 still, with all leading axes as one.
+        ``(N, C, H, W)``, still uint8, with all leading axes flattened.
 
     Raises:
-        ValueError: they are not uint8, or of another shape.
+        ValueError: they are not uint8, or have another shape.
     """
     sides = ("height", "width") if size is None else (size, size)
     shape = tuple(pictures.shape[-3:])
     if pictures.dtype != torch.uint8:
-        advice = "of numbers in 0..1 make (255 * x).round() first"
+        advice = "convert numbers in 0..1 by (255 * x).round() first"
     elif len(shape) < 3 or min(shape) < 1:
         advice = "give it the picture itself, not a part of it"
     elif shape[-1] != channels:

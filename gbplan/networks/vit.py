@@ -18,21 +18,20 @@ Cache = deque[Tensor]
 
 
 class ViTPredictor(Predictor):
-    """Block-causal attention: a token sees all tokens of its own frame and of up to K - 1 frames before it.
+    """A block-causal transformer: a token attends to all tokens of its own frame and of up to K - 1 frames before it.
 
-    B rows, T frames of which a prediction looks at K, P tokens in a frame, W the width. Latents of shape ``(P, C)`` are
-    P tokens of C numbers; of any other shape they are one token. An action comes in as one more token of the frame it
-    was taken at (``"token"``, so that a frame has N = P + 1 tokens), or as scale, shift and gate of every layer for the
-    tokens of that frame (``"adaln"``, N = P). The prediction is read from the last frame's tokens, and added to that
-    frame's latent. How frames see each other:
+    B rows, T frames, K frames of context for a prediction, P tokens in a frame, W the width. Latents of shape
+    ``(P, C)`` are P tokens of C numbers; latents of any other shape are one token. An action enters as one more token
+    of its frame (``"token"``: a frame has N = P + 1 tokens), or as scale, shift and gate of every layer for the tokens
+    of its frame (``"adaln"``, N = P). The prediction is the last frame's latent plus a readout of its tokens.
+    Attention between frames:
 
-    - ``"window"``: each step encodes the last K frames together and nothing before them; a learned embedding tells
-      first from last. This is what DINO-WM and LeWorldModel do.
-    - ``"sliding"``: in each layer a frame sees the K - 1 frames before it as they were in that layer, and a learned
-      bias of each head tells how far back they are. What a frame is encoded into then never changes, so a rollout keeps
-      its keys and values and encodes each frame once, and a training sequence is encoded once instead of once a window.
-      Through the layers below, predictions come to depend on frames further back than K: train it on sequences as long
-      as the plans (``--data.steps``).
+    - ``"window"``: each step encodes the last K frames together and nothing before them; a learned embedding marks
+      the position of each frame. DINO-WM and LeWorldModel do the same.
+    - ``"sliding"``: in each layer a frame attends to the K - 1 frames before it, with a learned bias per head and
+      distance. The encoding of a frame never changes, so a rollout caches its keys and values and encodes each frame
+      once, and a training sequence is encoded once instead of once a window. Through the layers, predictions depend
+      on frames further back than K: train on sequences as long as the plans (``--data.steps``).
 
     Sources: DINO-WM (Zhou et al., arXiv 2411.04983), with an action token in place of action channels; AdaLN-zero from
     Peebles and Xie, Scalable diffusion models with transformers, 2023; relative position biases from Raffel et al.,
@@ -57,14 +56,14 @@ class ViTPredictor(Predictor):
         Args:
             latent_shape: *D.
             action_dim: dimensions A' of a model action: the environment's, times the world model's ``action_block``.
-            history: number of frames K it looks at.
-            width: numbers W in a token inside.
+            history: number of context frames K.
+            width: width W of the tokens inside.
             depth: number of layers.
             heads: attention heads.
             mlp_size: width of the perceptron in each layer.
-            conditioning: how actions come in.
-            head_dim: numbers in a head's query; null: ``width / heads``.
-            attention: how frames see each other.
+            conditioning: how actions enter.
+            head_dim: width of a head's query; null: ``width / heads``.
+            attention: how frames attend to each other.
 
         Raises:
             ValueError: a size is below 1, ``heads`` does not divide ``width`` and there is no ``head_dim``, or a choice
@@ -95,9 +94,9 @@ class ViTPredictor(Predictor):
         if attention == "window":
             self.frame = nn.Parameter(0.02 * torch.randn(history, 1, width))
         else:
-            self.bias = nn.Parameter(torch.zeros(heads, history))  # for frames 0, 1, ... back
+            self.bias = nn.Parameter(torch.zeros(heads, history))  # for distances of 0, 1, ... frames
         self.modulation = nn.Linear(width, depth * 6 * width) if conditioning == "adaln" else None  # of all layers
-        if self.modulation is not None:  # every layer begins as the identity
+        if self.modulation is not None:  # every layer starts as the identity
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
         inner = heads * (width // heads if head_dim is None else head_dim)
@@ -106,7 +105,7 @@ class ViTPredictor(Predictor):
         )
         self.norm = nn.LayerNorm(width)
         self.read_out = nn.Linear(width, self.channels)
-        # Numbers that autograd was seen to keep of a token (tests/planners/test_memory.py).
+        # Measured count of numbers that autograd keeps for a token (tests/planners/test_memory.py).
         widths, inners = (6 if self.modulation is None else 15), 4
         if attention == "sliding":  # joined keys and values of K frames
             inners += 2 * history
@@ -137,11 +136,11 @@ class ViTPredictor(Predictor):
             return super().rollout(context, past_actions, actions)
         caches: list[Cache] = [deque(maxlen=self.history - 1) for _ in self.layers]
         *past, latent = context.split(1, dim=1)
-        # Split, not sliced: the gradient of a slice is as large as what it was cut from.
+        # Split, not sliced: the gradient of a slice is as large as the whole tensor.
         for frame, given in zip(past, self._read_actions(past_actions).split(1, dim=1), strict=False):
             self._step(frame, given, caches)  # not strict: with K = 1 there is no past, whose split has one empty part
         count = len(actions)
-        if count > len(context):  # several candidates share what is past
+        if count > len(context):  # several candidates share one past
             latent = repeated(latent, count)
             caches = [deque((repeated(frame, count) for frame in cache), cache.maxlen) for cache in caches]
         predicted = []
@@ -157,7 +156,7 @@ class ViTPredictor(Predictor):
         return self._predict(latent, self._encode(latent, given, bias, caches))  # bias: (1, heads, 1, seen * N)
 
     def _read_actions(self, actions: Tensor) -> Tensor:
-        """What actions ``(B, T, A')`` bring in: tokens ``(B, T, 1, W)``, or modulations ``(B, T, 1, depth, 6, W)``."""
+        """Embed actions ``(B, T, A')`` as tokens ``(B, T, 1, W)`` or modulations ``(B, T, 1, depth, 6, W)``."""
         token: Tensor = self.read_action(actions)[:, :, None]
         if self.modulation is None:
             return token
@@ -165,7 +164,7 @@ class ViTPredictor(Predictor):
         return of_all_layers.unflatten(3, (len(self.layers), 6, -1))
 
     def _encode(self, latents: Tensor, given: Tensor, mask: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
-        """Take frames ``(B, T, *D)`` and what actions bring in through all layers, ``(B, T, N, W)``."""
+        """Run frames ``(B, T, *D)`` and embedded actions through all layers, to ``(B, T, N, W)``."""
         x = self.read_in(latents.reshape(*latents.shape[:2], self.tokens, self.channels))
         modulations: Sequence[Tensor | None] = [None] * len(self.layers)
         if self.modulation is None:
@@ -180,11 +179,11 @@ class ViTPredictor(Predictor):
         return x
 
     def _predict(self, latents: Tensor, x: Tensor) -> Tensor:
-        """Read the latents after frames ``(..., *D)`` from their tokens, ``(..., N, W)``."""
+        """Predict the latents after frames ``(..., *D)`` from their tokens ``(..., N, W)``."""
         return latents + self.read_out(self.norm(x[..., : self.tokens, :])).reshape(latents.shape)
 
     def _mask(self, frames: int) -> Tensor:
-        """Who may look at whom among the tokens of so many frames, a row for each that looks; with the heads' bias."""
+        """Attention mask over the tokens of all frames, a row a query; with sliding attention the heads' biases."""
         age = torch.arange(frames, device=self.place.device).repeat_interleave(self.per_frame)
         back = age[:, None] - age
         seen = (back >= 0) & (back < self.history)
@@ -205,7 +204,7 @@ class _Layer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, mlp_size), nn.GELU(), nn.Linear(mlp_size, width))
 
     def forward(self, x: Tensor, mask: Tensor, modulation: Tensor | None, cache: Cache | None) -> Tensor:
-        """Take tokens ``(B, T, N, W)`` through; ``modulation`` is ``(B, T, 1, 6, W)``."""
+        """Update tokens ``(B, T, N, W)``; ``modulation`` is ``(B, T, 1, 6, W)``."""
         if modulation is None:
             x = x + self._attend(self.norms[0](x), mask, cache)
             return x + self.mlp(self.norms[1](x))

@@ -10,12 +10,12 @@ from gbplan.networks.pictures import picture_rows
 
 
 class ViTEncoder(Encoder):
-    """Square pictures of 64 to 96 pixels to a vector, or to one token a patch; a goal is a picture, too.
+    """A transformer from square pictures of 64 to 96 pixels to a vector, or to one token a patch; a goal is a picture.
 
-    P patches, W the width. Patches become tokens with a learned embedding of their place, and see each other in every
-    layer. The vector is read from all tokens side by side, so it can tell where something is. Batch normalisation
-    before it lets an encoder in training see a small thing that moves before a large background. Pictures are uint8
-    with channels last, and become numbers in [-0.5, 0.5].
+    P patches, W the width. Patches become tokens with a learned embedding of their place, and attend to each other in
+    every layer. The vector is a linear function of all tokens side by side, so it keeps positions. Batch normalisation
+    before this layer lets training find a small moving object before a large background. Pictures are uint8 with
+    channels last, scaled to [-0.5, 0.5].
 
     Source: Dosovitskiy et al., An image is worth 16x16 words, 2021, without its class token; layers normalise first.
     """
@@ -42,14 +42,14 @@ class ViTEncoder(Encoder):
             image_size: height and width of the pictures, a multiple of ``patch_size``.
             patch_size: height and width of a patch.
             channels: colours of the pictures.
-            width: numbers W in a token inside, a multiple of ``heads``.
+            width: width W of the tokens inside, a multiple of ``heads``.
             depth: number of layers.
             heads: attention heads.
             mlp_size: width of the perceptron in each layer.
             tokens: latents are P tokens of ``dim`` numbers, ``(P, dim)``, instead of one vector.
             pixels_key: entry of the observation that is the picture.
             goal_key: entry of the observation that is the picture of the goal.
-            frozen: keep the weights as they are; see ``Encoder``.
+            frozen: do not train the weights; see ``Encoder``.
 
         Raises:
             ValueError: a size is below 1, ``patch_size`` does not divide ``image_size``, or ``heads`` ``width``.
@@ -86,7 +86,7 @@ class ViTEncoder(Encoder):
         )
         numbers = width if tokens else patches * width
         self.head = nn.Sequential(nn.BatchNorm1d(numbers), nn.Linear(numbers, dim))
-        self.train()  # of a frozen encoder: eval mode from the start
+        self.train()  # puts a frozen encoder in eval mode from the start
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode pictures ``(..., H, W, C)`` into latents.

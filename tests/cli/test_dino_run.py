@@ -99,7 +99,7 @@ def test_other_weights_in_the_folder_are_encoded_anew_and_refused_by_the_checkpo
     try:
         with pytest.raises(SystemExit):
             main(evaluate(folder))
-        assert "has other weights than those that this model was trained with" in capsys.readouterr().err
+        assert "has other weights, or another normalisation of pictures, than this model" in capsys.readouterr().err
         fit(folder, "other")
     finally:
         (folder / "model").rename(folder / "second")

@@ -1,6 +1,6 @@
-"""``gbplan/DoorLayouts-v0``: DoorWall with wall and door elsewhere in every episode. Importing this registers it.
+"""``gbplan/DoorLayouts-v0``: DoorWall with a new wall and door in every episode. Importing this registers it.
 
-``gbplan/DoorLayoutsPixels-v0`` is the same world with pictures in its observations.
+``gbplan/DoorLayoutsPixels-v0`` is the same environment with pictures in its observations.
 """
 
 import gymnasium as gym

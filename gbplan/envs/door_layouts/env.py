@@ -1,26 +1,26 @@
-"""gbplan/DoorLayouts-v0: reach a goal beyond a wall with a door, both elsewhere in every episode."""
+"""gbplan/DoorLayouts-v0: reach a goal behind a wall with a door; wall and door move with every episode."""
 
 from gbplan.envs.door_layouts.in_world import InWorld
 from gbplan.envs.simulated import SimulatedEnv
 
 
 class DoorLayoutsEnv(InWorld, SimulatedEnv):
-    """A point agent in a square room; where wall and door are is drawn for each episode.
+    """A point agent in a square room; each episode draws the places of wall and door.
 
     ## Description
 
     The world of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`, with its sliding contact and its position dynamics,
     and one of 99 layouts: a wall without thickness stands on x = -1, -0.75, ... or 1, and the middle of its door is at
-    y = -1.25, -1, ... or 1.25. A fifth of the layouts is set apart, so that a model can be judged in rooms that it has
-    not seen: `layouts="unseen"` draws these 20, `layouts="seen"` the other 79. Each place of the wall, and each of the
-    door, is part of some layouts that are seen; what is new in an unseen one is the two together.
+    y = -1.25, -1, ... or 1.25. A fifth of the layouts is held out, so that a model can be judged in unseen rooms:
+    `layouts="unseen"` draws these 20, `layouts="seen"` the other 79. Every place of the wall and every place of the
+    door occurs in some seen layout; only their combination is new in an unseen one.
 
     Lengths are in world units (u), time in steps.
 
     ## Observation Space
 
-    A dictionary of float32 arrays. The layout is part of all three, so that a state can be set again, and a goal can be
-    drawn as a picture of the room with the agent standing there.
+    A dictionary of float32 arrays. All three contain the layout, so that a state can be set again and a goal can be
+    rendered as a picture of the room with the agent at the goal.
 
     | Key             | Num  | Meaning                       | Min         | Max        | Unit |
     |-----------------|------|-------------------------------|-------------|------------|------|
@@ -36,27 +36,27 @@ class DoorLayoutsEnv(InWorld, SimulatedEnv):
 
     ## Transition Dynamics
 
-    The agent moves by `step_size` times the action unless something is in the way, as DoorWall has it with
-    `contact="slide"`; then the state is rounded to float32, as it is observed. So a step is a function of state and
-    action alone, to the bit.
+    The agent moves by `step_size` times the action unless wall or border block it, as in DoorWall with
+    `contact="slide"`. Then the state is rounded to float32, the precision in which it is observed. A step is therefore
+    a function of state and action alone, bit for bit.
 
     ## Reward
 
     - `reward_type="sparse"`: 0 if the distance to the goal is less than `goal_threshold`, else -1;
     - `reward_type="dense"`: minus the distance to the goal (u).
 
-    The distance is that of all four numbers, so that a goal in another layout, as relabelling may make one, is further
-    away. `info` holds `is_success` (bool), `distance` (float, u) and `contact` (bool: wall or border met in this step),
-    in `reset` as well.
+    The distance is taken over all four numbers, so a goal in another layout (relabelling may produce one) is further
+    away. `info` has `is_success` (bool), `distance` (float, u) and `contact` (bool: the agent met wall or border in
+    this step), also in `reset`.
 
     ## Starting State
 
     The layout is drawn first; then start and goal, uniformly on opposite sides of the wall, at least 0.3 u from it.
-    `task="detour"` keeps those whose straight segment meets the wall more than 0.1 u outside the door and whose goal
-    lies more than 0.2 u beyond the door's edge in y. A task drawn is a function of the seed.
+    `task="detour"` keeps only tasks whose straight segment meets the wall more than 0.1 u outside the door and whose
+    goal lies more than 0.2 u beyond the door's edge in y. A drawn task is a function of the seed.
 
     `reset(options={"state": ..., "goal": ...})` sets a task exactly, 4 numbers each, with the same layout, which may be
-    any of the 99. A part that is missing is drawn as above, in the layout of the other one.
+    any of the 99. A missing part is drawn as above, in the layout of the given one.
 
     ## Episode End
 

@@ -1,4 +1,4 @@
-"""A policy that knows the way through any layout."""
+"""An expert policy for every layout."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from gbplan.envs.policy import Observation
 
 
 class DoorLayoutsExpert(Expert[World]):
-    """Go through the door to the goal, wherever wall and door are; as DoorWall's expert goes."""
+    """Go through the door to the goal in any layout, as DoorWall's expert does."""
 
     environment = "DoorLayouts"
 

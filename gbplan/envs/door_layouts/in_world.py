@@ -1,4 +1,4 @@
-"""What both forms of the environment are made of, and what they can say without being asked to act."""
+"""The part that the single and the vector environment share: distances, rendering, tasks, one step of dynamics."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from gbplan.envs.simulated import Floats, Observation, Row, Simulated
 
 
 class InWorld(ReachPosition, Simulated):
-    """All public methods work over leading axes."""
+    """DoorLayouts' rules as a mixin; all public methods work over leading axes."""
 
     env_id = ENV_ID
     world: World
@@ -30,10 +30,10 @@ class InWorld(ReachPosition, Simulated):
         return way_around(self.world.around_the_door, from_the_door(state), from_the_door(goal))
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of states ``(N, 4)``, ``(N, size, size, 3)``: walls, door and agent, as DoorWall has them.
+        """Return pictures of states ``(N, 4)``, ``(N, size, size, 3)``: walls, door and agent, drawn as in DoorWall.
 
         Args:
-            states: states, each with its layout.
+            states: states, each with its own layout.
             size: pixels along an edge, at least 8.
 
         Raises:
@@ -50,7 +50,7 @@ class InWorld(ReachPosition, Simulated):
         return pictures
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of the agent standing on goals ``(N, 4)``, as :meth:`render_state` draws them."""
+        """Return pictures of the agent at goals ``(N, 4)``, drawn by :meth:`render_state`."""
         return self.render_state(goals, size)
 
     def expert(self, action_noise: float = 0.0) -> DoorLayoutsExpert:

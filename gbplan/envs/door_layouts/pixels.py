@@ -1,4 +1,4 @@
-"""``gbplan/DoorLayoutsPixels-v0``: DoorLayouts with pictures."""
+"""``gbplan/DoorLayoutsPixels-v0``: DoorLayouts with pictures in its observations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a task is drawn, or taken from the caller: a layout, and a start and a goal in it."""
+"""Tasks of DoorLayouts: a layout with a start and a goal in it, drawn or given."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ from gbplan.envs.segments import Task
 
 
 def draw_task(world: World, key: int, state: Floats | None, goal: Floats | None) -> Task:
-    """Complete a task; what is not given is drawn as the world says.
+    """Complete a task: draw its missing parts by the world's rules.
 
     Args:
         world: the rules.
-        key: what is drawn is a function of it.
-        state: start state, checked before, or None.
-        goal: goal, checked before, or None.
+        key: key of the draw.
+        state: checked start state, or None.
+        goal: checked goal, or None.
 
     Returns:
-        The task, in float32 numbers. One that is drawn in whole or in part does not begin solved; one drawn in part
-        has the layout of what is given, and keeps to ``world.task`` only as far as that allows.
+        The task, in float32 values. A drawn task, also one drawn in part, is not solved at the start. A task drawn in
+        part has the layout of its given part, and follows ``world.task`` as far as that part allows.
 
     Raises:
-        ValueError: state and goal are given, and have different layouts.
+        ValueError: the given state and goal have different layouts.
     """
     if state is not None and goal is not None:
         if (state[2:] != goal[2:]).any():
@@ -65,7 +65,7 @@ def _draw(world: World, layout: Floats, rng: np.random.Generator) -> tuple[Float
 
 
 def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return start states as rows of 4 float32 numbers, or say what is wrong with them.
+    """Check start states, and return them as rows of 4 float32 values.
 
     Args:
         world: the rules.
@@ -73,7 +73,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
         mask: rows to check and return, ``(N,)``; None: there is one state, without the leading axis.
 
     Raises:
-        ValueError: wrong shape, not finite, outside the world, inside a skin, no such layout.
+        ValueError: wrong shape, not finite, outside the room, too close to wall or border, no such layout.
     """
     array, rows = _with_layout("state", states, mask)
     inside = (np.abs(array[:, :2]) <= LIMIT + ROUNDING).all(axis=1)
@@ -86,7 +86,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
         "state",
         array,
         rows,
-        f"keep {SKIN:g} away from the wall, in x (in the doorway any x but its own will do)",
+        f"keep {SKIN:g} away from the wall in x; in the doorway, any x except the wall's own is fine",
     )
     array[:, 0] = array[:, 2] + np.copysign(np.maximum(np.abs(x), np.where(in_door, CLOSEST, SKIN)), x)
     array[:, :2] = np.clip(array[:, :2], -LIMIT, LIMIT)
@@ -94,7 +94,7 @@ def check_states(world: World, states: Any, mask: NDArray[np.bool_] | None = Non
 
 
 def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return goals as rows of 4 float32 numbers, or say what is wrong with them; arguments as in ``check_states``.
+    """Check goals, and return them as rows of 4 float32 values; arguments as in ``check_states``.
 
     Raises:
         ValueError: wrong shape, not finite, outside the world, no such layout.

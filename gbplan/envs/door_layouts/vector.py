@@ -1,4 +1,4 @@
-"""gbplan/DoorLayouts-v0 in rows: many rooms in one process."""
+"""The vector form of gbplan/DoorLayouts-v0: many rooms in one process."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from gbplan.envs.simulated import SimulatedVectorEnv
 class DoorLayoutsVectorEnv(InWorld, SimulatedVectorEnv):
     """The native vector form of :class:`~gbplan.envs.door_layouts.env.DoorLayoutsEnv`: same arguments, many rows.
 
-    States and goals have 4 numbers. All else is as :class:`~gbplan.envs.simulated.SimulatedVectorEnv` says.
+    States and goals have 4 numbers. For everything else see :class:`~gbplan.envs.simulated.SimulatedVectorEnv`.
     """
 
     metadata = {**DoorLayoutsEnv.metadata, **SimulatedVectorEnv.metadata}  # noqa: RUF012, Gymnasium's own form

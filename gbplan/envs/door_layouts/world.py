@@ -1,4 +1,4 @@
-"""The rules of ``gbplan/DoorLayouts-v0``, and the layouts there are."""
+"""The rules of ``gbplan/DoorLayouts-v0`` and its layouts."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Kind = Literal["uniform", "detour"]
 Reward = Literal["sparse", "dense"]
 Which = Literal["seen", "unseen", "all"]
 
-# Where the wall may stand, and the middle of its door: float32 numbers.
+# Places of the wall, and of the middle of its door; float32 can represent them.
 WALLS = np.arange(-4, 5) / 4.0  # x, u
 DOORS = np.arange(-5, 6) / 4.0  # y, u
-WIDEST = HALF_SIZE - float(DOORS[-1])  # half width of a door that stays within the borders, u
+WIDEST = HALF_SIZE - float(DOORS[-1])  # largest half width of a door that stays within the borders, u
 
 
 def layouts(which: Which) -> Floats:
     """Return layouts, ``(L, 2)``: the wall's x and the y of its door's middle.
 
-    A fifth of them is unseen: of the wall's i-th and the door's j-th place those with ``(i + 2 j) % 5 == 0``. Every
-    place of a wall, and every place of a door, is part of some that are seen and of some that are not.
+    A layout with the wall at its i-th and the door at its j-th place is unseen if ``(i + 2 j) % 5 == 0``: a fifth of
+    all. Every place of a wall and every place of a door occurs in seen and in unseen layouts.
     """
     wall, door = np.meshgrid(np.arange(len(WALLS)), np.arange(len(DOORS)), indexing="ij")
     unseen = (wall + 2 * door) % 5 == 0
@@ -41,7 +41,7 @@ def layouts(which: Which) -> Floats:
 
 
 def from_the_door(places: ArrayLike) -> Floats:
-    """Return positions as seen from the middle of the door, ``(..., 2)``, of states or goals ``(..., 4)``."""
+    """Return positions relative to the middle of the door, ``(..., 2)``, of states or goals ``(..., 4)``."""
     places = np.asarray(places, np.float64)
     return places[..., :2] - places[..., 2:]
 
@@ -80,7 +80,7 @@ class World:
 
     @property
     def around_the_door(self) -> DoorWall:
-        """The world as seen from the middle of its door, without its borders: the same for every layout."""
+        """The world relative to the middle of its door, without borders: the same for every layout."""
         return DoorWall(
             step_size=self.step_size, door_half_width=self.door_half_width, goal_threshold=self.goal_threshold
         )

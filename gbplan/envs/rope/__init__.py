@@ -1,6 +1,6 @@
-"""``gbplan/Rope-v0``: a rope on a table is pushed into a shape. Importing this package registers it.
+"""``gbplan/Rope-v0``: push a rope on a table into a shape. Importing this package registers the environment.
 
-MuJoCo, an extra (``gbplan[mujoco]``), is imported when an environment is made.
+MuJoCo (the extra ``gbplan[mujoco]``) is imported only when an environment is made.
 """
 
 import gymnasium as gym

@@ -5,54 +5,54 @@ from gbplan.envs.simulated import SimulatedEnv
 
 
 class RopeEnv(InWorld, SimulatedEnv):
-    """A rope on a table is pushed into a shape by a tip.
+    """A tip pushes a rope on a table into a shape.
 
     ## Description
 
     The rope is MuJoCo's cable: 21 nodes, 0.02 m apart, joined by 20 capsules of radius 0.01 m and 1000 kg/m3, elastic
     (twist 1e5 Pa, bend 2e5 Pa) and damped, on a plane with friction 1. The tip is an upright cylinder of radius
-    0.015 m, led along straight lines at up to 0.5 m/s by stiff position actuators. It is our own stand-in for the
-    rope of DINO-WM (Zhou et al., 2024), whose simulator is Nvidia Flex; the setting is its: one push an action,
+    0.015 m; stiff position actuators move it along straight lines at up to 0.5 m/s. The environment stands in for the
+    rope of DINO-WM (Zhou et al., 2024), whose simulator is Nvidia Flex. It keeps that setting: one push an action,
     Chamfer distance.
 
     Lengths are in metres; the origin is the middle of the table.
 
     ## Observation Space
 
-    A dictionary of float32 arrays. `observation` is the whole state, so that it can be set again; `features` are what a
-    model is meant to see: `IdentityEncoder(dim=42, goal_indices=[0, ..., 41], key="features")`.
+    A dictionary of float32 arrays. `observation` is the whole state, so that it can be set again; `features` is the
+    input for a model: `IdentityEncoder(dim=42, goal_indices=[0, ..., 41], key="features")`.
 
     | Key             | Num      | Meaning                                                  | Min  | Max | Unit  |
     |-----------------|----------|----------------------------------------------------------|------|-----|-------|
     | `observation`   | 0, 1     | x, y of the first node                                   | -1.2 | 1.2 | m     |
     | `observation`   | 2        | its height                                               | -0.5 | 0.5 | m     |
-    | `observation`   | 3..82    | unit quaternions of the links, each to the one before   | -1   | 1   |       |
+    | `observation`   | 3..82    | unit quaternions of links, relative to the previous one  | -1   | 1   |       |
     | `observation`   | 83, 84   | x, y of the tip                                          | -1.2 | 1.2 | m     |
     | `observation`   | 85..87   | velocity of the first node                               | -10  | 10  | m/s   |
-    | `observation`   | 88..147  | spins of the links, likewise                             | -500 | 500 | rad/s |
+    | `observation`   | 88..147  | angular velocities of links, relative to the previous    | -500 | 500 | rad/s |
     | `observation`   | 148, 149 | velocity of the tip                                      | -10  | 10  | m/s   |
     | `features`      | 0..41    | x, y of the nodes, in their order along the rope         | -1.2 | 1.2 | m     |
     | `features`      | 42, 43   | x, y of the tip; only with `action="small"`              | -1.2 | 1.2 | m     |
     | `achieved_goal` | 0..41    | x, y of the nodes                                        | -1.2 | 1.2 | m     |
-    | `desired_goal`  | 0..41    | where they should be; which node is where does not count | -1.2 | 1.2 | m     |
+    | `desired_goal`  | 0..41    | x, y of the goal shape; the order of nodes is ignored    | -1.2 | 1.2 | m     |
 
     ## Action Space
 
     Clipped to its bounds; NaN is refused.
 
-    - `action="push"`: `Box(-1, 1, (4,), float32)`, x and y of where a push begins, and of where it ends, in units of
-      0.4 m from the middle of the table;
-    - `action="small"`: `Box(-1, 1, (2,), float32)`, how far the tip is to go in x and y, from where it is, in units
-      of 0.02 m. It lags behind, and comes 1.2 cm at a full action. It stays within 0.4 m of the middle.
+    - `action="push"`: `Box(-1, 1, (4,), float32)`, x and y of the start of a push, then x and y of its end, in units
+      of 0.4 m from the middle of the table;
+    - `action="small"`: `Box(-1, 1, (2,), float32)`, the target displacement of the tip in x and y, in units of
+      0.02 m. The tip lags behind: a full action moves it by 1.2 cm. It stays within 0.4 m of the middle.
 
     ## Transition Dynamics
 
-    MuJoCo's steps are 4 ms, without warm start; the state is rounded to float32 after every step of the environment, as
-    it is observed. So a step is a function of state and action alone, to the bit, whatever came before.
+    MuJoCo steps by 4 ms, without warm start. After every environment step the state is rounded to float32, the
+    precision in which it is observed. A step is therefore a function of state and action alone, bit for bit.
 
-    - A push: the tip comes down where the push begins, goes to where it ends at 0.5 m/s, is lifted, and the rope has
-      0.4 s to come to rest; bent sharply, it goes on to straighten, by some millimetres. Where the rope lies in the
-      way, the tip comes down behind it, back along the push. A push of no length does nothing.
+    - A push: the tip comes down at the start of the push, moves to its end at 0.5 m/s and is lifted; the rope then has
+      0.4 s to come to rest. A sharply bent rope straightens by some millimetres more. If the rope lies at the start,
+      the tip comes down behind the rope, back along the push. A push of no length does nothing.
     - A small step: 0.04 s.
 
     ## Reward
@@ -63,21 +63,22 @@ class RopeEnv(InWorld, SimulatedEnv):
     - `reward_type="sparse"`: 0 if the Chamfer distance to the goal is less than `goal_threshold`, else -1;
     - `reward_type="dense"`: minus the Chamfer distance (m).
 
-    `info` holds `is_success` (bool), `distance` (float, m) and `contact` (bool: tip and rope touched during the step,
-    looked at every 20 ms), in `reset` as well, where `contact` is False.
+    `info` has `is_success` (bool), `distance` (float, m) and `contact` (bool: tip and rope touched during the step,
+    checked every 20 ms); also in `reset`, where `contact` is False.
 
     ## Starting State
 
-    The rope lies near the middle of the table, in a smooth, random shape; with small steps, the tip anywhere beside it.
+    The rope lies near the middle of the table, in a smooth random shape. With small steps, the tip starts anywhere
+    beside the rope.
 
-    - `task="segment"`: the goal is the shape that a pusher's next `segment_steps` actions lead to, at least 0.03 m away
-      (Chamfer). Every goal can be reached, and the pusher's actions are the expert.
-    - `task="shape"`: the goal is another such random shape, as far. Nobody knows the way.
+    - `task="segment"`: the goal is the shape after a pusher's next `segment_steps` actions, at least 0.03 m away
+      (Chamfer). Every goal can be reached, and the expert repeats the pusher's actions.
+    - `task="shape"`: the goal is another random shape, at least as far away. There is no expert.
 
-    A task drawn is a function of the seed. `reset(options={"state": ..., "goal": ...})` sets a task exactly; a part
-    that is missing is drawn as above. A state is its 150 numbers; or the 42 of its nodes, flat and at rest; or these
-    and the tip's 2. A goal is its 42 numbers. Refused are nodes off the table, links that are not 0.02 m long to 1 mm
-    (of goals: longer), and tips inside the rope, or out of their reach.
+    A drawn task is a function of the seed. `reset(options={"state": ..., "goal": ...})` sets a task exactly; a missing
+    part is drawn as above. A state is all its 150 numbers; or the 42 of its nodes, flat and at rest; or these and the
+    tip's 2. A goal is its 42 numbers. `reset` refuses nodes off the table, links whose length differs from 0.02 m by
+    more than 1 mm (in goals: links that are longer), and tips inside the rope or out of reach.
 
     ## Episode End
 
@@ -96,7 +97,7 @@ class RopeEnv(InWorld, SimulatedEnv):
     | `continuing_task` | False       |                  |      | do not terminate at the goal                     |
     | `render_mode`     | None        | or `"rgb_array"` |      | what `render` returns                            |
 
-    DINO-WM and the paper report the Chamfer distance, and no success; our threshold is the rope's width.
+    DINO-WM and the paper report the Chamfer distance and no success rate; the threshold here is the rope's width.
 
     ```python
     >>> import gymnasium as gym

@@ -1,4 +1,4 @@
-"""What both forms of the environment are made of, and what they can say without being asked to act."""
+"""The part that the single and the vector environment share: distances, rendering, tasks, one step of dynamics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,20 +20,20 @@ from gbplan.envs.simulated import Floats, Observation, Row, Simulated
 
 
 class InWorld(ReachPosition, Simulated):
-    """All public methods work over leading axes."""
+    """Rope's rules as a mixin; all public methods work over leading axes."""
 
     env_id = ENV_ID
     world: World
 
     def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return the Chamfer distance between shapes ``(..., 42)``, m, as ``info["distance"]`` has it, ``(...)``."""
+        """Return the Chamfer distance between shapes ``(..., 42)``, m, ``(...)``; the same as ``info["distance"]``."""
         return states.chamfer(achieved, desired)
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of states ``(N, 150)``, ``(N, size, size, 3)``: rope and tip, and no goal.
+        """Return pictures of states ``(N, 150)``, ``(N, size, size, 3)``: rope and tip, no goal.
 
         Args:
-            states: whole states; velocities are not seen.
+            states: whole states; velocities do not show.
             size: pixels along an edge, at least 8.
         """
         rows = np.asarray(states, np.float64)
@@ -42,12 +42,12 @@ class InWorld(ReachPosition, Simulated):
         return draw(self._physics.nodes(rows), rows[:, TIP], size)
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of ropes in the shape of goals ``(N, 42)``, likewise, without a tip."""
+        """Return pictures of ropes in the shape of goals ``(N, 42)``, ``(N, size, size, 3)``, without a tip."""
         return draw(goals, None, size)
 
     @property
     def expert(self) -> Callable[..., SegmentExpert] | None:
-        """The method that returns the expert, with ``action_noise``; None where tasks are any shapes."""
+        """A method that takes ``action_noise`` and returns the expert; None with ``task="shape"``."""
         return self._expert if self.world.task == "segment" else None
 
     def _expert(self, action_noise: float = 0.0) -> SegmentExpert:

@@ -15,13 +15,13 @@ from gbplan.envs.rope.world import ENV_ID
 TIMESTEP = 0.004  # s
 SPEED = 0.5  # of the tip, m/s
 SMALL_STEP = 10  # simulation steps of a small step
-STRIDE = SPEED * TIMESTEP * SMALL_STEP  # m that the tip goes at most in a small step
+STRIDE = SPEED * TIMESTEP * SMALL_STEP  # longest small step of the tip, m
 SETTLING = 100  # simulation steps after a push
-LOOK = 5  # simulation steps between looks at what touches
-CLEAR = ROPE_RADIUS + TIP_RADIUS + 0.002  # m between rope and tip, where the tip comes down
-BACK = 0.005  # m by which it goes back to find such a place
+LOOK = 5  # simulation steps between contact checks
+CLEAR = ROPE_RADIUS + TIP_RADIUS + 0.002  # least distance (m) of rope and tip when the tip comes down
+BACK = 0.005  # m by which the start of a push moves back until it is clear
 
-# Damping lets a rope that was pushed come to rest, but for slow creep, within some tenths of a second.
+# Damping brings a pushed rope to rest, except for slow creep, within some tenths of a second.
 MODEL = f"""
 <mujoco model="rope">
   <extension><plugin plugin="mujoco.elasticity.cable"/></extension>
@@ -53,13 +53,13 @@ Floats = NDArray[np.float64]
 
 
 class Physics:
-    """The world's dynamics: a function of state and action alone, whatever came before, to the bit."""
+    """The dynamics: a function of state and action alone, bit for bit, independent of earlier calls."""
 
     def __init__(self) -> None:
         """Load the simulation.
 
         Raises:
-            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed, or not in a version that was tested.
+            gymnasium.error.DependencyNotInstalled: MuJoCo is not installed, or its version was not tested.
         """
         self._mujoco = mujoco_of(ENV_ID)
         self._model = _loaded()
@@ -68,24 +68,24 @@ class Physics:
         self._links = [self._model.body(name).id for name in names]
         self._end = self._model.site("S_last").id
         table, tip = (self._model.geom(name).id for name in ("table", "tip"))
-        self._kinds = np.ones(self._model.ngeom, np.int64)  # of geoms, whose sums are distinct
+        self._kinds = np.ones(self._model.ngeom, np.int64)  # kinds of geoms; every pair of kinds has its own sum
         self._kinds[table], self._kinds[tip] = 3, 8
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Physics, ()
 
-    def __eq__(self, other: object) -> bool:  # all are alike: what one holds is working memory
+    def __eq__(self, other: object) -> bool:  # all instances are equal: their data is only working memory
         return isinstance(other, Physics)
 
     def __hash__(self) -> int:
         return hash(Physics)
 
     def push(self, state: Floats, action: Floats) -> tuple[Floats, bool]:
-        """Push once: from one place to another, in a straight line.
+        """Push once, along a straight line.
 
         Args:
-            state: in float32 numbers, ``(150,)``.
-            action: where the push begins and where it ends, in units of ``REACH``, ``(4,)``.
+            state: float32 values, ``(150,)``.
+            action: start and end of the push, in units of ``REACH``, ``(4,)``.
 
         Returns:
             The next state, with the tip parked, and whether tip and rope touched.
@@ -113,8 +113,8 @@ class Physics:
         """Move the tip by a small step.
 
         Args:
-            state: in float32 numbers, ``(150,)``.
-            action: how far the tip is to go, in units of what it goes at most, ``(2,)``.
+            state: float32 values, ``(150,)``.
+            action: target displacement of the tip, in units of ``STRIDE``, ``(2,)``.
 
         Returns:
             The next state, and whether tip and rope touched.
@@ -125,7 +125,7 @@ class Physics:
         return self._state(), touched
 
     def settled(self, state: Floats) -> Floats:
-        """Return what becomes of a state after 0.4 s, in which the tip does nothing."""
+        """Return the state 0.4 s later, with the tip at rest."""
         data = self._at(state)
         data.ctrl[:] = state[TIP]
         self._mujoco.mj_step(self._model, data, SETTLING)
@@ -157,7 +157,7 @@ class Physics:
         self._data.qvel[-2:] = 0.0
 
     def _move(self, begin: Floats, end: Floats, steps: int) -> bool:
-        """Draw the tip along a straight line, and return whether it touched the rope."""
+        """Move the tip along a straight line, and return whether it touched the rope."""
         data, touched = self._data, False
         for step in range(1, steps + 1):
             data.ctrl[:] = begin + (step / steps) * (end - begin)
@@ -172,6 +172,6 @@ def _loaded() -> Any:
     return mujoco_of(ENV_ID).MjModel.from_xml_string(MODEL)
 
 
-@lru_cache(maxsize=4096)  # a task that is drawn, its expert, and whoever judges by it take the same pushes
+@lru_cache(maxsize=4096)  # drawing a task, its expert and its evaluation repeat the same pushes
 def _pushed(physics: Physics, state: bytes, action: bytes) -> tuple[Floats, bool]:
     return physics._push(np.frombuffer(state), np.frombuffer(action))

@@ -1,4 +1,4 @@
-"""A policy that pushes the rope about: data to learn from, and the pushes that goals are made of."""
+"""A policy that pushes the rope at random: it collects training data, and its pushes define segment goals."""
 
 import math
 from collections.abc import Sequence
@@ -14,30 +14,30 @@ from gbplan.envs.rope.states import GOAL_SIZE, NODES, REACH
 from gbplan.seeds import policy_generators
 
 INWARD = 0.9  # share of pushes that aim at the middle of the table, so that the rope stays in reach
-MIDDLE = 0.15  # m from the middle of the table, in x and y, where they aim
-BEFORE, THROUGH = (0.03, 0.1), (0.02, 0.2)  # m from a node, where pushes begin and end
-ROAMS = 0.1  # share of small steps' ways that go anywhere
-MIND_CHANGES = 0.04  # per small step
-ARRIVED = 0.01  # m
-PATIENCE = 20  # small steps for one way
+MIDDLE = 0.15  # largest distance (m, in x and y) of these aims from the middle of the table
+BEFORE, THROUGH = (0.03, 0.1), (0.02, 0.2)  # ranges (m) of the distances from a node to start and end of a push
+ROAMS = 0.1  # with small steps: share of targets drawn anywhere on the table
+MIND_CHANGES = 0.04  # probability of a new target, per small step
+ARRIVED = 0.01  # distance (m) at which a target counts as reached
+PATIENCE = 20  # most small steps for one target
 
 Floats = NDArray[np.float64]
 
 
 class RopePusherPolicy(Policy):
-    """Push random nodes of the rope in random directions, most often towards the middle; goals do not matter to it.
+    """Push random nodes of the rope in random directions, mostly towards the middle of the table; ignore the goal.
 
-    Where actions are pushes, each one is drawn by itself. Where they are small steps, it goes to where such a push
-    begins, and then along it, at a random speed; in between, it goes anywhere, and now and then it changes its mind.
+    With pushes as actions, each push is drawn independently. With small steps, the tip moves to the start of such a
+    push and then along it, at a random speed; some targets are random places, and now and then a new target is drawn.
     """
 
     def __init__(self, action_noise: float = 0.05, max_speed: float = 1.0) -> None:
-        """Set how it acts.
+        """Set noise and speed.
 
         Args:
             action_noise: standard deviation of the Gaussian added to each action before clipping, in action units.
-            max_speed: longest small step without noise, in action units; each way draws its own between two fifths of
-                this and all of it.
+            max_speed: longest small step without noise, in action units; each push draws its own between 0.4 times
+                this and this.
 
         Raises:
             ValueError: a number is outside its range.
@@ -48,7 +48,7 @@ class RopePusherPolicy(Policy):
         self._pushers: list[Pusher] = []
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Begin one episode per row; see :meth:`Policy.reset`.
+        """Start one episode per row; see :meth:`Policy.reset`.
 
         Raises:
             ValueError: ``envs`` is not Rope, or there is not one seed per row.
@@ -67,7 +67,7 @@ class RopePusherPolicy(Policy):
         self._size = actions[0]  # type: ignore[index]  # known by now
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Go on with each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
+        """Continue each row's push; see :meth:`Policy.act`. Inactive rows stand still."""
         rows = observation["features"].astype(np.float64)
         if len(self._pushers) != len(rows):
             raise RuntimeError(
@@ -83,10 +83,10 @@ class Pusher:
     """The pusher of one episode."""
 
     def __init__(self, rng: np.random.Generator, action_noise: float = 0.05, max_speed: float = 1.0) -> None:
-        """Begin without a plan; see :class:`RopePusherPolicy`."""
+        """Start without targets; see :class:`RopePusherPolicy`."""
         self._rng, self._noise, self._max_speed = rng, action_noise, max_speed
-        self._ways: list[Floats] = []  # where the tip is to go, one after the other
-        self._left = 0  # small steps for the present way
+        self._ways: list[Floats] = []  # targets of the tip, in order
+        self._left = 0  # small steps left for the current target
         self._speed = 0.0
 
     def act(self, features: Floats) -> NDArray[np.float32]:
@@ -97,7 +97,7 @@ class Pusher:
         return np.clip(noisy, -1.0, 1.0).astype(np.float32)
 
     def _push(self, nodes: Floats) -> list[Floats]:
-        """Return where a push begins and ends."""
+        """Return start and end of a push."""
         rng = self._rng
         node = nodes[rng.integers(NODES)]
         angle, aim = rng.uniform(-math.pi, math.pi), rng.uniform(-MIDDLE, MIDDLE, 2) - node

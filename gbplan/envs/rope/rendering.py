@@ -1,6 +1,6 @@
-"""Pictures of the table, seen from above: of many ropes at once, and of one over its goal.
+"""Pictures of the table from above: batches of ropes, and one rope over its goal.
 
-Everything is antialiased: an edge fades over a pixel of the picture, so that pixels change smoothly with the state.
+Edges are antialiased over one pixel, so pixels change smoothly with the state.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from gbplan.envs.planar import AGENT, BACKGROUND, SIZE, Colour, Scene, cover_of, empty, to_pixels
 from gbplan.envs.rope.states import GOAL_SIZE, NODES, REACH, ROPE_RADIUS, TIP_RADIUS
 
-VIEW = REACH + 0.1  # m from the middle of the table, that are seen
+VIEW = REACH + 0.1  # half the width of the view, m
 CHUNK = 16  # pictures at once; the distances of their pixels from links fit a processor's cache
 
 ROPE = (190, 120, 50)
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 
 def draw(shapes: ArrayLike, tips: ArrayLike | None, size: int = 64) -> NDArray[np.uint8]:
-    """Draw ropes, and tips where they are seen.
+    """Draw ropes, with or without tips.
 
     Args:
         shapes: x and y of the nodes, ``(N, 42)`` or ``(N, 21, 2)``, m.
@@ -61,7 +61,7 @@ def draw_episode(shape: ArrayLike, tip: ArrayLike, goal: ArrayLike) -> NDArray[n
 
 
 def _paint(pictures: Floats, lines: Floats, radius: float, colour: Colour) -> None:
-    """Paint all that is within ``radius`` of lines through K places ``(N, K, 2)``, one line on each picture."""
+    """Paint everything within ``radius`` of polylines through K points ``(N, K, 2)``, one polyline a picture."""
     size = pictures.shape[1]
     x, y = to_pixels(SCENE, lines[..., 0], lines[..., 1], size)
     place = np.arange(size, dtype=np.float32)

@@ -1,18 +1,18 @@
-"""What the numbers of a state and of a goal mean, and what is wrong with given ones.
+"""States and goals of the rope: the layout of their numbers, and checks of given ones.
 
 | Numbers  | State                                                            | Unit  |
 |----------|------------------------------------------------------------------|-------|
 | 0..2     | x, y, z of the first node                                        | m     |
 | 3..6     | orientation of the first link, a unit quaternion (w, x, y, z)    |       |
-| 7..82    | of each further link against the one before it, 19 quaternions   |       |
+| 7..82    | orientation of each further link relative to the previous one    |       |
 | 83, 84   | x, y of the tip                                                  | m     |
 | 85..87   | velocity of the first node                                       | m/s   |
 | 88..90   | spin of the first link                                           | rad/s |
-| 91..147  | of each further link against the one before it, in its own frame | rad/s |
+| 91..147  | spin of each further link relative to the previous one, own frame | rad/s |
 | 148, 149 | velocity of the tip                                              | m/s   |
 
-A goal is x and y of the 21 nodes, in their order along the rope. All are float32 numbers: what is observed is the state
-itself.
+A goal is x and y of the 21 nodes, in order along the rope. All numbers are float32 values, so an observation is the
+state itself.
 """
 
 from typing import Any
@@ -30,34 +30,34 @@ ROPE_RADIUS, TIP_RADIUS = 0.01, 0.015  # m
 POSITIONS, STATE_SIZE, GOAL_SIZE = 85, 150, 2 * NODES
 QUATERNIONS, TIP = slice(3, 83), slice(83, 85)
 
-REACH = 0.4  # m from the middle, in x and y, where the tip gets
-PARKED = (1.1, 1.1)  # where the tip is between pushes, as if it were lifted
-CORNER = (REACH, REACH)  # where it is in states given without it, if it is never lifted
-BEYOND = 0.05  # m beyond its reach, where a tip may be given
-FIELD = 1.2  # m from the middle, in x and y, where nothing gets
-STRETCH = 0.001  # m by which a given link may be longer or shorter than it is
-TOUCHING = 0.6 * (ROPE_RADIUS + TIP_RADIUS)  # m between tip and rope, which are pressed together but not through
+REACH = 0.4  # the tip's largest distance from the middle, in x and y, m
+PARKED = (1.1, 1.1)  # place of the tip between pushes, in place of lifting it
+CORNER = (REACH, REACH)  # place of the tip in states given without one, with small steps
+BEYOND = 0.05  # tolerance (m) of the reach for given tips
+FIELD = 1.2  # bound of every position, in x and y, m
+STRETCH = 0.001  # tolerance (m) of the length of given links
+TOUCHING = 0.6 * (ROPE_RADIUS + TIP_RADIUS)  # least distance (m) of tip and rope: they may press on each other
 
 HIGH = np.array([*[FIELD] * 2, 0.5, *[1.0] * 80, *[FIELD] * 2, *[10.0] * 3, *[500.0] * 60, *[10.0] * 2], np.float32)
 LOW = -HIGH
 
 
 def rounded(values: Floats) -> Floats:
-    """Return float32 numbers, in float64."""
+    """Round to float32, and return float64."""
     with np.errstate(over="ignore"):  # too large for float32: infinite, so outside
         return values.astype(np.float32).astype(np.float64)
 
 
 def clipped(state: Floats) -> Floats:
-    """Return a state as it is observed: in float32 numbers, within the limits."""
+    """Return a state as it is observed: rounded to float32, within the limits."""
     return rounded(np.clip(state, LOW, HIGH))
 
 
 def lying(nodes: Floats, tip: ArrayLike) -> Floats:
-    """Return the states in which ropes lie flat and at rest.
+    """Return states of ropes that lie flat and at rest.
 
     Args:
-        nodes: x and y of the nodes, ``(..., 21, 2)``; of these the first one counts, and the directions of the links.
+        nodes: x and y of the nodes, ``(..., 21, 2)``; only the first node and the directions of the links are used.
         tip: x and y of the tip, ``(..., 2)``.
 
     Returns:
@@ -76,7 +76,7 @@ def lying(nodes: Floats, tip: ArrayLike) -> Floats:
 
 
 def gap(nodes: Floats, place: Floats) -> Any:
-    """Return the distances between places ``(..., 2)`` and the middle line of a rope ``(21, 2)``, m, ``(...)``."""
+    """Return the distances between points ``(..., 2)`` and the centre line of a rope ``(21, 2)``, m, ``(...)``."""
     starts, links = nodes[:-1], np.diff(nodes, axis=0)
     seen = place[..., None, :] - starts
     along = np.clip((seen * links).sum(axis=-1) / np.maximum((links * links).sum(axis=-1), 1e-12), 0.0, 1.0)
@@ -87,29 +87,30 @@ def gap(nodes: Floats, place: Floats) -> Any:
 def chamfer(achieved: ArrayLike, desired: ArrayLike) -> Any:
     """Return the Chamfer distance between shapes of ``(..., 42)`` numbers, m, ``(...)``.
 
-    That is the distance from a node to the nearest node of the other shape, averaged over the nodes of both.
+    It is the distance from a node to the nearest node of the other shape, averaged over the nodes of both.
     """
     one, other = (
         np.asarray(shape, np.float64).reshape(*np.shape(shape)[:-1], NODES, 2) for shape in (achieved, desired)
     )
     apart = one[..., :, None, :] - other[..., None, :, :]
     distance = np.sqrt(apart[..., 0] * apart[..., 0] + apart[..., 1] * apart[..., 1])
-    # Copied, so that rows are added up in the same order, however many there are.
+    # Copied, so that the order of summation does not depend on the number of rows.
     nearest = [np.ascontiguousarray(distance.min(axis=axis)) for axis in (-1, -2)]
     return 0.5 * (nearest[0].mean(axis=-1) + nearest[1].mean(axis=-1))
 
 
 def check_states(states: Any, lifted: bool, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return start states as rows of 150 float32 numbers, or say what is wrong with them.
+    """Check start states, and return them as rows of 150 float32 values.
 
     Args:
         states: ``(D,)`` or, given a mask, also ``(N, D)``. D is 150; or 42, x and y of the nodes: the rope lies flat
-            and at rest, the tip is away; or 44, then x and y of the tip.
-        lifted: whether the tip is lifted between steps, and so may be anywhere.
+            and at rest, the tip is away; or 44, with x and y of the tip after the nodes.
+        lifted: whether the tip is lifted between steps, so that it may be anywhere.
         mask: rows to check and return, ``(N,)``; None: there is one state, without the leading axis.
 
     Raises:
-        ValueError: wrong shape, not finite, off the table, no orientations, links of a wrong length, tip in the rope.
+        ValueError: wrong shape, not finite, off the table, no unit quaternions, links of a wrong length, tip out of
+            reach.
     """
     array, rows = chosen_rows("state", states, (STATE_SIZE, GOAL_SIZE, GOAL_SIZE + 2), mask)
     full = array
@@ -121,7 +122,7 @@ def check_states(states: Any, lifted: bool, mask: NDArray[np.bool_] | None = Non
     norms = np.linalg.norm(quaternions, axis=-1, keepdims=True)
     unit = (np.abs(norms - 1.0) <= 0.01).all(axis=(1, 2))
     require_rows(unit, "state", array, rows, "numbers 3 to 82 are unit quaternions, the links' orientations")
-    observed = np.abs(norms - 1.0) <= 1e-6  # these stay what they are, to the last bit
+    observed = np.abs(norms - 1.0) <= 1e-6  # an observed state is kept bit for bit
     full = full.copy()
     full[:, QUATERNIONS] = (quaternions / np.where(observed, 1.0, norms)).reshape(len(full), -1)
     full = rounded(full)
@@ -134,7 +135,7 @@ def check_states(states: Any, lifted: bool, mask: NDArray[np.bool_] | None = Non
 
 
 def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
-    """Return goals as rows of 42 float32 numbers, or say what is wrong with them.
+    """Check goals, and return them as rows of 42 float32 values.
 
     Args:
         goals: ``(42,)`` or, given a mask, also ``(N, 42)``: x and y of the nodes.
@@ -152,20 +153,20 @@ def require_apart(nodes: Floats, given: Floats, rows: NDArray[np.int64]) -> None
     """Refuse states whose tip is in the rope.
 
     Args:
-        nodes: of the states, ``(M, 21, 2)``.
-        given: the states, ``(M, 150)``.
-        rows: which rows these are, ``(M,)``.
+        nodes: nodes of the states, ``(M, 21, 2)``.
+        given: states, ``(M, 150)``.
+        rows: indices of these rows in the batch, ``(M,)``.
     """
     apart = [gap(shape, state[TIP]) >= TOUCHING for shape, state in zip(nodes, given, strict=True)]
     require_rows(np.array(apart), "state", given[:, TIP], rows, "this tip is in the rope; move it out")
 
 
 def _require_shape(name: str, array: Floats, rows: NDArray[np.int64], shorter: bool = False) -> None:
-    """Refuse shapes off the table, and links of a wrong length; with ``shorter``, links may stand up."""
+    """Refuse shapes off the table and links of a wrong length; with ``shorter``, links may be shorter."""
     inside = (np.abs(array) <= FIELD).all(axis=1)
     require_rows(inside, name, array, rows, f"keep every node on the table, within {FIELD} of its middle in x and y")
     lengths = np.linalg.norm(np.diff(array[:, :GOAL_SIZE].reshape(-1, NODES, 2), axis=1), axis=-1)
     fits = lengths <= LINK + STRETCH
     if not shorter:
         fits &= lengths >= LINK - STRETCH
-    require_rows(fits.all(axis=1), name, array, rows, f"nodes that follow each other are {LINK} apart")
+    require_rows(fits.all(axis=1), name, array, rows, f"place successive nodes {LINK} apart")

@@ -1,6 +1,6 @@
-"""How a task, a start state and a goal, is drawn: shapes that a pusher's pushes lead to, or any shape.
+"""Tasks (start state and goal) of the rope: goals that a pusher's actions lead to, or random shapes.
 
-A task is a function of the world and one whole number, its key, which the environment draws at every reset.
+A task is a function of the world and its key, an integer that the environment draws at every reset.
 """
 
 import math
@@ -16,29 +16,29 @@ from gbplan.envs.rope.states import LINK, NODES, PARKED, REACH, TIP
 from gbplan.envs.rope.world import World
 from gbplan.envs.segments import Task
 
-MIDDLE = 0.1  # m from the middle of the table, in x and y, where the middle of a drawn rope lies
-BENDS = 2.0  # rad: standard deviation of the amplitudes of a drawn rope's bends
-APART = 0.025  # m between nodes of a drawn rope that are not close along it
-MOVED = 0.03  # m: Chamfer distance between start and goal, at least
-LEAD = 50  # small steps within which a segment begins
+MIDDLE = 0.1  # largest distance (m, in x and y) of a drawn rope's centre from the middle of the table
+BENDS = 2.0  # standard deviation (rad) of the amplitudes of a drawn rope's bends
+APART = 0.025  # least distance (m) of nodes of a drawn rope that are not neighbours
+MOVED = 0.03  # least Chamfer distance (m) between start and goal
+LEAD = 50  # most small steps before a segment starts
 ATTEMPTS = 200
 
 Floats = NDArray[np.float64]
 
 
 def draw_task(world: World, physics: Physics, key: int, state: Floats | None, goal: Floats | None) -> Task:
-    """Complete a task; what is not given is drawn as ``world.task`` says.
+    """Complete a task: draw its missing parts by the rule ``world.task``.
 
     Args:
         world: the rules.
-        physics: steps states.
-        key: what a drawn task is a function of.
-        state: start state, checked before, or None.
-        goal: goal, checked before, or None.
+        physics: the dynamics.
+        key: key of the draw.
+        state: checked start state, or None.
+        goal: checked goal, or None.
 
     Returns:
-        The task. One that is drawn in whole or in part does not begin solved. Where both parts are given, or a goal and
-        no state, there are no actions.
+        The task. A drawn task, also one drawn in part, is not solved at the start. If the goal is given, there are no
+        actions.
 
     Raises:
         ValueError: no goal can be drawn for the given state.
@@ -57,7 +57,7 @@ def draw_task(world: World, physics: Physics, key: int, state: Floats | None, go
             return Task(begin, end, None)
 
 
-@lru_cache(maxsize=4096)  # the expert asks for the actions of a task that was drawn before
+@lru_cache(maxsize=4096)  # the expert draws the same task again, for its actions
 def _drawn(world: World, key: int) -> Task:
     rng, physics = np.random.default_rng(key), Physics()
     if world.task == "segment":
@@ -70,12 +70,12 @@ def _drawn(world: World, key: int) -> Task:
 
 
 def shape_of(physics: Physics, state: Floats) -> Floats:
-    """Return the places of a state's nodes, in float32 numbers, ``(42,)``."""
+    """Return the positions of a state's nodes, float32 values, ``(42,)``."""
     return states.rounded(physics.nodes(state[None])[0].ravel())
 
 
 def draw_start(world: World, physics: Physics, rng: np.random.Generator) -> Floats:
-    """Draw a state in which a bent rope has come to rest, and the tip is parked, or beside it if it is never lifted."""
+    """Draw a bent rope at rest; the tip is parked or, with small steps, beside the rope."""
     while True:
         along = np.linspace(0.0, 1.0, NODES - 1)
         heading = np.full(NODES - 1, rng.uniform(-math.pi, math.pi))
@@ -99,14 +99,14 @@ def draw_start(world: World, physics: Physics, rng: np.random.Generator) -> Floa
 
 
 def _unknotted(nodes: Floats) -> bool:
-    """Return whether the rope lies on itself nowhere."""
+    """Return whether the rope nowhere lies on itself."""
     apart = np.linalg.norm(nodes[:, None] - nodes[None], axis=-1)
     far_along = np.abs(np.arange(NODES)[:, None] - np.arange(NODES)) > 2
     return bool((apart[far_along] > APART).all())
 
 
 def _draw_segment(world: World, physics: Physics, rng: np.random.Generator, begin: Floats | None) -> Task:
-    """Take steps of a pusher's episode in which the rope moved; from ``begin``, if given."""
+    """Draw a segment of a pusher's episode in which the rope moves; from ``begin``, if given."""
     length = world.steps_of_segments
     step, lead = (physics.push, 0) if world.action == "push" else (physics.small, 0 if begin is not None else LEAD)
     for _ in range(ATTEMPTS):
@@ -124,6 +124,6 @@ def _draw_segment(world: World, physics: Physics, rng: np.random.Generator, begi
             start = starts[rng.integers(len(starts))]
             return Task(path[start], shapes[start + length], np.array(actions[start : start + length]))
     raise ValueError(
-        f"no segment of {length} steps was found that moves the rope from the state given; give a goal as well, or "
-        "raise segment_steps"
+        f"found no segment of {length} steps that moves the rope from the given state; give a goal as well, or raise "
+        "segment_steps"
     )

@@ -1,4 +1,4 @@
-"""gbplan/Rope-v0 in rows: many ropes in one process."""
+"""The vector form of gbplan/Rope-v0: many ropes in one process."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from gbplan.envs.simulated import SimulatedVectorEnv
 class RopeVectorEnv(InWorld, SimulatedVectorEnv):
     """The native vector form of :class:`~gbplan.envs.rope.env.RopeEnv`: same arguments, many rows.
 
-    States have 150, 44 or 42 numbers, goals 42. All else is as :class:`~gbplan.envs.simulated.SimulatedVectorEnv` says.
+    States have 150, 44 or 42 numbers, goals 42. For everything else see
+    :class:`~gbplan.envs.simulated.SimulatedVectorEnv`.
     """
 
     metadata = {**RopeEnv.metadata, **SimulatedVectorEnv.metadata}  # noqa: RUF012, Gymnasium's own form

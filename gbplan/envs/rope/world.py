@@ -1,4 +1,4 @@
-"""The rules of ``gbplan/Rope-v0``, one record for the environment, its tasks and its expert."""
+"""The rules of ``gbplan/Rope-v0``: one record for the environment, its tasks and its expert."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class World:
 
     @property
     def steps_of_segments(self) -> int:
-        """Steps between start and goal of a segment."""
+        """Number of steps from start to goal of a segment."""
         return self.segment_steps or (3 if self.action == "push" else 50)
 
     def observation_space(self) -> gym.spaces.Dict:

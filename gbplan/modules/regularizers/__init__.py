@@ -1,4 +1,4 @@
-"""What keeps the latents of an encoder in training apart: one class a file."""
+"""Regularisers that keep the latents of a trained encoder from collapsing: one class a file."""
 
 from gbplan.modules.regularizers.reconstruction import Reconstruction
 from gbplan.modules.regularizers.regularizer import Regularizer, RegularizerSum, require_stable_latents

@@ -1,4 +1,4 @@
-"""Latents that pictures can be made of again."""
+"""A regulariser that keeps latents decodable into pictures."""
 
 from collections.abc import Mapping
 
@@ -10,17 +10,18 @@ from gbplan.networks import Decoder
 
 
 class Reconstruction(Regularizer):
-    """A decoder trained with the encoder: what it makes of the last frame of each window.
+    """The reconstruction loss of a decoder trained with the encoder, on the last frame of each window.
 
-    Of windows in random order, every frame is the last of one; decoding them all would cost several times as much.
+    Windows overlap, so nearly every frame is the last one of some window; decoding all frames of each window would
+    cost several times as much.
     """
 
     def __init__(self, decoder: Decoder, weight: float = 1.0) -> None:
-        """Take the decoder.
+        """Store decoder and weight.
 
         Args:
-            decoder: makes pictures of latents.
-            weight: of its loss, see ``Decoder.loss``.
+            decoder: a decoder from latents to pictures.
+            weight: weight of the loss, see ``Decoder.loss``.
 
         Raises:
             ValueError: the weight is negative.

@@ -1,4 +1,4 @@
-"""What keeps the latents of an encoder in training apart."""
+"""The interface of regularisers, which keep the latents of a trained encoder from collapsing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from gbplan.networks import WorldModel
 
 
 class Regularizer(nn.Module, ABC):
-    """A loss on the latents of an encoder in training. It may have parameters of its own.
+    """A loss on the latents of a trained encoder. It may have parameters of its own.
 
     Attributes:
-        keeps_apart: whether a constant encoder does not minimise it; of those that train an encoder one must.
+        keeps_apart: whether a constant encoder fails to minimise it; training an encoder needs at least one such loss.
     """
 
     keeps_apart = True
@@ -22,9 +22,9 @@ class Regularizer(nn.Module, ABC):
         """Return the loss.
 
         Args:
-            latents: consecutive frames, ``(B, T + 1, *D)``, with gradients.
-            actions: taken between them, ``(B, T, A')``, environment units.
-            observations: what was encoded, ``(B, T + 1, *obs)`` each.
+            latents: latents of consecutive frames, ``(B, T + 1, *D)``, with gradients.
+            actions: actions between the frames, ``(B, T, A')``, environment units.
+            observations: the encoded observations, ``(B, T + 1, *obs)`` each.
 
         Returns:
             A scalar.
@@ -32,13 +32,13 @@ class Regularizer(nn.Module, ABC):
 
 
 class RegularizerSum(Regularizer):
-    """Several regularisers together; each has its own weight."""
+    """The sum of several regularisers; each has its own weight."""
 
     def __init__(self, terms: list[Regularizer]) -> None:
-        """Take the terms.
+        """Store the terms.
 
         Args:
-            terms: what is added.
+            terms: the regularisers.
 
         Raises:
             ValueError: there are none.
@@ -56,11 +56,11 @@ class RegularizerSum(Regularizer):
 
 
 def require_stable_latents(world_model: WorldModel, regularizer: Regularizer | None) -> None:
-    """Refuse an encoder in training that nothing keeps from collapsing.
+    """Refuse to train an encoder whose latents could collapse.
 
     Raises:
-        ValueError: it has weights, is not frozen, and no regulariser keeps its latents apart; or there is one for a
-            frozen encoder.
+        ValueError: the encoder has weights, is not frozen, and no regulariser keeps its latents apart; or there is a
+            regulariser for a frozen encoder.
     """
     encoder = world_model.encoder
     trained = not encoder.frozen and any(True for _ in encoder.parameters())

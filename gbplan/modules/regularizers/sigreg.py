@@ -1,4 +1,4 @@
-"""Latents that look like a standard normal distribution from every side."""
+"""A regulariser towards latents with a standard normal distribution."""
 
 from collections.abc import Mapping
 
@@ -11,16 +11,16 @@ from gbplan.modules.regularizers.regularizer import Regularizer
 
 
 class SIGReg(Regularizer):
-    """Sketched isotropic Gaussian regularisation: random projections of the latents are standard normal.
+    """Sketched isotropic Gaussian regularisation: random projections of the latents should be standard normal.
 
-    B windows, T + 1 frames, N directions. At every frame the batch is projected on random unit directions, and each
-    projection ``x`` costs its Epps-Pulley distance from N(0, 1), the squared difference of characteristic functions
+    B windows, T + 1 frames, N directions. At every frame the batch is projected on random unit directions. The cost of
+    a projection ``x`` is its Epps-Pulley distance from N(0, 1), the squared difference of characteristic functions
     ``integral of |mean(exp(i t x)) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt`` over ``|t| <= t_max``, by the trapezoidal rule
     with ``knots`` points of the positive half. A constant encoder at zero costs 0.40, and B samples of N(0, I) cost
-    about 1 / B. LeWorldModel multiplies it by B: its weight of 0.09 for batches of 128 is 11.5 here.
+    about 1 / B. LeWorldModel multiplies the cost by B: its weight of 0.09 for batches of 128 is 11.5 here.
 
-    New directions are drawn at every training step, from the seed and the number of the step, which checkpoints hold;
-    in validation they are always the same.
+    Every training step draws new directions from the seed and the number of the step, which checkpoints store;
+    validation always uses the same ones.
 
     Sources: Balestriero and LeCun, LeJEPA, arXiv 2511.08544; LeWorldModel, arXiv 2603.19312.
     """
@@ -33,11 +33,11 @@ class SIGReg(Regularizer):
         """Set up the integral.
 
         Args:
-            weight: of the distance.
-            directions: N, drawn at every step.
+            weight: weight of the distance.
+            directions: number N of directions per step.
             knots: points of the integral, at least 2.
-            t_max: its end.
-            seed: of the directions.
+            t_max: end of the integral.
+            seed: seed of the directions.
 
         Raises:
             ValueError: a number is out of its range.
@@ -65,7 +65,7 @@ class SIGReg(Regularizer):
         return self.weight * 2 * torch.trapezoid(apart * normal, t).mean()
 
     def _directions(self, dim: int) -> Tensor:
-        """Unit vectors, the columns of ``(dim, N)``."""
+        """Draw unit vectors, the columns of ``(dim, N)``."""
         step = int(self.steps) if self.training else 0
         if self.training:
             self.steps += 1

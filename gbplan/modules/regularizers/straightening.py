@@ -1,4 +1,4 @@
-"""Latents that move in straight lines."""
+"""A regulariser towards straight paths of latents."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from gbplan.modules.regularizers.regularizer import Regularizer
 
 
 class TemporalStraightening(Regularizer):
-    """The curvature of the latents' path: ``1 - cosine`` of each two successive steps, mean over windows and frames.
+    """The curvature of the latents' path: ``1 - cosine`` of two successive steps, mean over windows and frames.
 
-    Straight paths make the planning loss better conditioned. It does not keep latents apart: add it to a regulariser
-    that does, in a ``RegularizerSum``.
+    Straight paths condition the planning loss better. This loss does not keep latents apart: combine it with a
+    regulariser that does, in a ``RegularizerSum``.
 
     Source: Temporal Straightening, arXiv 2603.12231.
     """
@@ -24,7 +24,7 @@ class TemporalStraightening(Regularizer):
         """Set the weight.
 
         Args:
-            weight: of the curvature; 0.1 in the paper.
+            weight: weight of the curvature; 0.1 in the paper.
 
         Raises:
             ValueError: it is negative.

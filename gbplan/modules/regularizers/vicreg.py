@@ -1,4 +1,4 @@
-"""Variance, covariance, and actions told from two latents."""
+"""A regulariser of variance, covariance and inverse dynamics."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,11 @@ from gbplan.modules.regularizers.regularizer import Regularizer
 
 
 class VICReg(Regularizer):
-    """Variance of at least one, no covariance, and actions that can be told from two neighbouring latents.
+    """Terms for a variance of at least one, no covariance, and actions predictable from two successive latents.
 
     ``variance_weight * mean(relu(1 - std)) + covariance_weight * mean of squared off-diagonal covariances
-    + inverse_weight * mean squared error of the action told from two frames``. The inverse dynamics make the
-    position of what the actions move linear in the latent.
+    + inverse_weight * mean squared error of the action predicted from two frames``. The inverse dynamics make the
+    position of the object that actions move linear in the latent.
 
     Source: Bardes et al., VICReg, 2022; with inverse dynamics as in PLDM (Sobal et al., 2025).
     """
@@ -33,9 +33,9 @@ class VICReg(Regularizer):
         Args:
             latent_dim: numbers in a latent.
             action_dim: dimensions A' of a model action.
-            variance_weight: of the variance term.
-            covariance_weight: of the covariance term.
-            inverse_weight: of the inverse dynamics; 0 leaves them out.
+            variance_weight: weight of the variance term.
+            covariance_weight: weight of the covariance term.
+            inverse_weight: weight of the inverse dynamics; 0 leaves them out.
             hidden_size: width of the inverse dynamics' hidden layer.
 
         Raises:
@@ -64,7 +64,7 @@ class VICReg(Regularizer):
         """Return the loss; see ``Regularizer``.
 
         Raises:
-            ValueError: latents or actions are of another size.
+            ValueError: latents or actions have another size.
         """
         flat = latents.flatten(2)
         points = flat.flatten(0, 1)

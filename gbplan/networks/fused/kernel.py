@@ -1,9 +1,9 @@
-"""``mlp_rollout`` in machine code: no calls into torch, and rows taken in tiles whose activations stay in the cache.
+"""``mlp_rollout`` in machine code: no calls into torch, and tiles of rows whose activations stay in the cache.
 
-Compiled at first use, once per dtype, and cached on disk. Arrays are contiguous. ``packed`` holds each layer's weight
-``(out, in)``, its transpose and its bias ``(out,)``, one after the other; ``sizes`` are the layers' widths from D + A
-to D. ``kept`` holds what each hidden layer's derivative needs: tile by tile, of each the layers one after the other, of
-each ``(H, rows of the tile, width)``; where nothing is to be kept, it is room for a tile and a step.
+Compiled at first use, once per dtype, and cached on disk. Arrays are contiguous. ``packed`` is the concatenation of
+each layer's weight ``(out, in)``, its transpose and its bias ``(out,)``; ``sizes`` are the layers' widths from D + A
+to D. ``kept`` stores what each hidden layer's derivative needs, ordered by tile and then by layer, with an array
+``(H, rows of the tile, width)`` for each; without gradients it has room for one tile and one step.
 """
 
 import math
@@ -11,29 +11,30 @@ from functools import partial
 
 import numba
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix products; better missed here than while planning)
+import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix products need it: fail here, not while planning)
 
 RELU, TANH, SILU, GELU = range(4)
 KINDS = {"relu": RELU, "tanh": TANH, "silu": SILU, "gelu": GELU}
 
-# Most rows of a tile: with so few BLAS is at full speed. A product of more than 2^18 multiplications, 16 rows of a
-# layer of 128 x 128, it would share among threads and wake them at each step: wider layers have smaller tiles.
+# Most rows of a tile: 16 rows are enough for BLAS to reach full speed. BLAS splits products of more than 2^18
+# multiplications (16 rows of a layer of 128 x 128) among threads and wakes them at each step, so wider layers have
+# smaller tiles.
 TILE = 16
 UNSHARED = 2**18
-# Products with fewer rows, or a narrower layer, are done in loops.
+# Products with fewer rows or a narrower layer run in plain loops.
 FEW_ROWS = 2
 NARROW = 12
 
-# Sums may be reordered, or no dot product would use vector instructions; NaN and infinity keep their meaning, because
-# planners pass over rollouts that overflow.
+# Sums may be reordered, because otherwise no dot product would use vector instructions. NaN and infinity keep their
+# meaning, because planners discard rollouts that overflow.
 _compile = partial(numba.njit, cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 @_compile()
 def _product(x, weight, out):  # type: ignore[no-untyped-def]
-    """``out = x @ weight``; where ``out`` is narrow, ``weight`` is given transposed.
+    """``out = x @ weight``; if ``out`` is narrow, ``weight`` must be transposed.
 
-    The caller chooses, because a view that is not needed costs as much as two rows of a narrow layer.
+    The caller transposes, because an unneeded view costs as much as two rows of a narrow layer.
     """
     rows, n = x.shape
     m = out.shape[1]
@@ -62,17 +63,17 @@ def _product(x, weight, out):  # type: ignore[no-untyped-def]
                 out[r, j] = 0
             for k in range(n):
                 v = x[r, k]
-                if v != 0:  # half of what passes a ReLU, either way
+                if v != 0:  # a ReLU makes about half of the values zero
                     for j in range(m):
                         out[r, j] += v * weight[k, j]
     else:
         np.dot(x, weight, out)
 
 
-# In the order written, which the compiler was seen to choose for `_product`: equal to two passes, to the bit.
+# The order of this sum is the one that the compiler chose for `_product`, so the result equals two passes bit for bit.
 @_compile(fastmath={"contract", "nsz"})
 def _narrow_relu(x, weight, bias, out):  # type: ignore[no-untyped-def]
-    """``out = relu(x @ weight + bias)``, in one pass for ``x`` of four columns, the fewest there may be."""
+    """``out = relu(x @ weight + bias)``; one pass if ``x`` has four columns, the minimum here."""
     rows, n = x.shape
     m = out.shape[1]
     zero = x.dtype.type(0)
@@ -200,7 +201,7 @@ def forward(latent, actions, mean, std, packed, sizes, kind, residual, kept, kee
 
 @_compile()
 def backward(gradient, std, packed, sizes, kind, residual, kept, of_latent, of_actions):  # type: ignore[no-untyped-def]
-    """Fill the gradients of the start and the actions from that of the latents, ``gradient`` ``(B, H, D)``."""
+    """Fill the gradients of the start and the actions from the latents' ``gradient``, ``(B, H, D)``."""
     batch, horizon, dim = gradient.shape
     action_dim, depth = of_actions.shape[2], len(sizes) - 1
     per_row = horizon * sizes[1:-1].sum()
@@ -209,7 +210,7 @@ def backward(gradient, std, packed, sizes, kind, residual, kept, of_latent, of_a
     scratch = np.empty((2, tile * max(sizes)), gradient.dtype)
     for first in range(0, batch, tile):
         rows = min(tile, batch - first)
-        # Of any step's latent, with all that the later steps owe to it; at the end, of the start.
+        # Gradient of a step's latent, with the contributions of all later steps; finally that of the start.
         adjoint = adjoints[: rows * dim].reshape(rows, dim)
         of_inputs = adjoints[tile * dim : tile * dim + rows * sizes[0]].reshape(rows, sizes[0])
         for r in range(rows):

@@ -1,17 +1,17 @@
 """The rollout of a perceptron over a whole horizon, as one operation with a hand-written gradient.
 
-Autograd spends its time on bookkeeping when layers are small: some twenty nodes per step, each a few microseconds, for
-matrix products of one. Here the whole horizon is one node. Forward keeps the activations; backward is the adjoint
-recursion, which carries the gradient of the latent from the last step to the first.
+With small layers autograd spends its time on bookkeeping: some twenty nodes per step, each a few microseconds, for
+matrix products of one microsecond. Here the whole horizon is one node. Forward keeps the activations; backward is the
+adjoint recursion, which carries the gradient of the latent from the last step to the first.
 
-The calls into torch outweigh the arithmetic of few rows, and the activations of many, kept for a gradient, leave the
-cache. So the same recursion runs compiled by numba (``kernel``) where that is faster: with ReLU and layers
-of moderate size always, else for few rows.
+For few rows, calls into torch cost more than the arithmetic; for many rows, the activations kept for a gradient do not
+fit the cache. So numba compiles the same recursion (``kernel``), which is used where it is faster: always with ReLU
+and layers of moderate size, otherwise for few rows.
 
-The parameters are constants: gradients exist for the start and for the actions.
+The parameters are constants: there are gradients for the start and for the actions only.
 
-B rows, H steps, A action dimensions, D latent dimensions. With torch everything inside is time-major, so that
-the rows of one step are adjacent, as matrix products like them.
+B rows, H steps, A action dimensions, D latent dimensions. The torch version is time-major inside, so that the rows of
+one step are contiguous for the matrix products.
 """
 
 import importlib
@@ -36,23 +36,24 @@ from gbplan.networks.fused.pullback import Pullback
 
 _aten = torch.ops.aten
 
-# The rule where nothing is measured, from a processor with AVX-512: with ReLU and layers of which BLAS takes a whole
-# tile at its best, compiled loops always; else up to so many multiplications per step, rows times weights.
+# The rule without a measurement, from a processor with AVX-512. With ReLU and layers of at most KERNEL_LAYER weights
+# (BLAS multiplies a whole tile of them at full speed) compiled loops are always used, otherwise up to KERNEL_WORK
+# multiplications per step (rows times weights).
 KERNEL_LAYER = 2**14
 KERNEL_WORK = 2**19
-# So many activations of a layer, a megabyte in float32, stay in the cache where the latents are all that is kept. Four
+# Number of activations of a layer (a megabyte in float32) that stay in the cache if only the latents are kept. Four
 # times as many were up to 10 % slower with layers of 512, a quarter as many up to 17 % with layers of 128.
 CACHED = 2**18
-# A tanh or an exponential, which torch computes with vector instructions and numba does not, in multiplications.
+# Cost of a tanh or an exponential, in multiplications; torch computes them with vector instructions, numba does not.
 TRANSCENDENTAL_WORK = 60
 
 
 @dataclass(frozen=True)
 class _Nonlinearity:
-    """An activation in place, and the chain rule through it in place.
+    """An in-place activation and its in-place chain rule.
 
     ``backward(gradient, kept)`` turns the gradient of the output into that of the input. ``kept`` is the output, or the
-    input where the derivative needs it (``keeps_input``). These are the kernels that autograd calls, too.
+    input if the derivative needs it (``keeps_input``). Autograd calls the same kernels.
     """
 
     forward: Callable[[Tensor], Any]
@@ -72,14 +73,14 @@ NONLINEARITIES = {
 
 @dataclass(frozen=True, eq=False)
 class Perceptron:
-    """A multilayer perceptron on latent and action side by side, taken apart.
+    """The parts of a multilayer perceptron on concatenated latents and actions.
 
     Attributes:
         parameters: weight ``(out, in)`` and bias ``(out,)`` of each layer in turn, from D + A to D.
-        activation: a key of ``NONLINEARITIES``; after each layer but the last.
+        activation: a key of ``NONLINEARITIES``; applied after each layer except the last.
         residual: whether the last layer's output is added to the latent.
-        action_mean: ``(A,)``, subtracted from the actions first.
-        action_std: ``(A,)``, by which they are divided then.
+        action_mean: ``(A,)``, subtracted from the actions.
+        action_std: ``(A,)``, divides the actions after that.
     """
 
     parameters: Sequence[Tensor]
@@ -97,7 +98,7 @@ class Perceptron:
 
     @property
     def requires_gradients(self) -> bool:
-        """Whether some tensor does."""
+        """Whether any tensor requires a gradient."""
         return any(tensor.requires_grad for tensor in (*self.parameters, self.action_mean, self.action_std))
 
     @property
@@ -122,13 +123,13 @@ class Perceptron:
 
     @cached_property
     def shape(self) -> str:
-        """All that the speed of a rollout depends on, apart from rows, horizon and machine."""
+        """Everything that affects the speed of a rollout, except rows, horizon and machine."""
         sizes = "-".join(map(str, self.sizes.tolist()))
         return f"{sizes} {self.activation} {self.residual} {self.action_mean.dtype} {torch.get_num_threads()}"
 
     @cached_property
     def compiled(self) -> "_Compiled | None":
-        """The rollout in compiled loops; None where they are not to be had."""
+        """The rollout in compiled loops; None if numba is not available."""
         kernel = _kernel()
         return None if kernel is None else _Compiled(kernel, self)
 
@@ -139,7 +140,7 @@ class Perceptron:
 
     @cached_property
     def packed(self) -> NDArray[np.floating]:
-        """All parameters one after the other, as ``kernel`` takes them."""
+        """All parameters in one array, in the layout of ``kernel``."""
         with torch.no_grad():
             layers = zip(self.weights, self.biases, strict=True)
             packed: NDArray[np.floating] = torch.cat(
@@ -153,7 +154,7 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
 
     Args:
         perceptron: the predictor; all its tensors have the inputs' dtype, float32 or float64, and device.
-        latent: where the rollout starts, ``(B, D)``, standardised.
+        latent: start of the rollout, ``(B, D)``, standardised.
         actions: ``(B, H, A)``, environment units.
 
     Returns:
@@ -168,7 +169,7 @@ def mlp_rollout(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> Tens
 
 
 def mlp_rollout_with_pullback(perceptron: Perceptron, latent: Tensor, actions: Tensor) -> tuple[Tensor, Pullback]:
-    """Predict steps 1..H as ``mlp_rollout``, and return the way back to the actions; autograd has no part in it."""
+    """Predict steps 1..H like ``mlp_rollout``, and return the pullback to the actions, without autograd."""
     loops = _choose(perceptron, actions.shape[0], True)
     predicted, kept = loops.forward(perceptron, latent.detach(), actions.detach(), keep=True)
     return predicted, lambda gradient: loops.backward(perceptron, kept, gradient)[1]
@@ -178,7 +179,7 @@ class _MLPRollout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, latent: Tensor, actions: Tensor, perceptron: Perceptron, loops: "_Loops") -> Tensor:
         predicted, kept = loops.forward(perceptron, latent, actions, keep=True)
-        # Saving the parameters makes autograd refuse to go back through those that an optimiser has changed since.
+        # Saving the parameters makes autograd refuse a backward pass after an optimiser has changed them.
         ctx.save_for_backward(*kept, *perceptron.parameters)
         ctx.perceptron, ctx.loops = perceptron, loops
         return predicted
@@ -200,18 +201,18 @@ class _Loops(Protocol):
         """Roll out.
 
         Returns:
-            Latents ``(B, H, D)``, sharing no memory with what is kept; and, if ``keep``, whatever ``backward`` needs.
+            Latents ``(B, H, D)``, and what ``backward`` needs if ``keep`` is set; the two share no memory.
         """
 
     def backward(self, perceptron: Perceptron, kept: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of the start, ``(B, D)``, and the actions, ``(B, H, A)``, from that of the latents."""
+        """Return gradients of the start, ``(B, D)``, and the actions, ``(B, H, A)``, from those of the latents."""
 
 
 class _Products:
-    """Matrix products: the fastest for many rows, and the way for any device.
+    """Matrix products of torch: the fastest way for many rows, on any device.
 
-    One block of memory per step and layer is kept: the allocator recycles those, while a block for the whole horizon
-    may be so large that it goes back to the system, and each page of the next one faults.
+    Activations are kept in one block of memory per step and layer, which the allocator recycles. A block for the whole
+    horizon may be so large that it is returned to the system, and then each page of the next one faults.
     """
 
     @torch.no_grad()
@@ -224,7 +225,7 @@ class _Products:
             blocks = zip(latent.split(block), actions.split(block), strict=True)
             return torch.cat([self.forward(perceptron, *part, keep=False)[0] for part in blocks]), []
         nonlinearity = NONLINEARITIES[perceptron.activation]
-        # Latent and action side by side: each step writes its latent where the next one reads it.
+        # Latent and action are concatenated: each step writes its latent to where the next one reads it.
         inputs = latent.new_empty(horizon + 1, rows, dim + action_dim)
         states = inputs[:, :, :dim].unbind(0)
         states[0].copy_(latent)
@@ -252,8 +253,8 @@ class _Products:
         first, *others = perceptron.weights
         rows, horizon, dim = gradient.shape
         chain_rule = NONLINEARITIES[perceptron.activation].backward
-        # Of latent and action side by side. A latent's part begins as the gradient of the prediction and collects what
-        # the later steps owe to it; the action's is zero until its step.
+        # Gradients of concatenated latents and actions. A latent's part starts as the gradient of the prediction and
+        # accumulates those of later steps; an action's part is zero until its step.
         of_inputs = gradient.new_zeros(horizon, rows, first.shape[1])
         of_inputs[:, :, :dim] = gradient.transpose(0, 1)
         of_latents = of_inputs[:, :, :dim].unbind(0)
@@ -276,7 +277,7 @@ class _Products:
 
 
 class _Compiled:
-    """The kernels of ``kernel``, on the CPU."""
+    """The compiled loops of ``kernel``, on the CPU."""
 
     def __init__(self, kernel: ModuleType, perceptron: Perceptron) -> None:
         self.kernel = kernel
@@ -289,7 +290,7 @@ class _Compiled:
     ) -> tuple[Tensor, Sequence[Tensor]]:
         rows, horizon, _ = actions.shape
         dtype = self.mean.dtype
-        # Made by numpy: of a tensor, taking its array would cost more than making it.
+        # Allocated by numpy: taking the array of a tensor would cost more than the allocation.
         kept = np.empty((horizon * rows if keep else self.kernel.TILE) * perceptron.hidden_units, dtype)
         predicted = np.empty((rows, horizon, latent.shape[1]), dtype)
         start, given = latent.contiguous().numpy(), actions.contiguous().numpy()
@@ -314,7 +315,7 @@ _measured: dict[tuple[str, bool], float] = {}
 
 
 def _most_compiled_rows(perceptron: Perceptron, backward: bool) -> float:
-    """Up to how many rows the compiled loops are faster: as measured on this machine, or by rule."""
+    """Number of rows up to which the compiled loops are faster: as measured on this machine, or by the rule."""
     if not perceptron.action_mean.is_cpu:
         return 0
     key = perceptron.shape, backward
@@ -327,7 +328,7 @@ def _most_compiled_rows(perceptron: Perceptron, backward: bool) -> float:
 
 
 def _stopwatch(perceptron: Perceptron, backward: bool) -> Seconds:
-    """How long a rollout of four steps takes one way or the other."""
+    """Return a function that times a rollout of four steps, in compiled loops or in torch."""
     generator = torch.Generator().manual_seed(0)
     dim, action_dim = len(perceptron.biases[-1]), len(perceptron.action_mean)
 
@@ -346,7 +347,7 @@ def _stopwatch(perceptron: Perceptron, backward: bool) -> Seconds:
 
 
 def _rows_by_rule(perceptron: Perceptron) -> float:
-    """Up to how many rows the compiled loops were faster on the machine of benchmarks/rollout.md."""
+    """Number of rows up to which the compiled loops were faster on the machine of benchmarks/rollout.md."""
     sizes = perceptron.sizes.tolist()
     layers = [m * n for m, n in pairwise(sizes)]
     work = sum(layers)
@@ -362,6 +363,6 @@ def _kernel() -> ModuleType | None:
     """The compiled loops; imported when needed, because numba takes half a second."""
     try:
         return importlib.import_module("gbplan.networks.fused.kernel")
-    except Exception as error:  # not installed, made for another numpy, nowhere to cache: torch does it as well
+    except Exception as error:  # not installed, built for another numpy, no folder for its cache: torch is used instead
         warnings.warn(f"numba is not available, so rollouts will be slower: {error}", stacklevel=2)
         return None

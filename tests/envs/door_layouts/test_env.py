@@ -159,7 +159,7 @@ def test_what_is_missing_is_drawn_in_the_layout_of_what_is_given():
         ({"state": [1.5, 0.0, 0.1, 0.5]}, "its last two numbers are the wall's x, a quarter of -4..4"),
         ({"goal": [1.5, 0.0, 0.5, 1.5]}, "the door's y, a quarter of -5..5"),
         ({"state": [0.5, 1.5, 0.5, 0.5]}, "keep 0.001 away from the wall"),
-        ({"state": [0.5, 0.5, 0.5, 0.5]}, "in the doorway any x but its own will do"),
+        ({"state": [0.5, 0.5, 0.5, 0.5]}, "in the doorway, any x except the wall's own is fine"),
         ({"state": [2.0, 0.0, 0.5, 0.5]}, "keep 0.001 away from the borders"),
         ({"goal": [2.5, 0.0, 0.5, 0.5]}, "keep within the world"),
         ({"state": [1.5, 0.0, 0.5, 0.5], "goal": [0.0, 0.0, 0.5, 0.75]}, "give both the same wall and door"),

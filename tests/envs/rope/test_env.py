@@ -123,7 +123,7 @@ def test_expert_says_which_task_it_does_not_know():
 
 def test_segment_that_does_not_move_the_rope_is_refused():
     env = make(action="small", segment_steps=1)
-    with pytest.raises(ValueError, match="no segment of 1 steps was found that moves the rope from the state given"):
+    with pytest.raises(ValueError, match="found no segment of 1 steps that moves the rope from the given state"):
         env.reset(seed=0, options={"state": np.append(STRAIGHT.ravel(), [0.39, 0.39])})
 
 

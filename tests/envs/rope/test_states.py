@@ -51,8 +51,8 @@ def test_observed_states_are_returned_as_they_are():
     ("given", "lifted", "message"),
     [
         (changed(STRAIGHT, n0=9.0), True, r"keep every node on the table, within 1.2"),
-        (changed(STRAIGHT, n0=-0.25), True, r"nodes that follow each other are 0.02 apart"),
-        (0.8 * STRAIGHT.ravel(), True, r"nodes that follow each other are 0.02 apart"),
+        (changed(STRAIGHT, n0=-0.25), True, r"place successive nodes 0.02 apart"),
+        (0.8 * STRAIGHT.ravel(), True, r"place successive nodes 0.02 apart"),
         (changed(STRAIGHT, n0=np.nan), True, "give finite numbers"),
         (changed(FLAT, n3=0.5), True, "numbers 3 to 82 are unit quaternions"),
         (changed(FLAT, n2=3.0), True, "keep every number within env.observation_space"),
@@ -76,7 +76,7 @@ def test_tip_in_the_rope_is_refused_and_named():
     ("given", "message"),
     [
         (changed(STRAIGHT, n41=5.0), "keep every node on the table"),
-        (1.3 * STRAIGHT.ravel(), "nodes that follow each other are 0.02 apart"),
+        (1.3 * STRAIGHT.ravel(), "place successive nodes 0.02 apart"),
         (changed(STRAIGHT, n7=np.inf), "give finite numbers"),
         (STRAIGHT, r"shape \(42,\), got shape \(21, 2\)"),
     ],
