@@ -1,4 +1,4 @@
-"""Tables, figures and one page, from result files alone. Needs neither torch nor an environment."""
+"""Tables, figures and one page from result files alone; needs neither torch nor an environment."""
 
 from gbplan.report.table import report, results_table
 

@@ -1,4 +1,4 @@
-"""Two methods on the same tasks: which is ahead, from result files alone."""
+"""A paired comparison of two methods on the same tasks, from result files alone."""
 
 from typing import Any, NamedTuple
 
@@ -11,21 +11,21 @@ from gbplan.report.result_files import read_tasks
 from gbplan.report.training_seeds import over_training_seeds
 
 NOTES = (
-    "- difference: in points of success, mean over training seeds and tasks; 95 % bootstrap interval over both, which",
-    "  are paired: the same task, and models of the same training seed. What was not trained stands beside every seed.",
-    "- verdict: no difference, unless the interval leaves out zero. Of one seed it is about this training only.",
+    "- difference: points of success, mean over training seeds and tasks, with a 95 % bootstrap interval over both.",
+    "  Pairs share the task and the training seed; a method without training is paired with every seed.",
+    "- verdict: no difference, unless the interval excludes zero. With one seed it is about this training only.",
 )
 
 
 class Difference(NamedTuple):
-    """How far one method is ahead of another.
+    """The difference in success between two methods.
 
     Attributes:
-        mean: of the success, in [-1, 1].
-        low: end of its 95 % interval.
-        high: its other end.
-        models: pairs of models, by training seed.
-        tasks: that each model faced.
+        mean: mean difference of success, in [-1, 1].
+        low: lower end of its 95 % interval.
+        high: upper end of its 95 % interval.
+        models: number of pairs of models, one a training seed.
+        tasks: number of tasks for each model.
     """
 
     mean: float
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
 
 
 def comparison(results: list[dict[str, Any]], name: str, other: str) -> str:
-    """Compare two results, or two methods of several training seeds; a markdown table and how to read it.
+    """Compare two results, or two methods of several training seeds: a markdown table with notes on how to read it.
 
     Raises:
         ValueError: as ``compared`` does.
@@ -46,16 +46,16 @@ def comparison(results: list[dict[str, Any]], name: str, other: str) -> str:
 
 
 def compared(results: list[dict[str, Any]], name: str, other: str) -> list[dict[str, str]]:
-    """The rows of a comparison, one a task kind: cells by column.
+    """Return the rows of a comparison, one a task kind, as cells by column.
 
     Args:
         results: contents of result files, with the folders they lie in.
         name: the first result.
-        other: the second, whose success is subtracted.
+        other: the second result; its success is subtracted.
 
     Raises:
-        ValueError: no result is named so, or one name is that of different methods; the tasks are not the same; or the
-            two share no training seed.
+        ValueError: no result has the name, or different methods share it; the tasks are not the same; or the two share
+            no training seed.
     """
     ones, others = _named(results, name), _named(results, other)
     rows = []
@@ -82,8 +82,8 @@ def difference(ones: list[dict[str, Any]], others: list[dict[str, Any]], kind: s
 
     Args:
         ones: the results of one method, one for each training seed.
-        others: those of the other.
-        kind: of tasks.
+        others: the results of the other method.
+        kind: kind of tasks.
 
     Raises:
         ValueError: the tasks are not the same, or the two share no training seed.
@@ -93,7 +93,7 @@ def difference(ones: list[dict[str, Any]], others: list[dict[str, Any]], kind: s
 
 
 def _named(results: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Results of that name: a single one, or those of several training seeds."""
+    """Return the results with this name: a single one, or those of several training seeds."""
     found = [result for result in results if result["name"] == name]
     if not found:
         raise ValueError(f"no result is named {name}; there are {', '.join(dict.fromkeys(r['name'] for r in results))}")
@@ -108,10 +108,10 @@ def _named(results: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 def _pairs(
     ones: list[dict[str, Any]], others: list[dict[str, Any]], kind: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tasks were solved, ``(S, T)`` each, rows of the same training seed."""
+    """Return which tasks each side solved, ``(S, T)`` each; equal rows have the same training seed."""
     by_seed, others_by_seed = _by_seed(ones), _by_seed(others)
     seeds = sorted(by_seed.keys() & others_by_seed.keys(), key=str)
-    if None in by_seed or None in others_by_seed:  # not trained here: there is one only, which is beside each
+    if None in by_seed or None in others_by_seed:  # not trained here: the only one is paired with every seed
         seeds = list(others_by_seed if None in by_seed else by_seed)
         by_seed, others_by_seed = (
             dict.fromkeys(seeds, each[None]) if None in each else each for each in (by_seed, others_by_seed)
@@ -127,19 +127,18 @@ def _pairs(
     start, *starts = (columns.get("start_distance", np.zeros(0)) for columns in (*first, *second))
     if any(each != environment for each in environments) or not all(np.array_equal(start, each) for each in starts):
         raise ValueError(
-            f"{ones[0]['name']} and {others[0]['name']} have other {kind} tasks than each other; "
-            "evaluate both on the same"
+            f"{ones[0]['name']} and {others[0]['name']} have different {kind} tasks; evaluate both on the same"
         )
     solved, by_other = (np.stack([columns["first_hit"] >= 0 for columns in side]) for side in (first, second))
     return solved, by_other
 
 
 def _by_seed(results: list[dict[str, Any]]) -> dict[int | None, dict[str, Any]]:
-    """Results by the training seed of their model, None for what was not trained here."""
+    """Index results by the training seed of their model; None for methods that were not trained here."""
     found: dict[int | None, dict[str, Any]] = {}
     for result in results:
         seed = ((result.get("training") or {}).get("data") or {}).get("seed")
         found[seed if isinstance(seed, int) else None] = result
     if len(found) < len(results):
-        raise ValueError(f"several models of {results[0]['name']} are of one training seed, so they make no pairs")
+        raise ValueError(f"several models of {results[0]['name']} have the same training seed, so they make no pairs")
     return found

@@ -1,4 +1,4 @@
-"""Curves of trainings, from what they logged for TensorBoard."""
+"""Training curves, read from TensorBoard's event files."""
 
 import os
 import re
@@ -11,25 +11,25 @@ from gbplan.plots import Curve
 from gbplan.report.tags import name_of
 
 Logged = dict[str, dict[int, float]]
-"""By name, a training's values by step."""
+"""Values of a training by name and step."""
 
 Points = dict[int, tuple[float, ...]]
-"""Points of a curve as (x, y, low, high), by what those of several training seeds are matched by."""
+"""Points (x, y, low, high) of a curve, by the key that matches points of several training seeds."""
 
 
 def training_curves(runs: list[Path]) -> dict[str, dict[str, Curve]]:
-    """Read how success grew.
+    """Read curves of success.
 
-    Trainings whose folders differ by a part such as ``seed1`` only are those of several seeds: their mean, and their
-    range. Of a single one, the intervals are those it logged.
+    Trainings whose folders differ only by a part such as ``seed1`` count as seeds of one method: the curve is their
+    mean with their range. A single training has the intervals that it logged.
 
     Args:
         runs: folders of trainings.
 
     Returns:
-        By figure, a curve of each training that logged it: ``training``, success on validation tasks by epoch;
-        ``rounds``, success on the new tasks of each online round; and ``transitions``, success on validation tasks by
-        the number of online transitions the model could be trained on.
+        Curves by figure and training: ``training``, success on validation tasks by epoch; ``rounds``, success on the
+        new tasks of each online round; and ``transitions``, success on validation tasks by the number of online
+        transitions available for training.
     """
     found: dict[str, dict[str, list[Points]]] = {}
     for run in runs:
@@ -52,13 +52,13 @@ def training_curves(runs: list[Path]) -> dict[str, dict[str, Curve]]:
 
 
 def _name(run: Path, runs: list[Path]) -> str:
-    """Its folder, from where all are, without the seed."""
+    """Return the folder of a run relative to all runs, without the seed."""
     parts = run.relative_to(os.path.commonpath(runs)).parts
     return "/".join(part for part in parts if not re.fullmatch(r"seed\d+", part)) or run.name
 
 
 def _read(run: Path) -> Logged:
-    # Here, because it takes a second to import, which every other command would wait for.
+    # Imported here, because it takes a second that other commands should not wait for.
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     logged: Logged = {}
@@ -66,7 +66,7 @@ def _read(run: Path) -> Logged:
         events = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
         try:
             events.Reload()
-        except Exception as error:  # what TensorBoard raises depends on where a file is broken
+        except Exception as error:  # its type depends on where a file is broken
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"{path} does not hold TensorBoard's events ({reason}); remove it") from None
         for tag in events.Tags()["scalars"]:
@@ -83,25 +83,25 @@ def _by_round(logged: Logged) -> Points:
 
 
 def _by_transitions(logged: Logged) -> Points:
-    """Of several validations between two rounds the last."""
+    """Success by online transitions; of several validations between two rounds, the last one counts."""
     collected = sorted(logged.get("online/transitions", {}).items())
     points: Points = {}
     for step, rate in _success(logged, "val") if collected else ():
-        # What the round of the same epoch collected is trained on from the next epoch on.
+        # Training on the transitions of a round starts with the next epoch.
         before = [transitions for at, transitions in collected if at < step]
         points[len(before)] = (before[-1] if before else 0.0, *rate)
     return points
 
 
 def _success(logged: Logged, whose: str) -> Iterator[tuple[int, tuple[float, float, float]]]:
-    """Step, and success with its interval, NaN where that was not logged."""
+    """Yield step and success with its interval; NaN where the interval was not logged."""
     low, high = (logged.get(f"{whose}/success_{end}", {}) for end in ("low", "high"))
     for step, rate in sorted(logged.get(f"{whose}/success", {}).items()):
         yield step, (rate, low.get(step, np.nan), high.get(step, np.nan))
 
 
 def _curve(seeds: list[Points]) -> Curve:
-    common = sorted(set.intersection(*map(set, seeds)))  # one may not be finished yet
+    common = sorted(set.intersection(*map(set, seeds)))  # some seeds may be unfinished
     x, rate, low, high = np.array([[points[key] for key in common] for points in seeds]).transpose(2, 0, 1)
     if len(seeds) == 1:
         return Curve(x[0], rate[0], low[0], high[0])

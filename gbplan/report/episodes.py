@@ -1,4 +1,4 @@
-"""Episodes to watch in the page: what was imagined beside what was executed, small enough to be carried along."""
+"""Episodes for the page's player: imagined beside executed paths, small enough to embed in the page."""
 
 from pathlib import Path
 from typing import Any
@@ -11,27 +11,27 @@ from gbplan.report.result_files import read_arrays
 
 TASKS = 8
 POINTS = 100
-"""Of a path, at most; longer ones are thinned out."""
+"""Most points of a path; longer paths are thinned out."""
 LARGEST = 60_000
-"""Points of all paths of one kind of tasks, about half a megabyte of the page."""
+"""Most points of all paths of one kind of tasks, about half a megabyte of the page."""
 _PATHS = ("executed", "imagined")
 SIDE = 1000
-"""Of the square that positions are rounded to; its y points down, as on a screen."""
+"""Side of the square that positions are rounded to; its y points down, as on a screen."""
 
 
 def episodes(results: list[Result], kind: str) -> dict[str, Any] | None:
-    """Collect the first episodes of results, where goals are points of a plane.
+    """Collect the first episodes of results whose goals are points of a plane.
 
     Args:
-        results: contents of result files, with the folders they lie in; those of other tasks, or other walls, than the
-            first one's are left out.
-        kind: of tasks.
+        results: contents of result files, with their folders; results with other tasks or walls than the first one are
+            left out.
+        kind: kind of tasks.
 
     Returns:
-        Plain data: ``goals``, ``radius`` (null: goals have none) and ``walls``, of the square; and ``runs``, each with
-        the place of its ``result``, and by task ``solved``, ``steps``, ``executed`` and, if the model said so,
-        ``imagined``: points ``[x0, y0, x1, y1, ...]``, ``every`` so many steps and at the last one. None: nowhere are
-        goals points of a plane.
+        Plain data: ``goals``, ``radius`` (null: goals have none) and ``walls``, in units of the square; and ``runs``,
+        each with the index of its ``result`` and, by task, ``solved``, ``steps``, ``executed`` and, if the model has
+        belief, ``imagined``: points ``[x0, y0, x1, y1, ...]``, one ``every`` so many steps and the last one. None if no
+        result has goals in a plane.
     """
     found = {}
     for index, result in enumerate(results):
@@ -70,14 +70,14 @@ def _run(index: int, result: Result, arrays: dict[str, NDArray], tasks: int, box
         "executed": [_thinned(path, box, 1) for path in executed],
     }
     if "imagined" in arrays:
-        # From where the episode begins, which the model does not imagine.
+        # The start of the episode comes first; the model does not imagine it.
         paths = [np.concatenate((path[:1], plan)) for path, plan in zip(executed, arrays["imagined"], strict=False)]
         run["imagined"] = [_thinned(path, box, block) for path in paths]
     return run
 
 
 def _thinned(path: NDArray, box: tuple[NDArray, float], block: int) -> dict[str, Any]:
-    """Points of a path, up to where it is finite."""
+    """Return points of a path, up to its first one that is not finite."""
     finite = np.isfinite(path).all(1)
     last = len(path) - 1 if finite.all() else max(int(finite.argmin()) - 1, 0)
     every = -(-max(last, 1) // POINTS)

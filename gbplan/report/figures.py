@@ -29,10 +29,10 @@ from gbplan.report.result_files import read_arrays
 from gbplan.report.training_seeds import over_training_seeds
 
 Drawing = Callable[[], Any]
-"""Makes a matplotlib figure, in the theme of the moment."""
+"""A function that makes a matplotlib figure in the current theme."""
 
 Found = tuple[str, dict[str, Any], dict[str, Any]]
-"""A result's name, all of it, and its metrics of one task kind."""
+"""Name, contents and metrics (of one task kind) of a result."""
 
 BUDGET = ("num_samples", "num_elites", "keep_elites", "iterations", "restarts")
 _OF_SUCCESS = {"percent": True, "markers": True}
@@ -55,8 +55,8 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 CAPTIONS = {
     "success": "Dots with intervals are success, diamonds what the model believes.",
-    "paths": "Dashed what was planned at the start, solid what was executed; a column a result, a row a task.",
-    "landscape": "Planning loss on a plane of action sequences: in the model above, in truth below.",
+    "paths": "Dashed lines are first plans, solid lines what was executed; a column a result, a row a task.",
+    "landscape": "Planning loss on a plane of action sequences: in the model (top), in truth (bottom).",
     "error": "Model error in open-loop rollouts: solid along planned, dashed along the expert's trajectories.",
     "alignment": "Cosine of the model's action gradient and the true one; above 0, a small step improves it.",
     "calls": "Success against the model calls of a plan.",
@@ -67,21 +67,21 @@ CAPTIONS = {
     "transitions": "Success on validation tasks against the online transitions trained on.",
     "filmstrip": "What the model imagines of the first episode, beside what was executed.",
 }
-"""What figures show, by the beginning of their names."""
+"""Captions of figures, by the first part of their names."""
 
 TASKS_SHOWN = 3
 RESULTS_SHOWN = 5
 
 
 def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> dict[str, Drawing]:
-    """Say what can be drawn; drawing is left to the caller, who chooses the theme.
+    """Collect the figures that results and trainings allow; the caller chooses the theme and draws them.
 
     Args:
-        results: folders of results, and what their ``result.json`` holds, in the order to be shown.
+        results: folders of results, and the contents of their ``result.json``, in the order to show.
         runs: folders of trainings.
 
     Returns:
-        By the name of its file, each figure there is data for: per task kind ``success-<kind>``; ``paths-<kind>``, the
+        Each figure with data, by the name of its file. Per task kind: ``success-<kind>``; ``paths-<kind>``, the
         first tasks as planned (dashed) and executed (solid), a column per result; ``filmstrip-<kind>``, of models
         with a decoder, the first task's frames, and what the model imagines of the same actions; ``landscape-<kind>``,
         the planning loss of the first task in the model and in truth, each result on the plane through the expert's
@@ -119,7 +119,7 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
 
 
 def files_of(name: str, mode: str) -> tuple[str, str]:
-    """The files of a figure in one theme."""
+    """Return the files of a figure in one theme."""
     return f"{name}-{mode}.png", f"{name}-{mode}.svg"
 
 
@@ -149,7 +149,7 @@ def _success(of_kind: list[Found], kind: str) -> Any:
 
 
 def _arrays(results: list[tuple[Path, dict[str, Any]]], kind: str, needed: str) -> dict[str, dict[str, NDArray]]:
-    """Arrays of those that have ``needed``, by result; of several training seeds the first; only for the same tasks."""
+    """Read arrays of results that have ``needed`` and the same tasks, by name; of several seeds only the first."""
     found: dict[str, dict[str, NDArray]] = {}
     for folder, result in results:
         path = folder / f"{kind}.npz"
@@ -193,7 +193,7 @@ def _without_padding(path: NDArray) -> NDArray:
 
 
 def _landscapes(planes: dict[str, dict[str, NDArray]]) -> Any:
-    """A column per result: what its model says of its plane, and the truth below."""
+    """Draw a column per result: the loss in its model, and the true loss below."""
     first = next(iter(planes.values()))
     loss: dict[str, NDArray] = {}
     for whose in ("model", "truth"):
@@ -207,7 +207,7 @@ def _errors(of_kind: list[Found]) -> dict[str, Curve]:
         for along in ("planned", "expert"):
             error = ((metrics["model_error"] or {}).get(along) or {}).get("by_step")
             if error:
-                y = np.array(error, float)  # what diverged was written as null
+                y = np.array(error, float)  # diverged values are null in the file
                 curves[f"{name}, {along}"] = Curve(np.arange(1, len(y) + 1), y, family=name, dashed=along == "expert")
     return curves
 
@@ -224,12 +224,12 @@ def _alignments(of_kind: list[Found]) -> dict[str, Curve]:
 
 
 def _efforts(of_kind: list[Found], effort: str, unit: float) -> dict[str, Curve]:
-    """Success against effort: a line for what differs by its budget only, if it has several."""
+    """Curves of success against effort: a line for methods that differ only by their budget, if there are several."""
     points: dict[str, list[tuple[float, ...]]] = {}
     labels: dict[str, str] = {}
     planned = [found for found in of_kind if found[2]["planning"]]
     parts = [_parts(result["method"]) for _, result, _ in planned]
-    telling = [len(set(column)) > 1 for column in zip(*parts, strict=True)]  # what all have in common says nothing
+    telling = [len(set(column)) > 1 for column in zip(*parts, strict=True)]  # parts that all share are left out
     for (name, result, metrics), described in zip(planned, parts, strict=True):
         method = result["method"]
         planner = {key: value for key, value in method["planner"].items() if key not in BUDGET}
@@ -250,6 +250,6 @@ def _parts(method: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _places(panels: dict[str, dict[str, Curve]]) -> set[float]:
-    """Where the curves have points."""
+    """Return the x values of all points of the curves."""
     curves = [curve for each in panels.values() for curve in each.values()]
     return {x for curve in curves if curve.x is not None for x in np.asarray(curve.x, float).tolist()}

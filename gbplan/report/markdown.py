@@ -1,8 +1,8 @@
-"""Tables in markdown."""
+"""Markdown tables."""
 
 
 def markdown(rows: list[list[str]]) -> list[str]:
-    """Lines of a table whose first row is its header, its columns aligned."""
+    """Return the lines of a table with aligned columns; the first row is the header."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

@@ -1,4 +1,4 @@
-"""Methods as rows and planners as columns, from result files alone."""
+"""A matrix of results with methods as rows and planners as columns, from result files alone."""
 
 import json
 import re
@@ -19,10 +19,10 @@ class Row:
     """A method: a model with its planners, or a policy.
 
     Attributes:
-        label: what names of its results have in common.
-        role: ``base``, which finetuned models start from; ``finetuned``, trained from another model; ``model``, any
-            other one, the true dynamics say; ``policy``, which has no planner.
-        cells: its results by planner; a policy's by "".
+        label: the common part of its results' names.
+        role: ``base``, the start of finetuned models; ``finetuned``, trained from another model; ``model``, any other
+            one, such as the true dynamics; ``policy``, without a planner.
+        cells: its results by planner; the key of a policy is "".
     """
 
     label: str
@@ -35,7 +35,7 @@ class Matrix:
     """The results of one kind of tasks.
 
     Attributes:
-        kind: of tasks.
+        kind: kind of tasks.
         planners: labels of the columns.
         rows: the base model, finetuned ones, other models, and policies.
     """
@@ -56,10 +56,10 @@ class Matrix:
 
 
 def matrices(results: list[Result]) -> list[Matrix]:
-    """Lay results out, a matrix a kind of tasks, the hardest first: the one with the least success on the whole.
+    """Arrange results in one matrix a kind of tasks; the kind with the least mean success comes first.
 
     Args:
-        results: contents of result files, taken together over training seeds.
+        results: contents of result files, averaged over training seeds.
     """
     kinds = dict.fromkeys(kind for result in results for kind in result["tasks"])
     found = [_matrix(kind, [result for result in results if kind in result["tasks"]]) for kind in kinds]
@@ -67,7 +67,7 @@ def matrices(results: list[Result]) -> list[Matrix]:
 
 
 def files_of(result: Result) -> list[str]:
-    """The result files behind a result: one, or those of several training seeds."""
+    """Return the files of a result: one, or those of several training seeds."""
     return [str(Path(folder, RESULT_FILE)) for folder in result.get("folders") or [result["folder"]]]
 
 
@@ -96,12 +96,12 @@ def _matrix(kind: str, results: list[Result]) -> Matrix:
 
 
 def _labels(planned: list[Result]) -> Iterator[tuple[str, str]]:
-    """Row and column of each: its name cut behind the folder of its model, as in ``base-gradient-mpc``."""
+    """Yield row and column of each result: its name split after its model's folder, as in ``base-gradient-mpc``."""
     cut = [_cut(result) for result in planned]
     known = sorted({found[1] for found in cut if found}, key=len, reverse=True)
     for result, found in zip(planned, cut, strict=True):
         name, method = result["name"], result["method"]
-        if found is None:  # a model without a folder, with one of the planners of the others
+        if found is None:  # a model without a folder, with a planner that other models have, too
             planner = next((planner for planner in known if name.endswith(f"-{planner}")), None)
             found = None if planner is None else (name.removesuffix(f"-{planner}"), planner)
         described = [str(method["planner"]["class"]).removesuffix("Planner"), method.get("mode")]
@@ -132,7 +132,7 @@ def _role(result: Result, base: Result | None) -> Role:
 
 
 def _base(planned: list[Result]) -> Result | None:
-    """The model trained from nothing that most others start from; the only one trained from nothing, if none does."""
+    """Return the model, trained from scratch, that most others start from; else the only one trained from scratch."""
     candidates = {_run(result): result for result in reversed(planned) if result.get("training") and not _start(result)}
     begun = Counter(run for result in planned for run in candidates if _same(run, _start(result)))
     if begun:
@@ -153,6 +153,6 @@ def _without_seed(path: str) -> str:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two paths may be those of one file, seen from different folders."""
+    """Whether two paths may name the same file, relative to different folders."""
     shorter, longer = sorted((PurePath(one).parts, PurePath(other).parts), key=len)
     return len(shorter) > 0 and longer[-len(shorter) :] == shorter

@@ -1,21 +1,21 @@
-"""What ``gbplan report`` has made says so, and is made again without asking; nothing else is replaced."""
+"""Files of ``gbplan report`` carry a mark: only marked files are replaced without ``--overwrite``."""
 
 from pathlib import Path
 
 MARK = "made by gbplan report"
-"""Stands near the beginning of every file that ``gbplan report`` writes."""
+"""Mark near the beginning of every file that ``gbplan report`` writes."""
 
 
 def require_own(path: Path, overwrite: bool = False) -> None:
     """Check that a file may be replaced, if there is one.
 
     Args:
-        path: what is to be written.
-        overwrite: whether anything may be replaced.
+        path: file to write.
+        overwrite: whether any file may be replaced.
 
     Raises:
-        IsADirectoryError: it is a folder.
-        FileExistsError: it is a file of others, and not empty.
+        IsADirectoryError: ``path`` is a folder.
+        FileExistsError: the file exists, is not empty and does not carry the mark.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it")

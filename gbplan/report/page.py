@@ -1,4 +1,4 @@
-"""One page: a verdict, methods beside planners, and folded below them episodes, figures, all numbers and settings."""
+"""An HTML page: a verdict, a table of methods and planners, and folded episodes, figures, numbers and settings."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ from gbplan.report.verdict import Number, subject, verdict
 
 SETTINGS = ("method", "training", "environment", "provenance")
 COLORS = 128
-"""Of a figure in the page: enough for it, and a third of the bytes."""
+"""Number of colours of a figure: enough to look the same, at a third of the bytes."""
 
 
 def write_page(
@@ -35,12 +35,12 @@ def write_page(
     """Write an HTML page that needs no other file and no network.
 
     Args:
-        path: where to.
-        title: what the results are.
-        table: cells of all numbers, the header first, by task kind and then in the order of the results.
-        notes: how to read the table, line by line.
+        path: the file to write.
+        title: title of the page.
+        table: cells of the table of all numbers, header first, ordered by task kind and then by result.
+        notes: lines that explain the table.
         drawn: the figures; each is shown in the reader's theme.
-        results: contents of the result files, with the folders they lie in.
+        results: contents of the result files, with their folders.
     """
     environment = Environment(loader=PackageLoader("gbplan.report", "."), autoescape=True, undefined=StrictUndefined)
     environment.filters["rate"] = lambda share: f"{100 * share:.1f}"
@@ -81,20 +81,20 @@ def write_page(
 
 
 def _made(results: Sequence[Result]) -> list[str]:
-    """Which environments results are of, and which code made them."""
+    """Name the environments of results, and the commits that made them."""
     environments = dict.fromkeys(str(result["environment"].get("env_id", "")) for result in results)
     commits = dict.fromkeys(commit for result in results if (commit := result["provenance"]["commit"]))
     return [*filter(None, environments), *(f"commit {commit}" for commit in commits)]
 
 
 def _source(results: Sequence[Result]) -> str:
-    """The files that a number comes from, for a tooltip."""
+    """Name the files behind a number, for a tooltip."""
     files = [file for result in results for file in files_of(result)]
     return ", ".join(files if len(files) <= 3 else [*files[:2], f"and {len(files) - 2} more"])
 
 
 def _highest(matrix: Matrix, planner: str) -> float:
-    """The highest success of a trained model with this planner; without one, of any model."""
+    """Return the highest success of a trained model with this planner; without trained models, of any model."""
     trained = [row for row in matrix.models if row.role != "model"]
     cells = [row.cells[planner] for row in trained or matrix.models if planner in row.cells]
     rates: list[float] = [cell["tasks"][matrix.kind]["success"]["rate"] for cell in cells]
@@ -102,13 +102,13 @@ def _highest(matrix: Matrix, planner: str) -> float:
 
 
 def _count(matrix: Matrix) -> int:
-    """Tasks of a cell, unless it says another number: that of most."""
+    """Return the number of tasks that most cells have; other cells state their own."""
     counts = [cell["tasks"][matrix.kind]["count"] for row in matrix.rows for cell in row.cells.values()]
     return max(counts, key=counts.count)
 
 
 def _effort(matrix: Matrix, planner: str) -> str:
-    """What a column's planner is, and costs."""
+    """Describe a column's planner and its cost."""
     cells = [row.cells[planner] for row in matrix.models if planner in row.cells]
     method = cells[0]["method"]
     planning = [metrics for cell in cells if (metrics := cell["tasks"][matrix.kind]["planning"])]

@@ -1,4 +1,4 @@
-"""Success against the radius of the attack a model was trained with, from result files."""
+"""Curves of success against the attack radius in training, from result files."""
 
 import json
 from pathlib import Path
@@ -9,19 +9,19 @@ import numpy as np
 from gbplan.plots import Curve
 
 ATTACK = ("class", "attack", "latent_factor", "action_factor", "radii", "clean_fraction", "attack_seed")
-"""Settings of a training that may differ within a panel: those of ``AdversarialWorldModelModule`` alone."""
+"""Settings of a training that may differ within a panel: only those of ``AdversarialWorldModelModule``."""
 
 
 def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> dict[str, dict[str, Curve]]:
-    """Compare what differs by its attack only.
+    """Group results whose trainings differ only by the attack.
 
     Args:
-        of_kind: each result's name, all of it, and its metrics of one task kind. Results of an older version do not say
-            how their model was trained, and are left out.
+        of_kind: name, contents and metrics (of one task kind) of each result. Results of older versions do not say how
+            their model was trained, and are left out.
 
     Returns:
-        By the data and the model that trainings started from, the lines of their attacks, with the success without one
-        as a level; only where an attack was tried with several radii.
+        Panels, by data and initial model of the trainings: a line for each attack, and the success without an attack as
+        a level. Only panels in which some attack has several radii.
     """
     panels: dict[str, dict[str, dict[float, tuple[float, ...]]]] = {}
     titles: dict[str, str] = {}
@@ -39,7 +39,7 @@ def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> 
         title = _title(training)
         titles.setdefault(key, title if title not in titles.values() else f"{title}\n{name}")
         lines = panels.setdefault(titles[key], {})
-        if radius in lines.get(attack, {}):  # they differ by more: in the radius of the actions, say
+        if radius in lines.get(attack, {}):  # they differ by something else, such as the radius of the actions
             attack = f"{attack} ({name})"
         rate = metrics["success"]
         lines.setdefault(attack, {})[radius] = (rate["rate"], rate["low"], rate["high"])
@@ -51,9 +51,9 @@ def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> 
 
 
 def _attack(training: dict[str, Any]) -> tuple[str, float] | None:
-    """Its name, and its radius in standard deviations of the latent; 0 for none, None if it is not known.
+    """Return name and radius of the attack, in standard deviations of the latent; 0 without attack, None if unknown.
 
-    A radius of the latent may be zero: then it is that of the action.
+    If the radius of the latent is zero, the radius is that of the action.
     """
     if training.get("class") == "WorldModelModule":
         return "no attack", 0.0

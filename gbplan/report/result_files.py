@@ -1,7 +1,7 @@
 """Result files: one folder per evaluation.
 
-``result.json`` holds the figures, ``<kind>.csv`` those of the single tasks, ``<kind>.npz`` some episodes to look at;
-of a model with a decoder ``filmstrip-<kind>.png`` and ``.gif`` show one of them.
+``result.json`` has the metrics, ``<kind>.csv`` the outcomes of single tasks, ``<kind>.npz`` some episodes to draw. For
+a model with a decoder, ``filmstrip-<kind>.png`` and ``.gif`` show one episode.
 """
 
 import csv
@@ -22,8 +22,8 @@ from gbplan.untrusted import COUNT, MOST_MIB, Number, read_json, require_form
 
 RESULT_FILE = "result.json"
 
-# What result files must hold to be shown; they may come from anybody. What an evaluation could not measure is null, and
-# so is what diverged.
+# The form that result files must have to be shown; they may come from anybody. Values that an evaluation could not
+# measure, or that diverged, are null.
 _SHARE, _MEASURE = Number(0, 1), (Number(0), None)
 _RATE = {"rate": _SHARE, "low": _SHARE, "high": _SHARE}
 _ERROR = {
@@ -80,7 +80,7 @@ _RESULT = {
     "provenance": {"commit": (str, None), "machine": str, "processor?": str},
 }
 _LARGEST = 2**28
-"""Bytes of the arrays of one file that are read; ours, of 16 episodes, have less than a megabyte."""
+"""Most bytes of arrays to read from one file; our own, with 16 episodes, have less than a megabyte."""
 
 
 def write_result(
@@ -90,16 +90,16 @@ def write_result(
     arrays: dict[str, dict[str, NDArray]],
     pictures: dict[str, bytes] = {},  # noqa: B006  # not changed
 ) -> None:
-    """Write an evaluation's files, ``result.json`` last, so that its presence means all is there.
+    """Write an evaluation's files, ``result.json`` last, so that its presence means that all files are there.
 
     Args:
-        folder: where to; must exist.
+        folder: folder to write to; must exist.
         result: plain data.
-        records: per task kind, the columns of its tasks, ``(N,)`` each.
-        arrays: per task kind, what is to be drawn.
-        pictures: by their names, what files are to hold; those of an older result are removed.
+        records: columns of the single tasks, ``(N,)`` each, by task kind.
+        arrays: arrays to draw, by task kind.
+        pictures: contents of picture files by their names; pictures of an older result are removed.
     """
-    with ExitStack() as files:  # which appear in the reverse of this order
+    with ExitStack() as files:  # files appear in the reverse of this order
         summary = files.enter_context(replacing(folder / RESULT_FILE))
         json.dump(_without_nan(result), summary, indent=1, allow_nan=False)
         summary.write("\n")
@@ -123,7 +123,7 @@ def write_result(
 
 
 def _without_nan(value: Any) -> Any:
-    """Replace what JSON has no word for, the NaN or infinity of a rollout that diverged, by null."""
+    """Replace NaN and infinity (of diverged rollouts), which JSON cannot express, by null."""
     if isinstance(value, dict):
         return {key: _without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -137,11 +137,11 @@ def read_result(path: Path) -> dict[str, Any]:
     """Read a ``result.json``.
 
     Returns:
-        Its content, and as ``folder`` where it lies, beside the outcomes of its tasks.
+        Its contents, and its ``folder``, which also has the outcomes of its tasks.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is not one that ``gbplan evaluate`` wrote.
+        FileNotFoundError: the file does not exist.
+        ValueError: ``gbplan evaluate`` has not written this file.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no result at {path}; make it with `gbplan evaluate --output {path.parent}`")
@@ -152,7 +152,7 @@ def read_result(path: Path) -> dict[str, Any]:
             raise ValueError("it has no tasks")
         _require_printable([result["name"], result["provenance"], result["tasks"]])
         for kind, metrics in result["tasks"].items():
-            if "/" in kind:  # which becomes a part of a file's name
+            if "/" in kind:  # kinds become parts of file names
                 raise ValueError(f"tasks cannot be called {kind!r:.80}")
             require_form(metrics, dict, kind)
             if lacking := {key for key in _METRICS if not key.endswith("?")} - metrics.keys():
@@ -169,18 +169,18 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def read_tasks(result: dict[str, Any], kind: str) -> dict[str, NDArray[np.float64]]:
-    """Read what became of the single tasks of a result.
+    """Read the outcomes of the single tasks of a result.
 
     Args:
-        result: what ``read_result`` returned.
-        kind: of tasks.
+        result: a result from ``read_result``.
+        kind: kind of tasks.
 
     Returns:
-        Columns ``(N,)``: ``first_hit`` and, by threshold, ``first_hit@<threshold>``, steps, negative where the task was
-        not solved; and ``start_distance``, where goals have distances.
+        Columns ``(N,)``: ``first_hit`` and, for each threshold, ``first_hit@<threshold>``, in steps, negative for tasks
+        that were not solved; and ``start_distance``, if goals have distances.
 
     Raises:
-        ValueError: there is no such file beside the result, or it is not one that ``gbplan evaluate`` wrote.
+        ValueError: the result has no such file, or ``gbplan evaluate`` has not written it.
     """
     path = Path(result["folder"]) / f"{kind}.csv"
     try:
@@ -217,7 +217,7 @@ def read_tasks(result: dict[str, Any], kind: str) -> dict[str, NDArray[np.float6
 
 
 def _require_printable(value: Any) -> None:
-    """Check that a terminal that shows plain data obeys none of it, and that a table keeps its lines."""
+    """Refuse text with control characters, which could drive a terminal or break the lines of a table."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):
@@ -228,10 +228,10 @@ def _require_printable(value: Any) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray]:
-    """Read what ``write_result`` wrote to be drawn.
+    """Read the arrays to draw that ``write_result`` wrote.
 
     Raises:
-        ValueError: it is not such a file, is too large, or holds anything but numbers.
+        ValueError: it is no such file, is too large, or contains anything but numbers.
     """
     try:
         with zipfile.ZipFile(path) as contents:

@@ -1,4 +1,4 @@
-"""The results table, from result files alone."""
+"""The table of results, and the command ``gbplan report``, from result files alone."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,28 +32,28 @@ def report(
 ) -> None:
     """Print the results in a folder as a table (markdown), one row per result and task kind.
 
-    Results of one name, method and set of tasks, but of several models, are those of several training seeds, and
-    become one row.
+    Results with the same name, method and tasks but different models count as training seeds of one method, and become
+    one row.
 
     Args:
         folder: searched, with its subfolders, for result.json files.
         output: file to write the table to as well.
-        columns: beginnings of the names of the columns to show; none given shows all but the diagnostics.
-        names: results to show, by their own name or their folder's, with ``*`` for any letters.
-        kinds: task kinds to show; none given shows all.
+        columns: prefixes of the names of the columns to show; by default all except the diagnostics.
+        names: results to show, by their own name or their folder's; ``*`` matches any letters.
+        kinds: task kinds to show; by default all.
         figures: folder for figures of these results and of trainings, each as PNG and SVG, light and dark.
-        html: file for one page: a verdict, methods beside planners, episodes, figures, all numbers and settings; it
-            needs nothing else, no network either.
-        trainings: folders whose trainings are drawn, too; ``folder`` if none is given.
-        compare: names of two results; prints, instead of the table, how far the first is ahead of the second on the
-            same tasks, pairing training seeds, with 95 % interval and verdict.
-        overwrite: replace files that this command has not made; its own it replaces in any case.
+        html: file for an HTML page with a verdict, a table of methods and planners, episodes, figures, all numbers and
+            settings; it needs no other file and no network.
+        trainings: folders of trainings to draw; by default ``folder``.
+        compare: names of two results; prints, instead of the table, the difference of their success on the same tasks,
+            paired by training seed, with 95 % interval and verdict.
+        overwrite: replace files that this command has not made; it always replaces its own.
 
     Raises:
         FileNotFoundError: there are no results.
-        FileExistsError: a file of others would be replaced, and ``overwrite`` is false.
+        FileExistsError: a file that this command has not made would be replaced, and ``overwrite`` is false.
         PermissionError: a file or folder cannot be written.
-        ValueError: no result is named so, none has such tasks, no column begins so, or two results cannot be compared.
+        ValueError: no result, task kind or column matches, or two results cannot be compared.
     """
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
@@ -116,7 +116,7 @@ def report(
 
 @contextmanager
 def _as_results(path: Path) -> Iterator[None]:
-    """Name the file of what has the form of a result, but other entries than ours, which may come from anybody."""
+    """Name the file if contents with the form of a result have unexpected entries; files may come from anybody."""
     try:
         yield
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
@@ -126,14 +126,14 @@ def _as_results(path: Path) -> Iterator[None]:
 
 
 def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), notes: bool = True) -> str:
-    """Lay results out as a markdown table, by task kind and then in the given order, and say how to read it."""
+    """Format results as a markdown table, ordered by task kind and then as given, with notes on how to read it."""
     rows = table_of(results, columns)
     lines = markdown(rows)
     return "\n".join([*lines, "", *_notes(results)] if notes else lines)
 
 
 def cells_of(results: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The rows of the table with all their cells by column, by task kind and then in the given order."""
+    """Return the rows of the table, all cells by column, ordered by task kind and then as given."""
     rows_of = over_training_seeds(results)
     kinds = list(dict.fromkeys(kind for result in rows_of for kind in result["tasks"]))
     return [
@@ -145,7 +145,7 @@ def cells_of(results: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list[list[str]]:
-    """The cells of the table, its header first."""
+    """Return the cells of the table, header first."""
     cells = cells_of(results)
     header = list(dict.fromkeys(column for row in cells for column in row))
     for beginning in columns:
@@ -161,7 +161,7 @@ def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list
 
 
 def _notes(results: list[dict[str, Any]]) -> list[str]:
-    """How to read the table, and what made it."""
+    """Return notes on how to read the table and on what made it."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
     machines = sorted({machine_of(result["provenance"]) for result in results})
     return [
@@ -174,7 +174,7 @@ def _notes(results: list[dict[str, Any]]) -> list[str]:
 
 
 def machine_of(provenance: dict[str, Any]) -> str:
-    """The processor and the rest of the machine; results of older versions do not name the former."""
+    """Name processor and machine; results of older versions have no processor."""
     return ", ".join(str(provenance[key]) for key in ("processor", "machine") if key in provenance)
 
 
@@ -205,7 +205,7 @@ NOTES = (
 # Columns that would make the table too wide to read; errors of latents are shown where there are no others.
 DIAGNOSTICS = ("cosine@", "gain ", "landscape", "latent error@")
 
-# The columns of a metric, for the reason why it is missing.
+# Columns by metric, for the notes on missing metrics.
 COLUMNS = {
     "within": "within",
     "final_distance": "distance",
@@ -220,7 +220,7 @@ COLUMNS = {
 
 
 def _blocks(results: list[dict[str, Any]]) -> list[str]:
-    """What a step of a model is that takes several of the environment's: a line a length."""
+    """Explain model steps of several environment steps: a line for each length."""
     found: dict[int, dict[str, None]] = {}
     for result in results:
         if (block := result["method"].get("action_block", 1)) > 1:
@@ -233,7 +233,7 @@ def _blocks(results: list[dict[str, Any]]) -> list[str]:
 
 
 def _reasons(results: list[dict[str, Any]]) -> list[str]:
-    """Why columns are empty: a line a reason."""
+    """Explain empty columns: a line for each reason."""
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for result in results:
         for metrics in result["tasks"].values():
@@ -247,7 +247,7 @@ def _reasons(results: list[dict[str, Any]]) -> list[str]:
 
 
 def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
-    """Make one row, column by column; what does not apply is left out."""
+    """Make one row, by column; columns that do not apply are left out."""
     success = metrics["success"]
     rate, low, high = (_percent(success[key]) for key in ("rate", "low", "high"))
     row = {
@@ -274,7 +274,7 @@ def _cells(name: str, kind: str, metrics: dict[str, Any]) -> dict[str, str]:
 
 
 def _errors(error: dict[str, Any]) -> dict[str, str]:
-    """The columns of a model's errors."""
+    """Format the columns of a model's errors."""
     row, horizon = {}, error["horizon"]
     along = {trajectories: error[trajectories] for trajectories in ("expert", "planned") if trajectories in error}
     for trajectories, found in along.items():
@@ -288,7 +288,7 @@ def _errors(error: dict[str, Any]) -> dict[str, str]:
 
 
 def _diagnostics(metrics: dict[str, Any]) -> dict[str, str]:
-    """The columns of what ``Diagnostics`` measures; results made without it have none."""
+    """Format the columns of ``Diagnostics``; results without diagnostics have none."""
     row = {}
     alignment = dict(metrics.get("gradient_alignment") or {})
     tasks = alignment.pop("tasks", 0)

@@ -1,6 +1,6 @@
-"""What curves are called in TensorBoard: as in Lightning, behind a group that says what they are about.
+"""Names of curves in TensorBoard: Lightning's names behind a group.
 
-TensorBoard orders groups by their names, hence the numbers. ``monitor`` and other loggers know the plain names.
+TensorBoard sorts groups by name, hence the numbers. ``monitor`` and other loggers use the plain names.
 """
 
 GROUPS = {
@@ -9,19 +9,19 @@ GROUPS = {
     "3_gap": ("gap",),
     "4_loss": ("loss",),
 }
-"""By group, what the names in it end with, in the order of TensorBoard's first page."""
+"""Last parts of the names in each group, in the order of TensorBoard's first page."""
 
 REST = "5_more"
 
 
 def tag_of(name: str) -> str:
-    """TensorBoard's tag of a name in Lightning: ``4_loss/val/loss`` of ``val/loss``."""
+    """Return TensorBoard's tag of a name in Lightning: ``4_loss/val/loss`` for ``val/loss``."""
     _, _, quantity = name.partition("/")
     group = next((group for group, members in GROUPS.items() if quantity in members), REST)
     return f"{group}/{name}"
 
 
 def name_of(tag: str) -> str:
-    """The name behind a tag, or the tag itself, if another logger wrote it."""
+    """Return the name behind a tag; the tag itself if another logger wrote it."""
     group, _, name = tag.partition("/")
     return name if group in (*GROUPS, REST) else tag

@@ -1,4 +1,4 @@
-"""Results of models that differ by their training seed only, taken together."""
+"""Averages of results whose models differ only by their training seed."""
 
 import json
 from typing import Any
@@ -10,19 +10,19 @@ from gbplan.report.result_files import read_tasks
 
 
 def over_training_seeds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Average results of the same name, method and tasks, but of different models.
+    """Average results with the same name, method and tasks but different models.
 
     Args:
-        results: contents of result files, with the folders they lie in.
+        results: contents of result files, with their folders.
 
     Returns:
-        One result for each such group, where its first one stood: every number is the mean over the models (null where
-        one of them has none), but an interval of success is one over seeds and tasks, from the outcomes of the single
-        tasks, and each task kind has ``models``, their number; ``folders`` are those of all. Results without others of
-        their kind are passed on as they are.
+        One result for each such group, at the place of its first one. Every number is the mean over the models (null if
+        one model has none), except that intervals of success are over seeds and tasks, from the outcomes of single
+        tasks. Each task kind has the number of ``models``; ``folders`` lists all folders. Results without a partner are
+        returned unchanged.
 
     Raises:
-        ValueError: the outcomes of single tasks are not there.
+        ValueError: the outcomes of single tasks are missing.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:

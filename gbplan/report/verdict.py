@@ -1,4 +1,4 @@
-"""What results say, in sentences whose every number comes from a result file."""
+"""A verdict on results, in sentences whose every number comes from a result file."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from gbplan.report.matrix import Matrix, Result, Row
 
 
 class Number(NamedTuple):
-    """A number in a sentence, and the results that it comes from."""
+    """A number in a sentence, with the results behind it."""
 
     text: str
     results: list[Result]
@@ -18,14 +18,14 @@ Sentence = list[str | Number]
 
 
 class Subject(NamedTuple):
-    """What a verdict is about.
+    """The subject of a verdict.
 
     Attributes:
-        planner: that most models were evaluated with, and the base model among them; of several, the one with the most
-            success.
-        base: the base model, if it was.
+        planner: the planner that was evaluated with the base model and most other models; among several, the one with
+            the most success.
+        base: the base model, if it was evaluated with this planner.
         finetuned: finetuned models with this planner, in the environment of the base model.
-        best: the one of these with the most success; without a base model, or finetuned ones, of all models.
+        best: the finetuned model with the most success; without finetuned ones, the best of all models.
     """
 
     planner: str
@@ -35,7 +35,7 @@ class Subject(NamedTuple):
 
 
 def subject(matrix: Matrix) -> Subject | None:
-    """Choose what to speak of; None without models."""
+    """Choose the subject; None without models."""
     models = matrix.models
     if not models:
         return None
@@ -50,11 +50,11 @@ def subject(matrix: Matrix) -> Subject | None:
 
 
 def verdict(matrix: Matrix, results: list[Result]) -> list[Sentence]:
-    """Say what finetuning gains on one kind of tasks, what of it is more than chance, and whether models know.
+    """Say what finetuning gains on one kind of tasks, whether the gain exceeds chance, and how belief compares.
 
     Args:
-        matrix: results of the kind, taken together over training seeds.
-        results: the single ones, whose tasks are paired.
+        matrix: results of the kind, averaged over training seeds.
+        results: the single results, for pairing by task.
     """
     found = subject(matrix)
     if found is None:
@@ -90,7 +90,7 @@ def _without_base(matrix: Matrix, planner: str, rows: list[Row], best: Row) -> l
 def _differences(
     matrix: Matrix, planner: str, base: Row, best: Row, finetuned: Sequence[Row], results: list[Result]
 ) -> Sentence:
-    """Which finetuned models differ from the base model by more than chance."""
+    """Say which finetuned models differ from the base model by more than chance."""
     ahead: list[str] = []
     behind: list[str] = []
     level: list[str] = []
@@ -131,7 +131,7 @@ def _differences(
 
 
 def _single(result: Result, results: list[Result]) -> list[Result]:
-    """The results that one was taken together from."""
+    """Return the single results behind an average."""
     folders = result.get("folders", [result["folder"]])
     return [each for each in results if each["folder"] in folders]
 
@@ -148,7 +148,7 @@ def _gain(best: Row, base: Row, gain: Difference, results: list[Result]) -> Sent
 
 
 def _beliefs(matrix: Matrix, planner: str, rows: Sequence[Row]) -> Sentence:
-    """How far apart what models believe and what comes of it are."""
+    """Say how far belief and success are apart."""
     parts: list[Sentence] = []
     for row in rows:
         result = row.cells[planner]
@@ -170,7 +170,7 @@ def _beliefs(matrix: Matrix, planner: str, rows: Sequence[Row]) -> Sentence:
 
 
 def _solves(matrix: Matrix, row: Row, planner: str) -> Sentence:
-    """The number, and what it is a share of."""
+    """Return the success rate and the tasks that it is a share of."""
     result = row.cells[planner]
     metrics = result["tasks"][matrix.kind]
     split = str(result["environment"].get("split", "")).replace("_", "-")
@@ -192,7 +192,7 @@ def _rate(matrix: Matrix, row: Row, planner: str) -> float:
 
 
 def _weight(matrix: Matrix, planner: str) -> tuple[bool, int, float]:
-    """How telling a planner is: beside the base model, with many models, with much success."""
+    """Rank a planner as a subject: evaluated with the base model, then with many models, then with much success."""
     rows = [row for row in matrix.models if planner in row.cells]
     base = any(row.role == "base" for row in rows)
     return base, len(rows), sum(_rate(matrix, row, planner) for row in rows) / len(rows)
@@ -203,6 +203,6 @@ def _environment(row: Row) -> Any:
 
 
 def _list(labels: Sequence[str]) -> str:
-    """At most six names, in English."""
+    """Join at most six names into an English list."""
     shown = [*labels] if len(labels) <= 6 else [*labels[:5], f"{len(labels) - 5} more"]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
