@@ -24,7 +24,7 @@ ROWS = (1, 4, 16, 64, 256, 1024)
 """Rows at which both are timed, a factor apart."""
 CLEAR = 1.15
 """Speed-up that the other way needs to override the rule."""
-SECONDS = 0.09
+SECONDS = 0.07
 """Time for one measurement; a shape has two, with and without gradients. A larger number of rows is left out then."""
 WAIT = 10.0
 """Seconds to wait for another process that measures the same shape."""
