@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 class Expert(Policy, Generic[W]):
     """Computes the best action in a world W, in [-1, 1], and adds Gaussian noise to it.
 
-    :meth:`reset` takes the world from the environment's own expert. A subclass writes ``_best``.
+    `reset` takes the world from the environment's own expert. A subclass writes ``_best``.
     """
 
     environment: ClassVar[str]  # the environment's name, for messages
@@ -41,12 +41,12 @@ class Expert(Policy, Generic[W]):
         self._generators: list[np.random.Generator] = []
 
     def in_world(self, world: W) -> Self:
-        """Set the world and return the expert; without action noise no :meth:`reset` is needed."""
+        """Set the world and return the expert; without action noise no `reset` is needed."""
         self._world = world
         return self
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Take the world of ``envs`` and seed the action noise; see :meth:`Policy.reset`.
+        """Take the world of ``envs`` and seed the action noise; see `reset`.
 
         Raises:
             TypeError: ``envs`` has another expert, or none for its spaces.
@@ -63,7 +63,7 @@ class Expert(Policy, Generic[W]):
         self._generators = policy_generators(seeds)
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Choose actions; see :meth:`Policy.act`.
+        """Choose actions; see `act`.
 
         Args:
             observation: entries ``(..., size)``, with any leading axes, also none; with action noise ``(rows, size)``.

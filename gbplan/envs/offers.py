@@ -2,8 +2,8 @@
 
 An environment must be goal-conditioned with continuous actions, and ``observation`` must be the whole state; it must
 begin where ``reset(options={"state": ..., "goal": ...})`` says; report in ``info["is_success"]`` whether the goal is
-reached, after ``reset`` and after ``step``; and end its episodes by a time limit. :func:`require_contract` checks all
-of this. :class:`Offers` lists the optional methods, and :func:`offer` finds them.
+reached, after ``reset`` and after ``step``; and end its episodes by a time limit. `require_contract` checks all
+of this. `Offers` lists the optional methods, and `offer` finds them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -101,7 +101,7 @@ def offer(envs: Env, name: str) -> Any | None:
 
     Args:
         envs: a single environment; or a vector environment, native or Gymnasium's, with equal rows; wrapped or not.
-        name: a method of :class:`Offers`.
+        name: a method of `Offers`.
 
     Returns:
         The method; None if the environment has none, or if a wrapper has changed the spaces it depends on.

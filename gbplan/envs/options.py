@@ -55,7 +55,7 @@ def require_rows(
     Args:
         holds: whether the condition holds, for each row or for all, ``(M,)`` or ``()``.
         name: name of the option.
-        values: as :func:`chosen_rows` returned them.
+        values: as `chosen_rows` returned them.
         rows: likewise.
         remedy: advice for the message, such as "keep within the world".
     """

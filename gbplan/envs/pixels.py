@@ -51,13 +51,13 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
 
 
 class PixelVectorObservation(gym.vector.VectorObservationWrapper):
-    """The same for a vector environment, whose rows are drawn together; see :class:`PixelObservation`.
+    """The same for a vector environment, whose rows are drawn together; see `PixelObservation`.
 
     Row i equals, bit for bit, the wrapper around a single environment.
     """
 
     def __init__(self, env: gym.vector.VectorEnv, size: int = 64, channels_first: bool = False) -> None:
-        """Wrap a vector environment; arguments and errors as in :class:`PixelObservation`.
+        """Wrap a vector environment; arguments and errors as in `PixelObservation`.
 
         Raises:
             ValueError: also if it resets rows within a step, whose last observation would have no picture.

@@ -40,7 +40,7 @@ class RandomWalkPolicy(Policy):
         self._bound = np.ones(2)
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Draw each row's first heading; see :meth:`Policy.reset`.
+        """Draw each row's first heading; see `reset`.
 
         Raises:
             ValueError: the action is not a direction in the plane, or the number of seeds is not the number of rows.
@@ -55,7 +55,7 @@ class RandomWalkPolicy(Policy):
         self._heading = np.array([rng.uniform(-np.pi, np.pi) for rng in self._generators])
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Take the next step of each walk; see :meth:`Policy.act`. Rows that are not active stand still."""
+        """Take the next step of each walk; see `act`. Rows that are not active stand still."""
         rows = len(observation["observation"])
         if len(self._generators) != rows:
             raise RuntimeError(

@@ -15,7 +15,7 @@ class ReachPosition:
     world: Any  # has reward_type ("sparse" or "dense"), goal_threshold (world units) and continuing_task (bool)
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
+        """Return the reward for being at ``achieved_goal``, as `step` gives it.
 
         Args:
             achieved_goal: positions, ``(..., G)``.

@@ -44,7 +44,7 @@ class SegmentExpert(Expert[Any]):
     _envs: gym.vector.VectorEnv | None = None
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Begin one episode per row; see :meth:`Policy.reset`. The first :meth:`act` fetches the actions."""
+        """Begin one episode per row; see `reset`. The first `act` fetches the actions."""
         super().reset(envs, seeds)
         self._envs, self._step = envs, 0
         self._actions: list[NDArray[np.float32]] = []

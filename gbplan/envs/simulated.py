@@ -24,7 +24,7 @@ class Row(NamedTuple):
         state: the current state, in float32 numbers, ``(S,)``.
         goal: the goal, in float32 numbers, ``(G,)``.
         start: the state at the beginning, ``(S,)``.
-        key: seed of the drawn task, see :func:`~gbplan.envs.segments.draw_key`.
+        key: seed of the drawn task, see `draw_key`.
     """
 
     state: Floats

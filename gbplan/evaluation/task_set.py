@@ -201,7 +201,7 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
         An episode of one step for each task.
 
     Raises:
-        ValueError: the environment does not keep the contract, see :func:`gbplan.envs.offers.require_contract`.
+        ValueError: the environment does not keep the contract, see `require_contract`.
     """
     env_id = tasks.require_env_id()
     few = replace(tasks, count=8, seed=0, split="training", env_kwargs=without_noise(env_id, tasks.env_kwargs))

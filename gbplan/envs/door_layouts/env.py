@@ -9,7 +9,7 @@ class DoorLayoutsEnv(InWorld, SimulatedEnv):
 
     ## Description
 
-    The world of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`, with its sliding contact and its position dynamics,
+    The world of `DoorWallEnv`, with its sliding contact and its position dynamics,
     and one of 99 layouts: a wall without thickness stands on x = -1, -0.75, ... or 1, and the middle of its door is at
     y = -1.25, -1, ... or 1.25. A fifth of the layouts is held out, so that a model can be judged in unseen rooms:
     `layouts="unseen"` draws these 20, `layouts="seen"` the other 79. Every place of the wall and every place of the
@@ -90,7 +90,7 @@ class DoorLayoutsEnv(InWorld, SimulatedEnv):
     ```
 
     `gym.make_vec("gbplan/DoorLayouts-v0", num_envs=64)` makes the native vector form,
-    :class:`~gbplan.envs.door_layouts.vector.DoorLayoutsVectorEnv`; `gbplan/DoorLayoutsPixels-v0` adds pictures.
+    `DoorLayoutsVectorEnv`; `gbplan/DoorLayoutsPixels-v0` adds pictures.
 
     ## Version History
 

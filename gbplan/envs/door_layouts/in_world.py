@@ -50,7 +50,7 @@ class InWorld(ReachPosition, Simulated):
         return pictures
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of the agent at goals ``(N, 4)``, drawn by :meth:`render_state`."""
+        """Return pictures of the agent at goals ``(N, 4)``, drawn by `render_state`."""
         return self.render_state(goals, size)
 
     def expert(self, action_noise: float = 0.0) -> DoorLayoutsExpert:

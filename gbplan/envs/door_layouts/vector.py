@@ -8,13 +8,13 @@ from gbplan.envs.simulated import SimulatedVectorEnv
 
 
 class DoorLayoutsVectorEnv(InWorld, SimulatedVectorEnv):
-    """The native vector form of :class:`~gbplan.envs.door_layouts.env.DoorLayoutsEnv`: same arguments, many rows.
+    """The native vector form of `DoorLayoutsEnv`: same arguments, many rows.
 
-    States and goals have 4 numbers. For everything else see :class:`~gbplan.envs.simulated.SimulatedVectorEnv`.
+    States and goals have 4 numbers. For everything else see `SimulatedVectorEnv`.
     """
 
     metadata = {**DoorLayoutsEnv.metadata, **SimulatedVectorEnv.metadata}  # noqa: RUF012, Gymnasium's own form
 
     def __init__(self, num_envs: int = 1, *, max_episode_steps: int | None = 100, **arguments: Any) -> None:
-        """Make the rows; see :class:`~gbplan.envs.simulated.SimulatedVectorEnv`."""
+        """Make the rows; see `SimulatedVectorEnv`."""
         super().__init__(num_envs, max_episode_steps=max_episode_steps, **arguments)

@@ -48,7 +48,7 @@ def from_the_door(places: ArrayLike) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The constructor arguments, checked; see :class:`~gbplan.envs.door_layouts.env.DoorLayoutsEnv`.
+    """The constructor arguments, checked; see `DoorLayoutsEnv`.
 
     Raises:
         ValueError: an argument is outside its range.

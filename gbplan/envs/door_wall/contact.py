@@ -62,7 +62,7 @@ def slide(
 
 
 def slide_rows(position: Floats, displacement: Floats, low: float, high: float) -> tuple[Floats, Bools]:
-    """Move every row like :func:`slide`.
+    """Move every row like `slide`.
 
     Args:
         position: ``(N, 2)``.
@@ -95,7 +95,7 @@ def slide_rows(position: Floats, displacement: Floats, low: float, high: float) 
 
 
 def stop(x: float, y: float, dx: float, dy: float, low: float, high: float) -> tuple[float, float, bool, bool]:
-    """Move one agent until its first contact; arguments and results as in :func:`slide`."""
+    """Move one agent until its first contact; arguments and results as in `slide`."""
     end_x, end_y = x + dx, y + dy
     edge_x, edge_y = _within_borders(end_x), _within_borders(end_y)
     side = 1.0 if x > 0.0 else -1.0
@@ -125,7 +125,7 @@ def stop(x: float, y: float, dx: float, dy: float, low: float, high: float) -> t
 
 
 def stop_rows(position: Floats, displacement: Floats, low: float, high: float) -> tuple[Floats, Bools]:
-    """Move every row like :func:`stop`; arguments and results as in :func:`slide_rows`."""
+    """Move every row like `stop`; arguments and results as in `slide_rows`."""
     new = position + displacement
     hit = np.zeros(new.shape, np.bool_)
     outside = np.abs(new) > LIMIT

@@ -138,7 +138,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     ```
 
     `gym.make_vec("DoorWall-v0", num_envs=64)` makes the native vector form,
-    :class:`~gbplan.envs.door_wall.vector.DoorWallVectorEnv`.
+    `DoorWallVectorEnv`.
 
     ## Version History
 
@@ -152,7 +152,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     }
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
-        """Make the environment; ``world`` are the arguments above, checked by :class:`World`."""
+        """Make the environment; ``world`` are the arguments above, checked by `World`."""
         self.world = World.from_arguments(world)
         check_render_mode(render_mode)
         self.render_mode = render_mode

@@ -47,7 +47,7 @@ class InWorld(ReachPosition):
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states, ``(N, size, size, 3)``: walls, door and agent, neither trail nor goal.
 
-        They equal the pictures of :meth:`render` without goal and trail, averaged down to ``size``.
+        They equal the pictures of `render` without goal and trail, averaged down to ``size``.
 
         Args:
             states: states or positions, ``(N, 2)`` or ``(N, 4)``; only x and y matter.
@@ -56,7 +56,7 @@ class InWorld(ReachPosition):
         return draw_states(scene_of(self.world), states, size)
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of the agent standing on goals ``(N, 2)``, as :meth:`render_state` draws them."""
+        """Return pictures of the agent standing on goals ``(N, 2)``, as `render_state` draws them."""
         return draw_states(scene_of(self.world), goals, size)
 
     def background(self) -> NDArray[np.float64]:

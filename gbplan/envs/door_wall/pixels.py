@@ -8,12 +8,12 @@ from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 
 
 def door_wall_pixels(*, size: int = 64, channels_first: bool = False, **arguments: Any) -> PixelObservation:
-    """Make the single environment; ``arguments`` are those of :class:`DoorWallEnv`."""
+    """Make the single environment; ``arguments`` are those of `DoorWallEnv`."""
     return PixelObservation(DoorWallEnv(**arguments), size, channels_first)
 
 
 def door_wall_pixels_vector(
     num_envs: int = 1, *, size: int = 64, channels_first: bool = False, **arguments: Any
 ) -> PixelVectorObservation:
-    """Make the vector environment; ``arguments`` are those of :class:`DoorWallVectorEnv`."""
+    """Make the vector environment; ``arguments`` are those of `DoorWallVectorEnv`."""
     return PixelVectorObservation(DoorWallVectorEnv(num_envs, **arguments), size, channels_first)

@@ -21,7 +21,7 @@ from gbplan.envs.reach_position import distance_between
 
 
 class DoorWallVectorEnv(InWorld, NativeVectorEnv):
-    """The native vector form of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`: same world, same arguments, many rows.
+    """The native vector form of `DoorWallEnv`: same world, same arguments, many rows.
 
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``.
 
@@ -57,7 +57,7 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
             num_envs: number of rows, N.
             max_episode_steps: rows are truncated after so many steps; None: never.
             render_mode: ``"rgb_array"``, or None.
-            **world: arguments of :class:`~gbplan.envs.door_wall.env.DoorWallEnv`.
+            **world: arguments of `DoorWallEnv`.
 
         Raises:
             ValueError: an argument is outside its range.
@@ -140,7 +140,7 @@ class DoorWallVectorEnv(InWorld, NativeVectorEnv):
         return observation, rewards, terminated, self._end(terminated), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Return one image per row, as :meth:`DoorWallEnv.render` draws it."""
+        """Return one image per row, as `render` draws it."""
         if self.render_mode is None:
             gym.logger.warn('render() needs gym.make_vec("DoorWall-v0", render_mode="rgb_array")')
             return None

@@ -23,7 +23,7 @@ NOISE_CUT = 6.0
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The constructor arguments of ``DoorWall-v0``, checked; see :class:`~gbplan.envs.door_wall.env.DoorWallEnv`.
+    """The constructor arguments of ``DoorWall-v0``, checked; see `DoorWallEnv`.
 
     Raises:
         ValueError: an argument is outside its range, or the arguments do not fit together.

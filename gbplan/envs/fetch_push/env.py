@@ -108,7 +108,7 @@ class FetchPushEnv(InWorld, SimulatedEnv):
     ```
 
     `gym.make_vec("gbplan/FetchPush-v0", num_envs=64)` makes the native vector form,
-    :class:`~gbplan.envs.fetch_push.vector.FetchPushVectorEnv`.
+    `FetchPushVectorEnv`.
 
     ## Version History
 

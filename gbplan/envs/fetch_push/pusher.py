@@ -46,7 +46,7 @@ class FetchPusherPolicy(Policy):
         self._pushers: list[_Pusher] = []
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Begin one episode per row; see :meth:`Policy.reset`.
+        """Begin one episode per row; see `reset`.
 
         Raises:
             ValueError: ``envs`` is not FetchPush, or the number of seeds is not the number of rows.
@@ -63,7 +63,7 @@ class FetchPusherPolicy(Policy):
         self._pushers = [_Pusher(rng, self.action_noise, self.max_speed) for rng in policy_generators(seeds)]
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Continue each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
+        """Continue each row's push; see `act`. Rows that are not active stand still."""
         rows = observation["features"].astype(np.float64)
         if len(self._pushers) != len(rows):
             raise RuntimeError(

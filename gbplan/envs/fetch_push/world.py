@@ -20,7 +20,7 @@ Reward = Literal["sparse", "dense"]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The constructor arguments, checked; see :class:`~gbplan.envs.fetch_push.env.FetchPushEnv`.
+    """The constructor arguments, checked; see `FetchPushEnv`.
 
     Raises:
         ValueError: an argument is outside its range.

@@ -110,7 +110,7 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     ```
 
     `gym.make_vec("gbplan/PointMaze-v0", num_envs=64)` makes the native vector form,
-    :class:`~gbplan.envs.point_maze.vector.PointMazeVectorEnv`.
+    `PointMazeVectorEnv`.
 
     ## Version History
 
@@ -120,7 +120,7 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012, Gymnasium's own form
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
-        """Make the environment; ``world`` are the arguments above, checked by :class:`World`.
+        """Make the environment; ``world`` are the arguments above, checked by `World`.
 
         Raises:
             ValueError: an argument is outside its range.

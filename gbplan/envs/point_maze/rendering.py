@@ -1,4 +1,4 @@
-"""Pictures of the maze, seen from above: see :mod:`gbplan.envs.planar`."""
+"""Pictures of the maze, seen from above: see `planar`."""
 
 from functools import lru_cache
 

@@ -21,7 +21,7 @@ from gbplan.envs.point_maze.world import ENV_ID, World
 
 
 class PointMazeVectorEnv(InWorld, NativeVectorEnv):
-    """The native vector form of :class:`~gbplan.envs.point_maze.env.PointMazeEnv`: same arguments, many rows.
+    """The native vector form of `PointMazeEnv`: same arguments, many rows.
 
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``. One
     call of MuJoCo's ``rollout`` steps all rows.
@@ -58,7 +58,7 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
             num_envs: number of rows, N.
             max_episode_steps: rows are truncated after so many steps; None: never.
             render_mode: ``"rgb_array"``, or None.
-            **world: arguments of :class:`~gbplan.envs.point_maze.env.PointMazeEnv`.
+            **world: arguments of `PointMazeEnv`.
 
         Raises:
             ValueError: an argument is outside its range.
@@ -117,7 +117,7 @@ class PointMazeVectorEnv(InWorld, NativeVectorEnv):
         return observation, rewards, terminated, self._end(terminated), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Return one image per row, as :meth:`PointMazeEnv.render` draws it."""
+        """Return one image per row, as `render` draws it."""
         if self.render_mode is None:
             gym.logger.warn(f'render() needs gym.make_vec("{ENV_ID}", render_mode="rgb_array")')
             return None

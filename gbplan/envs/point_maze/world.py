@@ -22,7 +22,7 @@ RewardType = Literal["sparse", "dense"]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The constructor arguments, checked; see :class:`~gbplan.envs.point_maze.env.PointMazeEnv`.
+    """The constructor arguments, checked; see `PointMazeEnv`.
 
     Raises:
         ValueError: an argument is outside its range.

@@ -64,7 +64,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     A step is a tenth of a second: ten steps of pymunk; in each, the agent's velocity changes by *(100 (target
     - position) - 20 velocity) / 100*; from rest it covers a quarter of the distance. Only walls resist the agent, and a
-      block that a wall resists: then both stand still. See :class:`~gbplan.envs.push_t.physics.Physics`.
+      block that a wall resists: then both stand still. See `Physics`.
 
     The next state depends on state and action alone, to the last bit: no contact is remembered from one step to the
     next. So an episode set to a state of another one continues exactly like it.
@@ -131,7 +131,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     ```
 
     `gym.make_vec("gbplan/PushT-v0", num_envs=64)` makes the vector form,
-    :class:`~gbplan.envs.push_t.vector.PushTVectorEnv`.
+    `PushTVectorEnv`.
 
     ## Version History
 
@@ -141,7 +141,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012, Gymnasium's own form
 
     def __init__(self, *, render_mode: str | None = None, **world: Any) -> None:
-        """Make the environment; ``world`` are the arguments above, checked by :class:`World`."""
+        """Make the environment; ``world`` are the arguments above, checked by `World`."""
         self.world = world_of(World, ENV_ID, world)
         check_render_mode(render_mode)
         self.render_mode = render_mode

@@ -19,7 +19,7 @@ class InWorld:
     world: World
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return the reward for being at ``achieved_goal``, as :meth:`step` gives it.
+        """Return the reward for being at ``achieved_goal``, as `step` gives it.
 
         Args:
             achieved_goal: achieved goals, ``(..., G)``.

@@ -79,7 +79,7 @@ class Physics:
         """Move for a tenth of a second.
 
         Args:
-            state: see :mod:`gbplan.envs.push_t.states`.
+            state: see `states`.
             action_x: target of the agent, from where it is now, in units of ``REACH``; -1 to 1.
             action_y: the same in y.
 

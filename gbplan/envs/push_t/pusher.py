@@ -54,7 +54,7 @@ class NoisyPusherPolicy(Policy):
         self._pushers: list[Pusher] = []
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Begin one episode per row; see :meth:`Policy.reset`.
+        """Begin one episode per row; see `reset`.
 
         Raises:
             ValueError: ``envs`` is not PushT, or the number of seeds is not the number of rows.
@@ -71,7 +71,7 @@ class NoisyPusherPolicy(Policy):
         self._pushers = [Pusher(rng, self.action_noise, self.max_speed) for rng in policy_generators(seeds)]
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Continue each row's push; see :meth:`Policy.act`. Rows that are not active stand still."""
+        """Continue each row's push; see `act`. Rows that are not active stand still."""
         rows = observation["observation"].tolist()
         if len(self._pushers) != len(rows):
             raise RuntimeError(
@@ -87,7 +87,7 @@ class Pusher:
     """The noisy pusher of one episode."""
 
     def __init__(self, rng: np.random.Generator, action_noise: float = 0.15, max_speed: float = 1.0) -> None:
-        """Begin without a plan; see :class:`NoisyPusherPolicy`."""
+        """Begin without a plan; see `NoisyPusherPolicy`."""
         self._rng, self._noise, self._max_speed = rng, action_noise, max_speed
         self._ways: list[Point] = []  # targets, in order
         self._left = 0  # remaining steps for the current one

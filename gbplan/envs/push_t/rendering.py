@@ -59,8 +59,8 @@ def draw_episode(state: ArrayLike, goal: ArrayLike) -> NDArray[np.uint8]:
     """Draw a state over its goal.
 
     Args:
-        state: see :func:`draw`, ``(11,)``.
-        goal: see :func:`draw`, ``(6,)`` or ``(4,)``.
+        state: see `draw`, ``(11,)``.
+        goal: see `draw`, ``(6,)`` or ``(4,)``.
 
     Returns:
         RGB picture, ``(SIZE, SIZE, 3)``.

@@ -59,7 +59,7 @@ def draw_task(world: World, key: int, state: Sequence[float] | None, goal: Seque
 
 @lru_cache(maxsize=4096)  # cached: the expert asks for the actions of a task that was drawn before
 def drawn_task(world: World, key: int) -> Task:
-    """Draw a whole task; see :func:`draw_task`."""
+    """Draw a whole task; see `draw_task`."""
     rng = np.random.default_rng(key)
     if world.task == "segment":
         return _draw_segment(world, rng, None)

@@ -22,7 +22,7 @@ from gbplan.envs.segments import draw_key
 
 
 class PushTVectorEnv(InWorld, NativeVectorEnv):
-    """The native vector form of :class:`~gbplan.envs.push_t.env.PushTEnv`: same world, same arguments, many rows.
+    """The native vector form of `PushTEnv`: same world, same arguments, many rows.
 
     Row i of ``reset(seed=s)`` is, step by step and bit for bit, the single environment of ``reset(seed=s + i)``. Rows
     are stepped one after the other, on the same table.
@@ -59,7 +59,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
             num_envs: number of rows, N.
             max_episode_steps: rows are truncated after so many steps; None: never.
             render_mode: ``"rgb_array"``, or None.
-            **world: arguments of :class:`~gbplan.envs.push_t.env.PushTEnv`.
+            **world: arguments of `PushTEnv`.
 
         Raises:
             ValueError: an argument is outside its range.
@@ -125,7 +125,7 @@ class PushTVectorEnv(InWorld, NativeVectorEnv):
         return super().call(name, *args, **kwargs)
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Return one image per row, as :meth:`PushTEnv.render` draws it."""
+        """Return one image per row, as `render` draws it."""
         if self.render_mode is None:
             gym.logger.warn(f'render() needs gym.make_vec("{ENV_ID}", render_mode="rgb_array")')
             return None

@@ -27,7 +27,7 @@ Reward = Literal["sparse", "dense"]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The constructor arguments of ``gbplan/PushT-v0``, checked; see :class:`~gbplan.envs.push_t.env.PushTEnv`.
+    """The constructor arguments of ``gbplan/PushT-v0``, checked; see `PushTEnv`.
 
     Raises:
         ValueError: an argument is outside its range.

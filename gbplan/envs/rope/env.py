@@ -112,7 +112,7 @@ class RopeEnv(InWorld, SimulatedEnv):
     ```
 
     `gym.make_vec("gbplan/Rope-v0", num_envs=64)` makes the native vector form,
-    :class:`~gbplan.envs.rope.vector.RopeVectorEnv`.
+    `RopeVectorEnv`.
 
     ## Version History
 

@@ -48,7 +48,7 @@ class RopePusherPolicy(Policy):
         self._pushers: list[Pusher] = []
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
-        """Start one episode per row; see :meth:`Policy.reset`.
+        """Start one episode per row; see `reset`.
 
         Raises:
             ValueError: ``envs`` is not Rope, or there is not one seed per row.
@@ -67,7 +67,7 @@ class RopePusherPolicy(Policy):
         self._size = actions[0]  # type: ignore[index]  # known by now
 
     def act(self, observation: Observation, active: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """Continue each row's push; see :meth:`Policy.act`. Inactive rows stand still."""
+        """Continue each row's push; see `act`. Inactive rows stand still."""
         rows = observation["features"].astype(np.float64)
         if len(self._pushers) != len(rows):
             raise RuntimeError(
@@ -83,7 +83,7 @@ class Pusher:
     """The pusher of one episode."""
 
     def __init__(self, rng: np.random.Generator, action_noise: float = 0.05, max_speed: float = 1.0) -> None:
-        """Start without targets; see :class:`RopePusherPolicy`."""
+        """Start without targets; see `RopePusherPolicy`."""
         self._rng, self._noise, self._max_speed = rng, action_noise, max_speed
         self._ways: list[Floats] = []  # targets of the tip, in order
         self._left = 0  # small steps left for the current target

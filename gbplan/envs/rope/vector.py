@@ -8,14 +8,14 @@ from gbplan.envs.simulated import SimulatedVectorEnv
 
 
 class RopeVectorEnv(InWorld, SimulatedVectorEnv):
-    """The native vector form of :class:`~gbplan.envs.rope.env.RopeEnv`: same arguments, many rows.
+    """The native vector form of `RopeEnv`: same arguments, many rows.
 
     States have 150, 44 or 42 numbers, goals 42. For everything else see
-    :class:`~gbplan.envs.simulated.SimulatedVectorEnv`.
+    `SimulatedVectorEnv`.
     """
 
     metadata = {**RopeEnv.metadata, **SimulatedVectorEnv.metadata}  # noqa: RUF012, Gymnasium's own form
 
     def __init__(self, num_envs: int = 1, *, max_episode_steps: int | None = 20, **arguments: Any) -> None:
-        """Make the rows; see :class:`~gbplan.envs.simulated.SimulatedVectorEnv`."""
+        """Make the rows; see `SimulatedVectorEnv`."""
         super().__init__(num_envs, max_episode_steps=max_episode_steps, **arguments)

@@ -23,7 +23,7 @@ Reward = Literal["sparse", "dense"]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The constructor arguments, checked; see :class:`~gbplan.envs.rope.env.RopeEnv`.
+    """The constructor arguments, checked; see `RopeEnv`.
 
     Raises:
         ValueError: an argument is outside its range.
