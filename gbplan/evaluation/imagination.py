@@ -30,7 +30,8 @@ def imagined_frames(
         horizon: longest rollout, model steps.
 
     Returns:
-        The pictures; None for a model without a decoder, or an episode shorter than a model step.
+        The pictures; None for a model without a decoder, an episode shorter than a model step, or an environment that
+        shows no pictures of the decoder's size.
     """
     decoder = world_model.decoder
     if decoder is None:
@@ -50,6 +51,9 @@ def imagined_frames(
             keys=[*dict.fromkeys(keys)],
         )
         space = envs.single_action_space
+    shown = again.observations.get(decoder.pixels_key)
+    if shown is None or shown.shape[1:] != decoder.picture_shape:
+        return None
     bounds = (space.low, space.high) if isinstance(space, gym.spaces.Box) else None
     count = min(horizon, steps // block)
     with torch.no_grad(), eval_mode(world_model):

@@ -207,12 +207,14 @@ def run_evaluation(
             "tasks": metrics,
             "provenance": provenance(),
         }
-        events = {*folder.glob(EVENTS)}  # to be removed: the old files, or the new ones if it fails
+        # To be removed: the old result's files, or the new ones if it fails. Without a result they are a training's.
+        before = {*folder.glob(EVENTS)}
+        events = before if (folder / RESULT_FILE).exists() else set()
         try:
             write_events(folder, summary, figures)
             write_result(folder, summary, records, arrays, pictures)
         except BaseException:
-            events = {*folder.glob(EVENTS)} - events
+            events = {*folder.glob(EVENTS)} - before
             raise
         finally:
             for path in events:

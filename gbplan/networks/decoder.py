@@ -72,7 +72,7 @@ class Decoder(nn.Module):
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*layers)
         self.register_buffer("mean", torch.full(self.picture_shape, 0.5))
-        self.register_buffer("has_mean", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("has_mean", torch.zeros((), dtype=torch.uint8))  # no bool: averages of weights include it
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode standardised latents ``(..., *D)`` into pictures ``(..., H, W, C)``; colours are about in [0, 1]."""
@@ -120,5 +120,5 @@ class Decoder(nn.Module):
         colours = pictures.to(latents.dtype) / 255
         if self.training and not self.has_mean:
             self.mean.copy_(colours.mean(0))
-            self.has_mean.fill_(True)
+            self.has_mean.fill_(1)
         return (self(latents) - colours).square().sum(dim=(1, 2, 3)).mean()

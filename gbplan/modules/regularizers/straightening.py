@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gbplan import checks
 from gbplan.modules.regularizers.regularizer import Regularizer
 
+STILL = 1e-3
+"""Steps of a latent up to this length are not counted as moves."""
+
 
 class TemporalStraightening(Regularizer):
     """The curvature of the latents' path: ``1 - cosine`` of two successive steps, mean over windows and frames.
+
+    A pair of steps with a latent that stands still costs nothing.
 
     Straight paths condition the planning loss better. This loss does not keep latents apart: combine it with a
     regulariser that does, in a ``RegularizerSum``.
@@ -45,4 +51,8 @@ class TemporalStraightening(Regularizer):
                 "at least 2"
             )
         moves = latents.flatten(2).diff(dim=1)
-        return self.weight * (1 - F.cosine_similarity(moves[:, :-1], moves[:, 1:], dim=-1)).mean()
+        # The direction of a latent that stands still is noise, and its gradient would outweigh all others.
+        moved = moves.detach().norm(dim=-1, keepdim=True) > STILL
+        both = moved[:, :-1] & moved[:, 1:]
+        before, after = (torch.where(both, part, 1.0) for part in (moves[:, :-1], moves[:, 1:]))
+        return self.weight * (1 - F.cosine_similarity(before, after, dim=-1)).mean()

@@ -45,8 +45,8 @@ def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
         return rule
     made_of = {"shape": shape, "rule": str(rule), **_machine()}
     name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-    path = cache_folder() / f"rollout-{name}.json"
     try:
+        path = cache_folder() / f"rollout-{name}.json"
         if (kept := _read(path)) is not None:
             return kept
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
             found = most_rows(rule, seconds)
             with replacing(path) as file:
                 json.dump({**made_of, "rows": found}, file)
-    except (OSError, Timeout, WriteError):
+    except (OSError, Timeout, WriteError, NoHomeError):
         return rule
     return found
 
@@ -78,13 +78,27 @@ def most_rows(rule: float, seconds: Seconds) -> float:
         last = time.perf_counter() - begun
         ahead = products / compiled  # speed-up of the compiled loops
         if ahead < 1 / CLEAR or (rows > rule and ahead < CLEAR):
-            return 0 if i == 0 else math.isqrt(ROWS[i - 1] * rows)
+            border = 0 if i == 0 else math.isqrt(ROWS[i - 1] * rows)
+            if i and ROWS[i - 1] <= rule < rows:  # between the two the rule decides, unless torch has a clear lead
+                return rule if ahead >= 1 / CLEAR else min(rule, border)
+            return border
     return max(rule, ROWS[-1])
 
 
+class NoHomeError(Exception):
+    """The user has no home folder, as in some containers."""
+
+
 def cache_folder() -> Path:
-    """Folder of cached measurements: ``gbplan`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gbplan"
+    """Folder of cached measurements: ``gbplan`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
+
+    Raises:
+        NoHomeError: neither is known.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gbplan"
+    except RuntimeError:
+        raise NoHomeError from None
 
 
 def _fastest(seconds: Seconds, rows: int) -> tuple[float, float]:

@@ -22,7 +22,7 @@ def constant_parameters(model: Any = None) -> Iterator[None]:
 
     Args:
         model: a module whose parameters do not require gradients inside, so that autograd keeps only what the gradients
-            of inputs need; afterwards they require them as before.
+            of inputs need; afterwards they require them as before. It must not be trained in another thread meanwhile.
     """
     kept = prepared() if parameters_are_constant() else {}
     key = constant_parameters, model

@@ -30,13 +30,15 @@ def folder(monkeypatch, tmp_path):
 def test_a_clear_lead_overrules_the_rule(rule):
     assert most_rows(rule, lead(lambda rows: 0.5)) == 0
     assert most_rows(rule, lead(lambda rows: 2.0)) == max(rule, ROWS[-1])
-    assert most_rows(rule, lead(lambda rows: 2.0 if rows <= 16 else 0.5)) == 32  # half-way from 16 to 64
+    border = 20 if rule == 20 else 32  # half-way from 16 to 64, where the rule has no border of its own
+    assert most_rows(rule, lead(lambda rows: 2.0 if rows <= 16 else 0.5)) == border
 
 
 def test_the_rule_decides_what_is_nearly_even():
     assert most_rows(math.inf, lead(lambda rows: 0.9)) == math.inf
     assert most_rows(0, lead(lambda rows: 1.1)) == 0
-    assert most_rows(64, lead(lambda rows: 1.1)) == 128  # at 64 the rule's way, at 256 as well
+    assert most_rows(64, lead(lambda rows: 1.1)) == 64
+    assert most_rows(300, lead(lambda rows: 2.0 if rows <= 256 else 0.9)) == 300
 
 
 def test_the_rule_decides_where_a_measurement_takes_too_long(monkeypatch):
@@ -65,6 +67,15 @@ def test_a_damaged_file_is_made_again(folder, damage):
 def test_nothing_is_measured_where_it_cannot_be_kept(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert calibrated_rows("2-8-2 relu", 77, never) == 77
+
+
+def test_nothing_is_measured_without_a_home(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(calibration.Path, "home", no_home)
     assert calibrated_rows("2-8-2 relu", 77, never) == 77
 
 
