@@ -297,3 +297,10 @@ def test_episodes_of_one_kind_are_gone_when_the_next_begins(tmp_path, monkeypatc
     tasks = TaskSet("DoorWall-v0", count=2, split="validation", min_distance=1.0)
     run_evaluation(str(tmp_path / "x"), policy=StraightLinePolicy(), tasks=tasks, kinds=["detour", "uniform"])
     assert len(seen) == 2
+
+
+def test_an_evaluation_into_the_folder_of_a_training_keeps_the_training_s_curves(tmp_path):
+    curves = tmp_path / "events.out.tfevents.0.training"
+    curves.write_bytes(b"curves")
+    run_evaluation(str(tmp_path), policy=StraightLinePolicy(), diagnostic_tasks=0, **FEW)
+    assert curves.read_bytes() == b"curves"

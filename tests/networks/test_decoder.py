@@ -57,3 +57,11 @@ def test_a_decoder_of_other_latents_than_the_models_is_refused():
 def test_sizes_below_what_works_are_named(arguments):
     with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be at least"):
         Decoder(**({"latent_dim": 3} | arguments))
+
+
+def test_weights_with_a_decoder_can_be_averaged_with_their_buffers():
+    decoder = Decoder(3, 16, width=2)
+    averaged = torch.optim.swa_utils.AveragedModel(decoder, use_buffers=True)
+    for _ in range(2):
+        averaged.update_parameters(decoder)
+    assert averaged.module.has_mean == decoder.has_mean
