@@ -136,6 +136,7 @@ def after_base(tmp_path_factory, hub):
         pytest.param(command, marks=[] if command in ON_PAGES and not repeats(command) else pytest.mark.slow)
         for command in COMMANDS
     ],
+    ids=str,  # else a long command is called command17, which -k cannot find
 )
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # from that of the checkout this one is a copy of
 def test_command_does_what_it_promises_and_says_where(command, after_base, tmp_path, monkeypatch, capsys):

@@ -172,6 +172,18 @@ def time_limit(env_id: str, env_kwargs: dict[str, Any] | None = None) -> int:
     return _limit(env_spec(env_id, env_kwargs or {}), env_id)
 
 
+def time_limit_of(envs: VectorEnv) -> int | None:
+    """Return the number of steps after which a vector environment's episodes end; None: there is no limit.
+
+    Gymnasium's ``make_vec`` keeps a ``max_episode_steps`` it was called with among the arguments, and leaves the limit
+    that was registered in the spec.
+    """
+    if envs.spec is None:
+        return None
+    limit: int | None = envs.spec.kwargs.get("max_episode_steps", envs.spec.max_episode_steps)
+    return None if limit == -1 else limit
+
+
 def _limit(spec: EnvSpec | None, env_id: str) -> int:
     limit = None if spec is None else spec.max_episode_steps
     if limit is None:

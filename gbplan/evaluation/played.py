@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, make_vector_env, run_episodes
 from gbplan.envs import Policy, offer
+from gbplan.envs.offers import time_limit_of
 from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
 from gbplan.evaluation.playback import batches
 from gbplan.evaluation.task_set import Tasks
@@ -86,7 +87,7 @@ def tasks_at_once(tasks: Tasks, world_model: WorldModel | None, keys: Sequence[s
         keys: other observations to keep.
     """
     with closing(make_vector_env(tasks.env_id, 1, tasks.env_kwargs)) as envs:
-        limit = 1 if envs.spec is None else envs.spec.max_episode_steps or 1
+        limit = time_limit_of(envs) or 1
         spaces = envs.single_observation_space
     assert isinstance(spaces, gym.spaces.Dict)
     kept = [space for key, space in spaces.items() if key in (*_read(world_model), *keys)]
@@ -122,7 +123,7 @@ def play(
     """
     planner_policy = policy if isinstance(policy, PlannerPolicy) else None
     read, kept = (*_read(world_model), *keys), (*STATE, *keys)
-    time_limit = None if envs.spec is None else envs.spec.max_episode_steps
+    time_limit = time_limit_of(envs)
     has_expert = world_model is not None and offer(envs, "expert") is not None
     actions = envs.single_action_space
     bounds = (actions.low, actions.high) if isinstance(actions, gym.spaces.Box) else None

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gbplan.envs.offers import time_limit_of
 from gbplan.envs.policy import Observation, Policy
 from gbplan.networks.bfloat16 import in_bfloat16
 from gbplan.networks.eval_mode import eval_mode
@@ -68,7 +69,7 @@ class PlannerPolicy(Policy):
                 ``require_fitting``.
         """
         low, high = action_bounds(envs)
-        require_fitting(self.world_model, self.agent, envs, None if envs.spec is None else envs.spec.max_episode_steps)
+        require_fitting(self.world_model, self.agent, envs, time_limit_of(envs))
         encoder = self.world_model.encoder
         self._keys = tuple(dict.fromkeys((*encoder.observation_keys, *encoder.goal_keys)))
         statistics = self.world_model.normalizer.latent_mean  # the model's device and precision

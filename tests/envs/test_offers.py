@@ -6,7 +6,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics, RescaleAction, Transform
 
 from gbplan.data import make_vector_env
 from gbplan.envs import Policy, offer
-from gbplan.envs.offers import MADE_FOR, Offers, require_contract, time_limit, without_noise
+from gbplan.envs.offers import MADE_FOR, Offers, require_contract, time_limit, time_limit_of, without_noise
 
 ALL = set(MADE_FOR)  # DoorWall-v0 offers everything
 
@@ -177,6 +177,15 @@ def test_time_limit_is_the_environments():
     assert time_limit("DoorWall-v0") == 100
     with pytest.raises(ValueError, match="CartPole-v1 is not goal-conditioned"):
         require_contract("CartPole-v1")
+
+
+@pytest.mark.parametrize("mode", ["vector_entry_point", "sync"])
+def test_time_limit_of_rows_is_the_one_they_were_made_with(mode):
+    def limit(**arguments):
+        return time_limit_of(gym.make_vec("DoorWall-v0", num_envs=1, vectorization_mode=mode, **arguments))
+
+    assert limit() == 100
+    assert limit(max_episode_steps=200) == 200
 
 
 @pytest.mark.parametrize("world", [{}, {"goal_threshold": 0.3, "dynamics": "velocity"}])
