@@ -1,6 +1,6 @@
 """Plain ``nn.Module`` world models: encoders, predictors, and the model that joins them. No losses, no Lightning."""
 
-from gbplan.networks.body_frame import BodyFrameEncoder
+from gbplan.networks.body_frame import BodyFramePredictor
 from gbplan.networks.conv import ConvEncoder
 from gbplan.networks.decoder import Decoder
 from gbplan.networks.dino import DinoEncoder
@@ -17,7 +17,7 @@ from gbplan.networks.vit_encoder import ViTEncoder
 from gbplan.networks.world_model import WorldModel
 
 __all__ = [
-    "BodyFrameEncoder",
+    "BodyFramePredictor",
     "ConvEncoder",
     "Decoder",
     "DinoEncoder",

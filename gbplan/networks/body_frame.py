@@ -1,53 +1,132 @@
-"""An encoder that adds a point in another body's frame to the state."""
+"""A point that pushes a body in the plane, predicted in the body's frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gbplan.networks.encoder import IdentityEncoder
+from gbplan import checks
+from gbplan.networks.mlp import ACTIVATIONS, Activation
+from gbplan.networks.normalizer import Normalizer
+from gbplan.networks.predictor import Predictor
+
+_WAVES = 1.0, 2.0, 4.0  # radians per unit of the sines and cosines that let a small perceptron see edges
+_POINT_SIZES = 64, 64  # hidden layers of the perceptron that moves the point
 
 
-class BodyFrameEncoder(IdentityEncoder):
-    """The state and two more numbers: a point in a body's frame.
+class BodyFramePredictor(Predictor):
+    """Moves a point and the body that it pushes, one environment step after the other.
 
-    A pusher's contact with a block is simple in the block's own frame, and hard to learn from two positions and an
-    angle. The two numbers are predicted like all others; goals are coordinates of the state, unchanged.
+    Contact looks the same wherever it happens and whichever way the body is turned. So a perceptron sees point and
+    action in the body's frame, and predicts how far the body moves and turns there. It also sees the body's place,
+    because of walls. A smaller perceptron moves the point, each axis by itself. The steps of a model action share both.
+
+    A latent is eight numbers: x and y of the point, x and y of the body, cosine and sine of the body's angle, and the
+    velocity of the point. An environment action is two numbers, along x and y.
     """
+
+    latent_shape = (8,)
+    waves: Tensor
 
     def __init__(
         self,
-        dim: int,
-        goal_indices: Sequence[int],
-        point: Sequence[int],
-        origin: Sequence[int],
-        heading: Sequence[int],
-        state_indices: Sequence[int] | None = None,
+        unit: float,
+        steps: int = 1,
+        hidden_sizes: Sequence[int] = (128, 128, 128),
+        activation: Activation = "silu",
+        symmetric: bool = False,
     ) -> None:
-        """Choose the latent's numbers that are the point and the body.
+        """Build the perceptrons.
 
         Args:
-            dim: number of latent dimensions without the two.
-            goal_indices: which of them the goal consists of, in its order.
-            point: x and y of the point.
-            origin: x and y of the body.
-            heading: cosine and sine of the body's angle.
-            state_indices: which numbers of the observation are the first ``dim`` of the latent; null: all.
+            unit: length in which distances are about 1 at contact, in the latent's units; half the body's width.
+            steps: environment steps in a model action, the world model's ``action_block``.
+            hidden_sizes: width of each hidden layer of the perceptron that moves the body.
+            activation: nonlinearity between the layers.
+            symmetric: the body is its own mirror image along its x axis, so that what is learned on one side holds on
+                the other.
 
         Raises:
-            ValueError: an index outside 0..dim - 1, or not two of them; or see ``IdentityEncoder``.
+            ValueError: a number is outside its range, or the activation is unknown.
         """
-        super().__init__(dim, goal_indices, state_indices)
-        for name, pair in {"point": point, "origin": origin, "heading": heading}.items():
-            if len(pair) != 2 or any(not 0 <= i < dim for i in pair):
-                raise ValueError(f"{name} must be two indices in 0..{dim - 1} (dim = {dim}), got {list(pair)}")
-        self.point, self.origin, self.heading = list(point), list(origin), list(heading)
-        self.latent_shape = (dim + 2,)
+        super().__init__()
+        checks.positive(unit=unit)
+        checks.at_least_one(steps=steps)
+        checks.flag(symmetric=symmetric)
+        for width in hidden_sizes:
+            checks.at_least_one(hidden_sizes=width)
+        checks.one_of(Activation, activation=activation)
+        self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
+        self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
+        self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
+        self.body = _perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
+        self.point = _perceptron(3, _POINT_SIZES, 2, activation)
+        self.point_shift = nn.Linear(2, 2, bias=False)  # where no wall is near, the point's motion is linear
+        self._activations = 2 * steps * (sum(hidden_sizes) + 2 * sum(_POINT_SIZES) + 40)
 
-    def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the state, or its selected part, and the point in the body's frame."""
-        state = super().encode(observations)
-        apart_x, apart_y = (state[..., self.point] - state[..., self.origin]).unbind(-1)
-        cosine, sine = state[..., self.heading].unbind(-1)
-        seen = [cosine * apart_x + sine * apart_y, cosine * apart_y - sine * apart_x]
-        return torch.cat([state, torch.stack(seen, dim=-1)], dim=-1)
+    @property
+    def activation_size(self) -> int:
+        """Numbers that a model step stores for its gradient: hidden units before and after activation, and features."""
+        return self._activations
+
+    def set_units(self, normalizer: Normalizer) -> None:
+        """Keep what standardised numbers mean; see ``Predictor``."""
+        self._units = (normalizer,)
+
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """Predict the next latents ``(B, 8)``; see ``Predictor``."""
+        (units,) = self._units
+        # One scale for both axes, so that what is turned stays as long as it was.
+        scale = units.latent_std.unflatten(0, (4, 2)).mean(1)
+        state = units.restore(latents[:, -1])
+        point, body, heading, velocity = state.unflatten(1, (4, 2)).unbind(1)
+        middle = units.latent_mean[2:4]
+        point, body = (point - middle) / self.unit, (body - middle) / self.unit
+        velocity = velocity / scale[3]
+        pushes = (actions[:, -1] * units.action_std + units.action_mean) / units.action_std.mean()
+        place = self.unit / scale[1]
+        for push in pushes.unflatten(1, (self.steps, 2)).unbind(1):
+            shift, turn = self._moved(point - body, body * place, heading, velocity, push)
+            point, velocity = self._pushed(point, velocity, push, place)
+            body = body + shift
+            heading = _turned(heading, turn)
+        parts = [self.unit * point + middle, self.unit * body + middle, heading, velocity * scale[3]]
+        return units.standardize(torch.cat(parts, dim=1))
+
+    def _moved(
+        self, apart: Tensor, place: Tensor, heading: Tensor, velocity: Tensor, push: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """How far the body moves, ``(B, 2)`` in units, and cosine and sine of how far it turns, ``(B, 2)``."""
+        back = heading * heading.new_tensor([1.0, -1.0])  # turns the table into the body's frame
+        seen = torch.stack([_turned(vector, back) for vector in (apart, velocity, push, place)], dim=1)
+        side = torch.ones_like(seen[:, 0])
+        if self.symmetric:  # what happens on the left is seen as if it happened on the right
+            side = torch.cat([torch.where(seen[:, 0, :1] < 0, -1.0, 1.0), side[:, 1:]], dim=1)
+            seen = seen * side[:, None]
+        waves = (seen[:, 0, :, None] * self.waves).flatten(1)
+        walls = heading * side.flip(1)
+        change = self.body(torch.cat([seen.flatten(1), walls, waves.sin(), waves.cos()], dim=1))
+        angle = 0.2 * change[:, 2:] * side[:, :1]
+        shift = _turned(0.4 * change[:, :2] * side, heading)
+        return shift, torch.cat([angle.cos(), angle.sin()], dim=1)
+
+    def _pushed(self, point: Tensor, velocity: Tensor, push: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """The point and its velocity one step later, ``(B, 2)`` each."""
+        motion = torch.stack([velocity, push], dim=2)  # (B, axis, 2)
+        seen = torch.cat([(point * place)[..., None], motion], dim=2)
+        change = self.point_shift(motion) + self.point(seen)
+        return point + change[..., 0], change[..., 1]
+
+
+def _turned(vectors: Tensor, turn: Tensor) -> Tensor:
+    """Vectors ``(B, 2)`` turned by an angle, given as its cosine and sine ``(B, 2)``."""
+    (x, y), (cos, sin) = vectors.unbind(1), turn.unbind(1)
+    return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=1)
+
+
+def _perceptron(size: int, hidden_sizes: Sequence[int], outputs: int, activation: Activation) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width, following in pairwise([size, *hidden_sizes]):
+        layers += [nn.Linear(width, following), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers, nn.Linear([size, *hidden_sizes][-1], outputs))

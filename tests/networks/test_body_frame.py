@@ -1,38 +1,135 @@
+import copy
 import math
 
 import pytest
 import torch
 
-from gbplan.networks import BodyFrameEncoder, MLPPredictor, WorldModel
-from gbplan.networks.fused.gradients import goal_features_with_pullback
+from gbplan.networks import BodyFramePredictor, IdentityEncoder, WorldModel
 
-PLACES = {"point": [0, 1], "origin": [2, 3], "heading": [4, 5]}
-
-
-def test_the_point_is_seen_in_the_frame_of_the_body():
-    encoder = BodyFrameEncoder(6, goal_indices=[2, 3], **PLACES)
-    turned = [math.cos(0.5), math.sin(0.5)]
-    ahead, left = [10 + 3 * turned[0], 20 + 3 * turned[1]], [10 - 3 * turned[1], 20 + 3 * turned[0]]
-    latents = encoder.encode({"observation": torch.tensor([[*ahead, 10, 20, *turned], [*left, 10, 20, *turned]])})
-    assert latents[:, 6:].flatten().tolist() == pytest.approx([3, 0, 0, 3], abs=1e-5)
-    assert latents.shape == (2, *encoder.latent_shape)
+STEPS = 3
+MIDDLE = 256.0
+SCALES = torch.tensor([100.0, 100.0, 90.0, 90.0, 0.7, 0.7, 130.0, 130.0])
 
 
-def test_goals_are_coordinates_of_the_state_with_their_gradient():
-    model = WorldModel(BodyFrameEncoder(6, goal_indices=[2, 3], **PLACES), MLPPredictor(8, 2))
-    latents = torch.arange(8.0).reshape(1, 1, 8)
-    features, pullback = goal_features_with_pullback(model, latents)
-    assert features.tolist() == [[[2.0, 3.0]]]
-    assert pullback(torch.tensor([[[1.0, 2.0]]])).tolist() == [[[0, 0, 1, 2, 0, 0, 0, 0]]]
+def make(**changes):
+    torch.manual_seed(0)
+    predictor = BodyFramePredictor(**{"unit": 50.0, "steps": STEPS, "hidden_sizes": [16, 16], **changes})
+    model = WorldModel(IdentityEncoder(8, range(6)), predictor, action_block=predictor.steps).double()
+    moments = torch.tensor([MIDDLE] * 4 + [0.0] * 4), SCALES
+    model.normalizer.set(*moments, torch.zeros(2), torch.full((2,), 0.4))
+    return model
 
 
-def test_state_indices_come_first():
-    encoder = BodyFrameEncoder(6, [0], [0, 1], [2, 3], [4, 5], state_indices=[1, 0, 3, 2, 4, 5])
-    latents = encoder.encode({"observation": torch.tensor([[5.0, 4, 2, 1, 1, 0, 9, 9]])})
-    assert latents.tolist() == [[4, 5, 1, 2, 1, 0, 3, 3]]
+def state(point, body, angle, velocity):
+    return torch.tensor([*point, *body, math.cos(angle), math.sin(angle), *velocity], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("point", [[0], [0, 6], [0, -1]])
-def test_a_place_outside_the_latent_is_refused(point):
-    with pytest.raises(ValueError, match=r"point must be two indices in 0..5 \(dim = 6\), got"):
-        BodyFrameEncoder(6, [0], point, [2, 3], [4, 5])
+def after(model, start, actions):
+    """The state ``(8,)`` after the actions ``(steps, 2)``."""
+    latent = model.normalizer.standardize(start)
+    return model.normalizer.restore(model.step(latent[None], actions.flatten()[None]))
+
+
+START = state((230.0, 250.0), (262.0, 243.0), 0.7, (20.0, -50.0))
+ACTIONS = torch.tensor([[0.3, -0.2], [0.1, 0.6], [-0.4, 0.1]], dtype=torch.float64)
+
+
+def mirrored(start):
+    x, y, u, v, cos, sin, vx, vy = start.tolist()
+    return torch.tensor([2 * MIDDLE - x, y, 2 * MIDDLE - u, v, cos, -sin, -vx, vy], dtype=torch.float64)
+
+
+def test_the_mirror_image_of_a_symmetric_body_moves_to_the_mirror_image():
+    flip = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    for symmetric, equal in ((True, True), (False, False)):
+        model = make(symmetric=symmetric)
+        outcome = mirrored(after(model, START, ACTIONS))
+        reflected = after(model, mirrored(START), ACTIONS * flip)
+        assert torch.allclose(reflected, outcome, atol=1e-9) == equal
+
+
+def test_without_what_it_knows_of_walls_contact_is_the_same_everywhere():
+    model = make()
+    with torch.no_grad():
+        model.predictor.body[0].weight[:, 6:10] = 0.0  # the body's place, and its angle on the table
+        model.predictor.point[0].weight[:, 0] = 0.0  # the point's place
+    shift = torch.tensor([40.0, -70.0], dtype=torch.float64)
+    moved = START.clone()
+    moved[:2] += shift
+    moved[2:4] += shift
+    outcome = after(model, START, ACTIONS)
+    assert (outcome - START)[2:4].abs().max() > 1e-3
+    expected = outcome.clone()
+    expected[:2] += shift
+    expected[2:4] += shift
+    torch.testing.assert_close(after(model, moved, ACTIONS), expected)
+
+
+def test_a_body_turned_with_all_that_touches_it_moves_the_same_way_turned():
+    model = make()
+    with torch.no_grad():
+        model.predictor.body[0].weight[:, 6:10] = 0.0
+    turn = torch.tensor([[math.cos(1.1), -math.sin(1.1)], [math.sin(1.1), math.cos(1.1)]], dtype=torch.float64)
+    turned = START.clone()
+    for pair in (slice(0, 2), slice(2, 4)):
+        turned[pair] = turn @ (START[pair] - MIDDLE) + MIDDLE
+    for pair in (slice(4, 6), slice(6, 8)):
+        turned[pair] = turn @ START[pair]
+    one = ACTIONS[:1]  # the point itself is moved along the axes, which are not turned, so one step is compared
+    outcome = after(make_single(model), START, one)
+    expected = turn @ (outcome[2:4] - MIDDLE) + MIDDLE, turn @ outcome[4:6]
+    found = after(make_single(model), turned, one @ turn.T)
+    torch.testing.assert_close((found[2:4], found[4:6]), expected)
+
+
+def make_single(model):
+    """The same perceptrons with one environment step in a model action."""
+    single = make(steps=1)
+    single.predictor.load_state_dict(model.predictor.state_dict())
+    return single
+
+
+def test_a_model_action_is_its_steps_one_after_the_other():
+    model = make(symmetric=True)
+    single, reached = make_single(model), START
+    single.predictor.symmetric = True
+    for action in ACTIONS:
+        reached = after(single, reached, action)
+    torch.testing.assert_close(after(model, START, ACTIONS), reached)
+
+
+def test_cosine_and_sine_remain_those_of_an_angle():
+    outcome = after(make(), START, ACTIONS)
+    assert float(outcome[4:6].detach().norm()) == pytest.approx(1.0, abs=1e-12)
+    assert not torch.allclose(outcome[4:6], START[4:6], atol=1e-4)
+
+
+def test_plans_are_differentiable_in_the_actions():
+    model = make(symmetric=True)
+    context = 0.5 * torch.randn(2, 1, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    actions = 0.3 * torch.randn(2, 2, 2 * STEPS, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    assert torch.autograd.gradcheck(lambda a: model.rollout(context, a[:, :0], a), actions.requires_grad_())
+
+
+def test_a_copy_reads_its_own_normaliser_and_no_weights_are_added():
+    model = make()
+    other = copy.deepcopy(model)
+    before = after(other, START, ACTIONS)
+    model.normalizer.latent_std.mul_(2.0)
+    torch.testing.assert_close(after(other, START, ACTIONS), before)
+    assert {name.split(".")[0] for name in model.predictor.state_dict()} == {"body", "point", "point_shift"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unit": 0.0}, "unit must be positive"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"hidden_sizes": [8, 0]}, "hidden_sizes must be at least 1"),
+        ({"activation": "sine"}, "activation must be"),
+        ({"symmetric": None}, "symmetric must be true or false"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        BodyFramePredictor(**{"unit": 50.0, **changes})
