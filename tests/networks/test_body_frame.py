@@ -40,12 +40,12 @@ def mirrored(start):
 
 
 def test_the_mirror_image_of_a_symmetric_body_moves_to_the_mirror_image():
-    flip = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    action = ACTIONS[:1]
     for symmetric, equal in ((True, True), (False, False)):
-        model = make(symmetric=symmetric)
-        outcome = mirrored(after(model, START, ACTIONS))
-        reflected = after(model, mirrored(START), ACTIONS * flip)
-        assert torch.allclose(reflected, outcome, atol=1e-9) == equal
+        model = make(symmetric=symmetric, steps=1)
+        outcome = mirrored(after(model, START, action))
+        reflected = after(model, mirrored(START), action * torch.tensor([-1.0, 1.0], dtype=torch.float64))
+        assert torch.allclose(reflected[2:6], outcome[2:6], atol=1e-9) == equal
 
 
 def test_without_what_it_knows_of_walls_contact_is_the_same_everywhere():
