@@ -10,6 +10,7 @@ from gbplan.modules.checkpoints import (
 )
 from gbplan.modules.init_network_module import InitNetworkModule
 from gbplan.modules.regularizers import (
+    Labels,
     Reconstruction,
     Regularizer,
     RegularizerSum,
@@ -22,6 +23,7 @@ from gbplan.modules.world_model_module import WorldModelModule
 __all__ = [
     "AdversarialWorldModelModule",
     "InitNetworkModule",
+    "Labels",
     "Reconstruction",
     "Regularizer",
     "RegularizerSum",

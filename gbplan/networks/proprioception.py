@@ -1,6 +1,6 @@
 """Proprioception beside an encoder's latents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ class ProprioceptiveEncoder(Encoder):
         key: str = "observation",
         goal_key: str | None = "desired_goal",
         weight: float = 1.0,
+        indices: Sequence[int] | None = None,
+        goal_dim: int | None = None,
     ) -> None:
         """Join encoder and vector.
 
@@ -31,13 +33,21 @@ class ProprioceptiveEncoder(Encoder):
             key: entry of the observation that is the vector.
             goal_key: entry of the observation that is the same vector at the goal; None: goals do not contain it.
             weight: weight of the vector, in latents and goals alike; the larger, the more it counts in a distance.
+            indices: which numbers of the entry are the vector, ``dim`` of them; null: all. The others stay unseen.
+            goal_dim: a goal contains only so many of the vector's numbers, the first ones, such as the agent's position
+                without its velocity; the entry ``goal_key`` begins with them. Null: all.
 
         Raises:
-            ValueError: ``dim`` < 1, or the weight is not positive.
+            ValueError: ``dim`` < 1, the weight is not positive, another number of indices than ``dim``, or ``goal_dim``
+                outside 1..dim.
         """
         super().__init__(encoder.frozen)
         if dim < 1 or not weight > 0:
             raise ValueError(f"dim must be at least 1 and weight positive, got {dim} and {weight}")
+        if indices is not None and (len(indices) != dim or min(indices) < 0):
+            raise ValueError(f"indices must be dim = {dim} numbers >= 0, got {list(indices)}")
+        if goal_dim is not None and not 1 <= goal_dim <= dim:
+            raise ValueError(f"goal_dim must lie in 1..{dim} (dim = {dim}), got {goal_dim}")
         *tokens, width = encoder.latent_shape
         self.latent_shape = (*tokens, width + dim)
         self.observation_keys = (*encoder.observation_keys, key)
@@ -47,28 +57,38 @@ class ProprioceptiveEncoder(Encoder):
         self.key = key
         self.goal_key = goal_key
         self.weight = weight
+        self.indices = None if indices is None else list(indices)
+        self.goal_dim = goal_dim
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode ``observation_keys`` into latents ``(..., *D)``."""
-        return self._join(self.encoder.encode(observations), observations[self.key])
+        seen = observations[self.key]
+        return self._join(
+            self.encoder.encode(observations), seen if self.indices is None else seen[..., self.indices], self.dim
+        )
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode ``goal_keys`` into goal space."""
         goal = self.encoder.encode_goal(observations)
-        return goal if self.goal_key is None else self._join(goal, observations[self.goal_key])
+        if self.goal_key is None:
+            return goal
+        desired = observations[self.goal_key]
+        return self._join(goal, desired[..., : self.goal_dim], self.goal_dim or self.dim)
 
     def goal_features(self, latent: Tensor) -> Tensor:
         """Map a latent into goal space; differentiable."""
         goal = self.encoder.goal_features(latent[..., : -self.dim])
-        return goal if self.goal_key is None else torch.cat([goal, latent[..., -self.dim :]], dim=-1)
+        if self.goal_key is None:
+            return goal
+        return torch.cat([goal, latent[..., -self.dim :][..., : self.goal_dim]], dim=-1)
 
-    def _join(self, latent: Tensor, vector: Tensor) -> Tensor:
-        if vector.shape[-1:] != (self.dim,):
+    def _join(self, latent: Tensor, vector: Tensor, dim: int) -> Tensor:
+        if vector.shape[-1:] != (dim,):
             raise ValueError(
-                f"proprioception has dim = {self.dim} numbers, the observation has {tuple(vector.shape[-1:])}; "
-                "give ProprioceptiveEncoder that dim"
+                f"proprioception has dim = {dim} numbers, the observation has {tuple(vector.shape[-1:])}; "
+                "give ProprioceptiveEncoder that dim, or the indices of its numbers"
             )
         beside = self.weight * vector.to(latent)
         for _ in self.latent_shape[1:]:
             beside = beside.unsqueeze(-2)
-        return torch.cat([latent, beside.expand(*latent.shape[:-1], self.dim)], dim=-1)
+        return torch.cat([latent, beside.expand(*latent.shape[:-1], dim)], dim=-1)

@@ -125,6 +125,28 @@ def test_a_goal_without_proprioception_is_a_picture():
     torch.testing.assert_close(encoder.goal_features(encoder.encode(seen())), encoder.encoder.encode(seen()))
 
 
+def test_proprioception_may_be_some_numbers_of_the_state_and_fewer_of_the_goal():
+    encoder = ProprioceptiveEncoder(conv(), 3, indices=[0, 1, 6], goal_dim=2)
+    observations = {**seen(), "observation": torch.arange(14.0).reshape(2, 7), "desired_goal": -torch.ones(2, 6)}
+    latent, goal = encoder.encode(observations), encoder.encode_goal(observations)
+    assert latent[:, 5:].tolist() == [[0.0, 1.0, 6.0], [7.0, 8.0, 13.0]]
+    assert goal[:, 5:].tolist() == [[-1.0, -1.0], [-1.0, -1.0]]
+    assert encoder.goal_features(latent)[:, 5:].tolist() == [[0.0, 1.0], [7.0, 8.0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"indices": [0]}, "indices must be dim = 2 numbers >= 0"),
+        ({"goal_dim": 3}, r"goal_dim must lie in 1\.\.2"),
+        ({"goal_dim": 0}, r"goal_dim must lie in 1\.\.2"),
+    ],
+)
+def test_numbers_of_proprioception_must_fit_its_size(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ProprioceptiveEncoder(conv(), 2, **changes)
+
+
 @trained_here
 def test_a_frozen_encoder_stays_in_eval_mode_and_gets_no_gradient(make):
     model = WorldModel(make(), MLPPredictor(5, 2)).train()

@@ -1,0 +1,73 @@
+"""A regulariser that makes latents known quantities."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gbplan import checks
+from gbplan.modules.regularizers.regularizer import Regularizer
+
+
+class Labels(Regularizer):
+    """The squared error of the latent's first numbers as estimates of labelled ones, such as a block's pose.
+
+    With labels an encoder is no longer learned from pictures and actions alone. Use it to tell how much of a failure
+    comes from the latent: everything after the encoder stays the same.
+    """
+
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        offset: Sequence[float],
+        scale: Sequence[float],
+        key: str = "achieved_goal",
+        weight: float = 1.0,
+    ) -> None:
+        """Choose the labels and their units.
+
+        Args:
+            indices: which N numbers of the entry the latent's first N are to be, in their order.
+            offset: labels that are zero in the latent, N.
+            scale: labels' units in a unit of the latent, N numbers above 0.
+            key: entry of the observation with the labels; ``achieved_goal`` is in the batches of a model with a probe.
+            weight: weight of the loss.
+
+        Raises:
+            ValueError: the lists are empty or have different lengths, a scale is not positive, or the weight is
+                negative.
+        """
+        super().__init__()
+        if not indices or not len(indices) == len(offset) == len(scale):
+            raise ValueError(
+                "indices, offset and scale must have the same number of entries, at least one, got "
+                f"{len(indices)}, {len(offset)} and {len(scale)}"
+            )
+        if min(scale) <= 0:
+            raise ValueError(f"scale must be positive, got {list(scale)}")
+        checks.not_negative(weight=weight)
+        self.indices, self.key, self.weight = list(indices), key, weight
+        self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
+
+    def forward(self, latents: Tensor, actions: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss; see ``Regularizer``.
+
+        Raises:
+            ValueError: the batch has no labels, or the latents have fewer numbers.
+        """
+        if self.key not in observations:
+            raise ValueError(
+                f"the labels are {self.key!r}, the batch has {', '.join(observations)}; give the world model a probe, "
+                "which brings achieved_goal, or name another key"
+            )
+        if latents.ndim != 3 or latents.shape[2] < len(self.indices):
+            raise ValueError(
+                f"latents must be vectors of at least {len(self.indices)} numbers, one for each label, got "
+                f"{tuple(latents.shape[2:])}; raise the encoder's dim"
+            )
+        labels = (observations[self.key][..., self.indices] - self.offset) / self.scale
+        return self.weight * (latents[..., : len(self.indices)] - labels).square().mean()
