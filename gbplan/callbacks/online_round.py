@@ -101,6 +101,7 @@ def execute(
     world_size: int = 1,
     keys: Sequence[str] = (),
     progress: str | None = None,
+    num_processes: int = 1,
 ) -> Executed:
     """Plan and execute tasks, a share in each process, and return all outcomes in every process.
 
@@ -118,12 +119,14 @@ def execute(
         world_size: number of processes.
         keys: observations to keep besides state and goals.
         progress: name of a progress bar; None shows none.
+        num_processes: processes that step the environment for this one; the result is the same.
 
     Returns:
         The outcome of all N tasks.
     """
     rows, model = np.arange(rank, len(tasks), world_size), policy.world_model
-    envs = make_vector_env(tasks.env_id, min(max(len(rows), 1), tasks_at_once(tasks, model, keys)), tasks.env_kwargs)
+    at_once = min(max(len(rows), 1), tasks_at_once(tasks, model, keys))
+    envs = make_vector_env(tasks.env_id, at_once, tasks.env_kwargs, num_processes)
     try:
         part = None
         if len(rows):

@@ -94,6 +94,7 @@ class OnlineWorldModeling(L.Callback):
         write_root: str | None = None,
         overwrite: bool = False,
         name: str = "online",
+        num_processes: int = 1,
     ) -> None:
         """Set the schedule, the tasks and the agent.
 
@@ -117,6 +118,8 @@ class OnlineWorldModeling(L.Callback):
             write_root: its folder of datasets; null: the data module's.
             overwrite: replace a dataset of that name.
             name: prefix of the logs; several such callbacks in one training need different names.
+            num_processes: processes that draw a round's tasks and step its environment, beside the one that plans; the
+                data is the same.
 
         Raises:
             ValueError: a number is out of its range, a kind is named twice, or the tasks are not of the training split.
@@ -126,6 +129,7 @@ class OnlineWorldModeling(L.Callback):
             first_round_after=first_round_after,
             max_transitions=max_transitions,
             error_horizon=error_horizon,
+            num_processes=num_processes,
         )
         checks.count(figure_tasks=figure_tasks)
         require_split(self, tasks, "training")
@@ -146,6 +150,7 @@ class OnlineWorldModeling(L.Callback):
         self.write_root = write_root
         self.overwrite = overwrite
         self.name = name
+        self.num_processes = num_processes
         self._begin()
 
     def _begin(self) -> None:
@@ -301,12 +306,13 @@ class OnlineWorldModeling(L.Callback):
                     world_size=trainer.world_size,
                     keys=tuple(self._data(trainer).observation_shapes),
                     progress=f"{self.name} round {self.rounds + 1}" if shows else None,
+                    num_processes=self.num_processes,
                 )
             )
         return executed
 
     def _draw_tasks(self, tasks: TaskSet) -> Tasks:
-        drawn = tasks.draw(start=self._next_seed)
+        drawn = tasks.draw(self._next_seed, self.num_processes)
         self._next_seed = int(drawn.seeds[-1]) - episode_seeds(TRAINING_SEEDS, tasks.seed, 1)[0] + 1
         return drawn
 

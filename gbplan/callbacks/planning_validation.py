@@ -47,6 +47,7 @@ class PlanningValidation(L.Callback):
         every_n_epochs: int = 10,
         error_horizon: int = 25,
         name: str = "val",
+        num_processes: int = 1,
     ) -> None:
         """Choose the tasks and the agent.
 
@@ -59,11 +60,13 @@ class PlanningValidation(L.Callback):
                 of it, or checkpoints would be compared by an old number.
             error_horizon: longest rollout for the model's open-loop error, model steps.
             name: prefix of the logs.
+            num_processes: processes that draw the tasks and step the environment, beside the one that plans; the
+                numbers are the same.
 
         Raises:
             ValueError: a number is out of its range, or the tasks are not of the validation split.
         """
-        checks.at_least_one(every_n_epochs=every_n_epochs, error_horizon=error_horizon)
+        checks.at_least_one(every_n_epochs=every_n_epochs, error_horizon=error_horizon, num_processes=num_processes)
         require_split(self, tasks, "validation")
         self.agent = agent
         self.tasks = tasks
@@ -71,6 +74,7 @@ class PlanningValidation(L.Callback):
         self.error_horizon = error_horizon
         self._configuration = describe(self)
         self.name = name
+        self.num_processes = num_processes
         self._restored: dict[str, Any] | None = None
 
     @property
@@ -92,7 +96,7 @@ class PlanningValidation(L.Callback):
         placed = placed_in(trainer, self.tasks)
         try_tasks(placed)
         require_plannable(placed, self.agent, model, self.error_horizon)
-        self._tasks = placed.draw()
+        self._tasks = placed.draw(num_processes=self.num_processes)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Refuse to resume a run whose best model was chosen by another measure.
@@ -132,6 +136,7 @@ class PlanningValidation(L.Callback):
                 rank=trainer.global_rank,
                 world_size=trainer.world_size,
                 progress=f"{self.name} validation" if shows else None,
+                num_processes=self.num_processes,
             )
             self._show(trainer, model, executed)
         for name, value in summarise([executed]).items():

@@ -27,10 +27,10 @@ RECIPE = "recipe.json"
 
 # Arguments of each command that do not change its products: where to write, what to show, whether to run.
 _UNDECIDING = {
-    "collect": {"config", "keep", "overwrite", "progress"},
+    "collect": {"config", "keep", "overwrite", "progress", "num_processes"},
     "fit": {"config", "keep", "overwrite", "ckpt_path", "trainer.default_root_dir", "checkpoint.dirpath"}
-    | {"trainer.enable_progress_bar"},
-    "evaluate": {"config", "keep", "overwrite", "output"},
+    | {"trainer.enable_progress_bar", "online.num_processes", "validation.num_processes"},
+    "evaluate": {"config", "keep", "overwrite", "output", "num_processes"},
     "report": {"config", "keep", "overwrite"},
 }
 State = Literal["absent", "interrupted", "damaged"]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from gbplan import checks
 from gbplan.data.dataset_folder import require_writable, writing
 from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.episodes import make_vector_env, run_episodes
@@ -31,6 +32,7 @@ def collect(
     root: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    num_processes: int = 1,
 ) -> Path:
     """Run a policy in an environment and write its episodes as a Minari dataset.
 
@@ -50,6 +52,7 @@ def collect(
         root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
         overwrite: replace a dataset of this name; the old one stays until the new one is complete.
         progress: show progress on stderr.
+        num_processes: processes that step the environment, and share its rows; the dataset is the same.
 
     Returns:
         The dataset's folder.
@@ -66,6 +69,7 @@ def collect(
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     if num_envs < 1:
         raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+    checks.at_least_one(num_processes=num_processes)
     seeds = episode_seeds(TRAINING_SEEDS, seed, episodes)
     require_writable(dataset_id, root, overwrite)
     with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
@@ -94,7 +98,7 @@ def collect(
                 def show(step: int, active: NDArray[np.bool_], done: int = start) -> None:
                     bar.update(done + len(active) - int(active.sum()) - bar.n)
 
-                with closing(make_vector_env(env_id, len(chunk), env_kwargs)) as envs:
+                with closing(make_vector_env(env_id, len(chunk), env_kwargs, num_processes)) as envs:
                     rounds.append(run_episodes(envs, policy, seeds=chunk, on_step=show))
         return write_dataset(
             rounds,

@@ -3,22 +3,25 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.data.trajectories import Trajectories
 from gbplan.envs.offers import require_goal_conditioned
+from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.envs.policy import Policy
+from gbplan.envs.rows import make_rows, reset_rows, row_infos
 from gbplan.seeds import policy_seeds
 
 ABSURD = 1000
 """Distance from the action space, in its widths, beyond which an action is an error and not noise to clip."""
 
 
-def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None) -> VectorEnv:
+def make_vector_env(
+    env_id: str, num_envs: int, env_kwargs: dict[str, Any] | None = None, num_processes: int = 1
+) -> VectorEnv:
     """Make a vector environment that ``run_episodes`` accepts.
 
     Uses the environment's own vector form if it has one without autoreset, else Gymnasium's SyncVectorEnv.
@@ -27,14 +30,12 @@ def make_vector_env(env_id: str, num_envs: int, env_kwargs: dict[str, Any] | Non
         env_id: registered id, or ``"module:id"`` to import its module first.
         num_envs: rows.
         env_kwargs: passed to the environment's constructor.
+        num_processes: worker processes that share the rows, see `ParallelVectorEnv`; with 1 this process steps them.
+            Episodes are the same.
     """
-    kwargs = env_kwargs or {}
-    envs = gym.make_vec(env_id, num_envs=num_envs, **kwargs)
-    if envs.metadata.get("autoreset_mode") != AutoresetMode.DISABLED:
-        envs.close()
-        disabled = {"autoreset_mode": AutoresetMode.DISABLED}
-        envs = gym.make_vec(env_id, num_envs=num_envs, vectorization_mode="sync", vector_kwargs=disabled, **kwargs)
-    return envs
+    if min(num_processes, num_envs) > 1:
+        return ParallelVectorEnv(env_id, num_envs, env_kwargs, num_processes)
+    return make_rows(env_id, num_envs, env_kwargs or {})
 
 
 def run_episodes(
@@ -88,7 +89,7 @@ def run_episodes(
 
     seeds = [int(seed) for seed in seeds]
     policy.reset(envs, policy_seeds(seeds))
-    observation, info = _reset(envs, seeds, tasks)
+    observation, info = reset_rows(envs, seeds, tasks)
     goal = tasks.get("goal")
     seen = observation["desired_goal"]
     if goal is not None and goal.shape == seen.shape and not np.allclose(goal, seen, rtol=1e-4, atol=1e-4):
@@ -100,7 +101,7 @@ def run_episodes(
 
     # Per step, (N, ...) each; copied, because an environment may return buffers that its next step overwrites.
     frames = {key: [np.array(value)] for key, value in observation.items() if keys is None or key in keys}
-    infos = [_arrays(info, n)]
+    infos = [row_infos(info, n)]
     actions: list[NDArray] = []
     rewards: list[NDArray] = []
     active = np.ones(n, np.bool_)
@@ -121,7 +122,7 @@ def run_episodes(
             values.append(np.array(observation[key]))
         actions.append(action.astype(np.float32))
         rewards.append(np.array(reward))
-        infos.append(_arrays(info, n))
+        infos.append(row_infos(info, n))
         lengths += active
         terminated |= active & ended
         over = ended | cut
@@ -131,7 +132,7 @@ def run_episodes(
         if on_step is not None:
             on_step(len(actions), active.copy())
         if active.any() and over.any():
-            _reset(envs, seeds, tasks, over)  # the result belongs to no episode
+            reset_rows(envs, seeds, tasks, over)  # the result belongs to no episode
 
     recorded = np.arange(len(actions) + 1) <= lengths[:, None]  # (N, T + 1)
     last = np.cumsum(lengths + 1) - 1
@@ -162,51 +163,6 @@ def _require_sensible(action: NDArray, box: Box, policy: Policy, active: NDArray
             f"{type(policy).__name__} returned the action {action[row]} in row {row}, step {step}; actions must be "
             f"finite, and lie in {box}"
         )
-
-
-def _reset(
-    envs: VectorEnv, seeds: Any, tasks: dict[str, NDArray], mask: NDArray[np.bool_] | None = None
-) -> tuple[dict[str, NDArray], dict[str, Any]]:
-    """Reset the rows in ``mask`` (None: all) with their own seed, state and goal."""
-    # seeds is Any because VectorEnv.reset declares a single int, though all of Gymnasium's accept one per row.
-    # SyncVectorEnv and AsyncVectorEnv pass one options dict to every row, so rows with different tasks are reset one at
-    # a time. A native vector environment takes one entry per row.
-    if not tasks or not isinstance(envs.unwrapped, SyncVectorEnv | AsyncVectorEnv):
-        options: dict[str, Any] = dict(tasks)
-        if mask is not None:
-            options["reset_mask"] = mask
-        return envs.reset(seed=seeds, options=options or None)
-
-    info: dict[str, Any] = {}
-    if mask is None:  # masked resets need an earlier observation of every row
-        envs.reset(seed=seeds)
-    for row in np.arange(envs.num_envs) if mask is None else np.flatnonzero(mask):
-        only = np.arange(envs.num_envs) == row
-        options = {"reset_mask": only, **{name: values[row] for name, values in tasks.items()}}
-        observation, row_info = envs.reset(seed=seeds, options=options)
-        for key, values in _arrays(row_info, envs.num_envs).items():
-            info.setdefault(key, np.zeros_like(values))[row] = values[row]
-    return observation, info
-
-
-def _arrays(info: dict[str, Any], n: int) -> dict[str, NDArray]:
-    """Copy the entries with one number or array per row; ``_key`` masks and nested dicts are left out."""
-    rows = {
-        key: _numbers(value)
-        for key, value in info.items()
-        if not key.startswith("_") and isinstance(value, np.ndarray) and value.ndim and len(value) == n
-    }
-    return {key: value for key, value in rows.items() if value.dtype.kind in "biuf"}
-
-
-def _numbers(values: NDArray) -> NDArray:
-    """Copy an array, with objects that are numbers converted to numbers; zeros where a row has none."""
-    if values.dtype == object:  # Gymnasium's vector environments make such arrays from np.bool_
-        there = [value for value in values.ravel() if value is not None]
-        if there and all(isinstance(value, bool | int | float | np.bool_ | np.number) for value in there):
-            filled = np.array([0 if value is None else value for value in values.ravel()], np.result_type(*there))
-            return filled.reshape(values.shape)
-    return np.array(values)
 
 
 def _aligned(infos: list[dict[str, NDArray]]) -> dict[str, list[NDArray]]:

@@ -6,6 +6,7 @@ Importing this package registers the environments.
 from gbplan.envs import door_layouts, door_wall, fetch_push, point_maze, push_t, rope
 from gbplan.envs.fetch_push import FetchPusherPolicy
 from gbplan.envs.offers import Offers, offer
+from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
 from gbplan.envs.push_t import NoisyPusherPolicy
@@ -17,6 +18,7 @@ __all__ = [
     "NoisyPusherPolicy",
     "Observation",
     "Offers",
+    "ParallelVectorEnv",
     "PixelObservation",
     "PixelVectorObservation",
     "Policy",

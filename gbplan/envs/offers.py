@@ -18,6 +18,7 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv, VectorWrapper
 from numpy.typing import ArrayLike, NDArray
 
+from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.envs.policy import Policy
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
@@ -122,6 +123,8 @@ def _layers(envs: Env) -> Iterator[Env]:
         yield from _layers(envs.env)
     elif isinstance(envs, SyncVectorEnv):
         yield from _layers(envs.envs[0])
+    elif isinstance(envs, ParallelVectorEnv):
+        yield from _layers(envs.one)
     elif isinstance(envs, AsyncVectorEnv):
         if envs not in _twins:
             _twins[envs] = envs.env_fns[0]()

@@ -96,6 +96,7 @@ class PlanningEvaluation(L.LightningModule):
         diagnostic_tasks: int = 0,
         keys: Sequence[str] = (),
         progress: str | None = None,
+        num_processes: int = 1,
     ) -> None:
         """Choose what to evaluate; see ``evaluate``.
 
@@ -108,6 +109,7 @@ class PlanningEvaluation(L.LightningModule):
             diagnostic_tasks: number of tasks for diagnostics of the model's gradients and smoothness.
             keys: observations to keep besides state and goals.
             progress: name of a progress bar of the first process; None shows none.
+            num_processes: processes that step the environment for each process that plans.
         """
         super().__init__()
         # An attribute, so that Lightning moves it to the device.
@@ -120,6 +122,7 @@ class PlanningEvaluation(L.LightningModule):
         self.diagnostic_tasks = diagnostic_tasks
         self.keys = keys
         self.progress = progress
+        self.num_processes = num_processes
         self.success = SuccessRate()
         self._parts: list[Played] = []
 
@@ -127,7 +130,7 @@ class PlanningEvaluation(L.LightningModule):
         """Make batches of this process's tasks, as many at a time as their pictures fit into memory."""
         own = np.arange(self.trainer.global_rank, len(self.tasks), self.trainer.world_size)
         at_once = min(tasks_at_once(self.tasks, self.world_model, self.keys), max(len(own), 1))
-        self._envs = make_vector_env(self.tasks.env_id, at_once, self.tasks.env_kwargs)
+        self._envs = make_vector_env(self.tasks.env_id, at_once, self.tasks.env_kwargs, self.num_processes)
         # A process without a batch would not take part in gathering.
         return _Shares([own[start : start + at_once] for start in range(0, max(len(own), 1), at_once)])
 

@@ -59,6 +59,7 @@ def run_evaluation(
     name: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
+    num_processes: int = 1,
     modules: Sequence[str] = (),
     overwrite: bool = False,
     trainer: TrainerOptions | None = None,
@@ -89,6 +90,8 @@ def run_evaluation(
         device: where the model runs: cpu, cuda, ...
         num_threads: CPU threads of torch, and processes that step an environment for --simulator; null: those of this
             machine. On a busy machine one thread is many times faster than two that wait for each other.
+        num_processes: processes that draw the tasks and step the environment, beside the one that plans; the results
+            are the same.
         modules: your own modules, whose classes the checkpoint may name; they are imported first.
         overwrite: replace results that are in the output folder.
         trainer: evaluate with Lightning's Trainer, for example on several devices (``--trainer.devices 2
@@ -110,7 +113,7 @@ def run_evaluation(
     checks.thread_count(num_threads=num_threads)
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    checks.at_least_one(error_horizon=error_horizon)
+    checks.at_least_one(error_horizon=error_horizon, num_processes=num_processes)
     checks.count(diagnostic_tasks=diagnostic_tasks)
     for module in modules:
         import_module(module)
@@ -150,7 +153,7 @@ def run_evaluation(
             require_fitting(policy.world_model, policy.agent, envs, limit)
         require_within_episodes(error_horizon, limit, policy.world_model.action_block)
     # Draw every kind before anything is computed, so that a bad one does not cost the results of the others.
-    drawn = {each.name: each.draw() for each in sets}
+    drawn = {each.name: each.draw(num_processes=num_processes) for each in sets}
     loop = None if trainer is None else trainer.make()
     writes = loop is None or loop.is_global_zero  # one process of several
     with locked_folder(folder) if writes else nullcontext():
@@ -171,6 +174,7 @@ def run_evaluation(
                 error_horizon=error_horizon,
                 diagnostic_tasks=diagnostic_tasks,
                 progress=label,
+                num_processes=num_processes,
             )
             if not writes:
                 continue
@@ -227,15 +231,16 @@ def run_evaluation(
 
 
 def _evaluated(
-    policy: Policy, tasks: Tasks, loop: Trainer | None, **how: Any
+    policy: Policy, tasks: Tasks, loop: Trainer | None, num_processes: int, **how: Any
 ) -> tuple[EvaluationResult, NDArray | None]:
     """Evaluate on some tasks, and get the background of figures from the environment."""
     if loop is not None:
-        test = PlanningEvaluation(policy, tasks, **how)
+        test = PlanningEvaluation(policy, tasks, num_processes=num_processes, **how)
         loop.test(test, verbose=False)
         return test.result, test.background
     model = policy.world_model if isinstance(policy, PlannerPolicy) else None
-    with closing(make_vector_env(tasks.env_id, tasks_at_once(tasks, model), tasks.env_kwargs)) as envs:
+    at_once = tasks_at_once(tasks, model)
+    with closing(make_vector_env(tasks.env_id, at_once, tasks.env_kwargs, num_processes)) as envs:
         result = evaluate(policy, envs, tasks, **how)
         offered = offer(envs, "background")
         return result, None if offered is None else offered()

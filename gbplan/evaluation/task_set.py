@@ -131,11 +131,12 @@ class TaskSet:
             ) from None
         return self.env_id
 
-    def draw(self, start: int = 0) -> Tasks:
+    def draw(self, start: int = 0, num_processes: int = 1) -> Tasks:
         """Draw the tasks; the same set gives the same tasks on any machine, and a smaller set the first of them.
 
         Args:
             start: the stream's first episode to draw from.
+            num_processes: processes that draw; the tasks are the same.
 
         Returns:
             The tasks, in the order they were drawn, their seeds ascending.
@@ -153,7 +154,7 @@ class TaskSet:
         goals: list[NDArray[np.float32]] = []
         kept_seeds: list[NDArray[np.int64]] = []
         kept = drawn = 0
-        envs = _make_envs(env_id, count, world)
+        envs = _make_envs(env_id, count, world, num_processes)
         try:
             distance = offer(envs, "goal_distance") if self.min_distance else None
             if self.min_distance and distance is None:
@@ -219,12 +220,12 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
     return episodes
 
 
-def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any]) -> gym.vector.VectorEnv:
+def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any], num_processes: int) -> gym.vector.VectorEnv:
     """Make the environment that draws the tasks, or raise an error that says why it cannot."""
     with closing(gym.make(env_id, **{name: value for name, value in env_kwargs.items() if name != "task"})) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
     try:
-        return make_vector_env(env_id, count, env_kwargs)
+        return make_vector_env(env_id, count, env_kwargs, num_processes)
     except TypeError as error:
         if "unexpected keyword argument 'task'" not in str(error):
             raise

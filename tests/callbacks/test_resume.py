@@ -72,6 +72,14 @@ def test_run_stopped_between_rounds_and_resumed_equals_the_uninterrupted_one(
     assert_same(resumed, whole(**settings))
 
 
+@pytest.mark.parametrize("processes", [(2, 2), (1, 2)], ids=["always two", "two after the resumption"])
+def test_rounds_in_two_processes_equal_those_in_one(door_wall_fit, whole, tmp_path, processes):
+    before, after = ({"rounds": {"num_processes": number}} for number in processes)
+    door_wall_fit(tmp_path, 1, **before)
+    resumed = door_wall_fit(tmp_path, EPOCHS, tmp_path / "last.ckpt", seed=123, **after)
+    assert_same(resumed, whole())
+
+
 class Crash(Exception):
     pass
 

@@ -30,6 +30,15 @@ def test_the_same_arguments_give_the_same_dataset_bit_for_bit_however_many_run_s
         assert np.array_equal(array, second[name]), name
 
 
+def test_two_processes_collect_what_one_does(tmp_path):
+    one, two = (contents(run(tmp_path, f"in-{number}-v0", num_processes=number)) for number in (1, 2))
+    assert one.keys() == two.keys()
+    for name, array in one.items():
+        assert np.array_equal(array, two[name]), name
+    with pytest.raises(ValueError, match="num_processes must be at least 1, got 0"):
+        run(tmp_path, "none-v0", num_processes=0)
+
+
 def test_actions_are_stored_as_the_environment_executed_them(tmp_path):
     run(tmp_path, policy=Script([3, -0.5]), episodes=1, env_kwargs={})
     trajectories, _ = read_dataset("toy-v0", tmp_path)

@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from gbplan.evaluation import TaskSet, run, run_evaluation
+from gbplan.evaluation.planning_evaluation import TrainerOptions
 from gbplan.networks import ConvEncoder, Decoder, IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.objectives import GoalMSE
 from gbplan.planners import GradientPlanner
@@ -217,6 +218,19 @@ def test_existing_result_is_kept_unless_told_otherwise(evaluated):
     run_evaluation(str(folder), policy=StraightLinePolicy(), overwrite=True, **FEW)
     assert json.loads((folder / RESULT_FILE).read_text())["tasks"] == json.loads(before)["tasks"]
     assert len(list(folder.glob("events.out.tfevents*"))) == 1  # else TensorBoard would show both
+
+
+@pytest.mark.parametrize("trainer", [None, TrainerOptions("cpu")], ids=["alone", "by the trainer"])
+def test_two_processes_measure_what_one_does(tmp_path, trainer, without_figures):
+    found = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        agent = {"pretrained": "door-wall/base", "agent": Agent(GradientPlanner(horizon=5, iterations=1))}
+        run_evaluation(str(folder), num_processes=number, diagnostic_tasks=0, trainer=trainer, **agent, **FEW)
+        found.append(read_result(folder / RESULT_FILE)["tasks"])
+        for metrics in found[-1].values():
+            metrics["planning"].pop("seconds_per_plan", None)
+    assert found[0] == found[1]
 
 
 def test_failed_evaluation_leaves_no_result(tmp_path):

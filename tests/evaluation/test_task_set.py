@@ -196,6 +196,13 @@ def test_pushed_blocks_have_tasks_of_their_kinds(kind, numbers):
     assert not try_tasks(tasks).infos["is_success"].all()
 
 
+def test_two_processes_draw_the_tasks_of_one():
+    tasks = TaskSet("gbplan/PushT-v0", kind="segment", count=5)
+    one, two = tasks.draw(start=3), tasks.draw(start=3, num_processes=2)
+    for name in ("states", "goals", "seeds"):
+        assert np.array_equal(getattr(one, name), getattr(two, name))
+
+
 def test_environment_that_tasks_are_set_in_is_told_their_kind_and_keeps_its_noise():
     tasks = sample(kind="detour", count=2, env_kwargs={"process_noise": 0.02})
     assert tasks.env_kwargs == {"process_noise": 0.02, "task": "detour"}

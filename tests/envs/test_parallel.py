@@ -1,0 +1,144 @@
+"""Worker processes change nothing about the rows that they share."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import data_equivalence
+
+from gbplan.data import make_vector_env, run_episodes
+from gbplan.envs import offer
+from gbplan.envs.parallel import ParallelVectorEnv
+from gbplan.policies import ExpertPolicy, RandomPolicy
+
+WORLDS = {
+    "DoorWall-v0": {"process_noise": 0.02},
+    "gbplan/DoorLayouts-v0": {},
+    "gbplan/PushT-v0": {"task": "pose"},
+    "gbplan/PointMaze-v0": {},
+    "gbplan/FetchPush-v0": {},
+    "gbplan/Rope-v0": {},
+    "TinyPixels-v0": {},  # has no vector form of its own
+}
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    import tiny_world  # noqa: F401
+
+
+def require_available(env_id):
+    if env_id in ("gbplan/PointMaze-v0", "gbplan/FetchPush-v0", "gbplan/Rope-v0"):
+        pytest.importorskip("mujoco")
+
+
+@pytest.fixture(params=WORLDS)
+def world(request):
+    require_available(request.param)
+    return request.param, WORLDS[request.param]
+
+
+def same(one, other):
+    assert np.array_equal(one.lengths, other.lengths)
+    assert np.array_equal(one.terminated, other.terminated)
+    assert np.array_equal(one.actions, other.actions)
+    assert np.array_equal(one.rewards, other.rewards, equal_nan=True)
+    assert one.infos.keys() == other.infos.keys()
+    for columns in ("observations", "infos"):
+        for name, values in getattr(one, columns).items():
+            assert values.dtype == getattr(other, columns)[name].dtype
+            assert np.array_equal(values, getattr(other, columns)[name]), name
+
+
+@pytest.mark.parametrize("rows", [5])  # which two processes cannot share evenly
+def test_episodes_of_two_processes_equal_those_of_one_bit_for_bit(world, rows):
+    env_id, kwargs = world
+    seeds = list(range(7, 7 + rows))
+    episodes = []
+    for processes in (1, 2):
+        envs = make_vector_env(env_id, rows, kwargs, processes)
+        drawn = run_episodes(envs, RandomPolicy(), seeds=seeds, max_steps=6)
+        tasks = {
+            "states": drawn.observations["observation"][drawn.starts],
+            "goals": drawn.observations["desired_goal"][drawn.starts],
+        }
+        # Set tasks, with other seeds: states and goals must come from the options.
+        again = run_episodes(envs, RandomPolicy(), seeds=seeds[::-1], **tasks, max_steps=6)
+        envs.close()
+        episodes.append((drawn, again))
+    same(episodes[0][0], episodes[1][0])
+    same(episodes[0][1], episodes[1][1])
+
+
+@pytest.mark.parametrize("processes", [2, 3, 9])
+def test_experts_find_their_world_and_rows_that_arrive_early_are_reset_alone(processes):
+    runs = []
+    for number in (1, processes):
+        envs = make_vector_env("DoorWall-v0", 5, {"task": "uniform"}, number)
+        runs.append(run_episodes(envs, ExpertPolicy(), seeds=[1, 2, 3, 4, 5]))
+        envs.close()
+    assert len(set(runs[0].lengths)) > 1
+    assert runs[0].terminated.all()
+    same(*runs)
+
+
+def test_reset_mask_leaves_other_rows_and_workers_alone_and_masks_say_whom_infos_are_about():
+    both = [make_vector_env("DoorWall-v0", 5, {}, processes) for processes in (1, 3)]
+    mask = np.array([False, False, True, False, False])
+    actions = np.ones((5, 2), np.float32)
+    steps = []
+    for envs in both:
+        envs.reset(seed=3)
+        envs.step(actions)
+        steps.append((envs.reset(options={"reset_mask": mask, "goal": [1.0, 1.5]}), envs.step(actions)))
+        assert steps[-1][0][1]["_is_success"].tolist() == mask.tolist()
+        assert steps[-1][0][0]["desired_goal"][2].tolist() == [1.0, 1.5]
+        assert steps[-1][1][4]["_is_success"].all()
+        envs.close()
+    assert data_equivalence(steps[0], steps[1])
+
+
+def test_calls_and_offers_are_those_of_the_rows():
+    envs = make_vector_env("DoorWall-v0", 3, {"door_center": 0.25}, 2)
+    assert isinstance(envs, ParallelVectorEnv)
+    assert envs.spec.id == "DoorWall-v0"
+    assert offer(envs, "background")()[0].tolist() == [[0, -2], [0, -0.25]]
+    distances = envs.call("goal_distance", np.zeros(2), np.array([3.0, 4.0]))
+    assert [float(each) for each in distances] == [5.0] * 3
+    envs.close()
+
+
+def test_an_error_of_a_row_reaches_the_caller():
+    envs = make_vector_env("DoorWall-v0", 2, {}, 2)
+    try:
+        with pytest.raises(ValueError, match="state"):
+            envs.reset(options={"state": np.full((2, 2), np.nan)})
+    finally:
+        envs.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"goals": [0, 0]}, r"options must be state, goal and reset_mask, got \['goals'\]"),
+        ({"state": np.zeros((3, 2))}, r"one entry for each of 2 rows, or be one for all, got shape \(3, 2\)"),
+        ({"reset_mask": [True, False]}, r"must be a bool array of shape \(2,\)"),
+    ],
+)
+def test_bad_options_are_named_before_a_worker_sees_them(options, message):
+    envs = make_vector_env("DoorWall-v0", 2, {}, 2)
+    try:
+        with pytest.raises(ValueError, match=message):
+            envs.reset(options=options)
+        envs.reset(seed=0)  # the workers still work
+        with pytest.raises(gym.error.InvalidAction, match=r"shape \(2, 2\), got \(3, 2\)"):
+            envs.step(np.zeros((3, 2)))
+        with pytest.raises(ValueError, match="each of 2 rows, got 3"):
+            envs.reset(seed=[1, 2, 3])
+    finally:
+        envs.close()
+
+
+@pytest.mark.parametrize("arguments", [{"num_envs": 0}, {"num_envs": 2, "num_processes": 0}])
+def test_numbers_below_one_are_refused(arguments):
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        ParallelVectorEnv("DoorWall-v0", **arguments)
