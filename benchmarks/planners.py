@@ -110,9 +110,9 @@ def descent(horizon: int) -> GradientPlanner:
 def refined(horizon: int) -> GradientPlanner:
     """Plain descent from the best of some candidates, beyond the wall that stops a plan from nothing.
 
-    Off the wall, steps of a tenth of the action give the mean squared distance a curvature of 0.01 H: the step size
-    is one and a half times its inverse, and beyond twice it would diverge. That, 8 restarts and 10 steps were chosen
-    on 400 tasks that are not timed here: among them Adam leaves one in a hundred where it cannot get on.
+    Off the wall, steps of a tenth of the action give the mean squared distance a curvature of 0.01 H: the step size is
+    one and a half times its inverse, and beyond twice it would diverge. This factor, 8 restarts and 10 steps were
+    chosen on 400 tasks that are not timed here; on one in a hundred of them Adam gets stuck.
     """
     return GradientPlanner(horizon, 10, 150 / horizon, optimizer="gd", num_samples=64, restarts=8)
 
@@ -282,7 +282,7 @@ def success_on_the_truth(planner: Planner, count: int = 64) -> float:
 
 
 def grasp_table(model: WorldModel, rounds: int) -> list[str]:
-    """GRASP and gradient descent by time and by what they solve on the truth, where both plan at H = 50."""
+    """Compare GRASP and gradient descent by time and by success on the true dynamics, at H = 50."""
     slow = "gradient plain, 78 candidates, 100 steps from the best 2"
     planners: dict[str, Planner] = {
         slow: GradientPlanner(iterations=100, num_samples=78, restarts=2),

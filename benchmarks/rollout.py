@@ -212,7 +212,7 @@ def wide_tables(rounds: int) -> list[str]:
 
 
 def processor() -> str:
-    """What the system calls the processor, and whether it has AVX-512."""
+    """Return the system's name of the processor, and whether it has AVX-512."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {'AVX-512' if 'avx512f' in ' '.join(lines) else 'no AVX-512'}"

@@ -23,7 +23,7 @@ from rendering import processor
 WRONG = re.compile("nonsense|bogus|many|no.yaml")
 STEP = " (first training step)"
 IMPORTS = ("torch", "lightning.pytorch", "jsonargparse", "gymnasium")
-# What is run, with the most CPU seconds that it is to take; {data} is a folder with a small dataset and a result.
+# The commands, with their limits in CPU seconds; {data} is a folder with a small dataset and a result.
 COMMANDS = {
     "gbplan --help": 1.5,
     "gbplan --version": 1.5,
@@ -50,7 +50,7 @@ class StopAtFirstStep(Callback):
     """Ends the process when training begins."""
 
     def on_train_batch_start(self, *args: object) -> None:
-        """Leave at once, and well."""
+        """Exit at once, with status 0."""
         os._exit(0)
 
 

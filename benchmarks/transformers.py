@@ -100,7 +100,7 @@ def make_problem(model: WorldModel, batch: int) -> PlanningProblem:
 
 
 class Costed(nn.Module):
-    """What stable-worldmodel's solvers take: candidates ``(B, S, H, A)`` to costs ``(B, S)``, windows encoded again."""
+    """A model for stable-worldmodel's solvers: candidates ``(B, S, H, A)`` to costs ``(B, S)``, windows re-encoded."""
 
     def __init__(self, model: WorldModel) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: every public name of a room has a page of the API, and the room's page lists them.
+"""A hook of mkdocs that gives every public name of a room an API page, and lists them on the room's page.
 
 ``::: gbplan.planners`` in a page of docs/api/ becomes the docstring of the room and a list of its ``__all__``.
 """
@@ -19,12 +19,12 @@ PAGE = "---\ntitle: {name}\n---\n\n::: {path}\n    options: {{show_root_heading:
 
 @cache
 def package() -> griffe.Object:
-    """The package, read and not imported: so nothing that it needs is needed."""
+    """Read the package's sources without importing them, so its dependencies are not needed."""
     return griffe.load("gbplan", search_paths=[ROOT], resolve_aliases=True)
 
 
 def exported(room: str) -> list[griffe.Object | griffe.Alias]:
-    """Classes, functions and constants in ``__all__`` of a room; none if it has no such list."""
+    """List the classes, functions and constants in ``__all__`` of a room; none if it has no such list."""
     module = package()[room.removeprefix("gbplan.")]
     items = [module[name] for name in module.exports or []]
     # A function may have the name of its module, and griffe finds the module: gbplan.data.collect.
@@ -33,12 +33,12 @@ def exported(room: str) -> list[griffe.Object | griffe.Alias]:
 
 
 def page_of(item: griffe.Object | griffe.Alias) -> str:
-    """Address of a page. It starts with the kind, for some disks take ``Landscape`` and ``landscape`` for one name."""
+    """Return a page's address, which starts with the kind, as some disks equate ``Landscape`` and ``landscape``."""
     return f"api/{posixpath.join(*item.path.split('.')[1:-1])}/{item.kind.value}.{item.name}.md"
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages, and list them in the navigation below the page of their room."""
+    """Add the pages, and list them in the navigation below their room."""
     api = next(entry["API"] for entry in config["nav"] if "API" in entry)
     for entry in api:
         for title, source in entry.items():
@@ -53,7 +53,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let the page of a room list its names, each with the first line of its docstring."""
+    """List a room's names on its page, each with the first line of its docstring."""
     here = posixpath.dirname(page.file.src_uri)
 
     def replace(found: re.Match[str]) -> str:

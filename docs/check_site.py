@@ -1,6 +1,6 @@
-"""A hook of mkdocs: the built site has no broken link, no missing image, and nothing from another address.
+"""A hook of mkdocs that checks the built site: no broken link, no missing image, nothing loaded from elsewhere.
 
-mkdocs checks the links of pages; this checks the HTML, so that of the theme and of the API reference, too.
+mkdocs checks the links of pages; this checks the HTML, including that of the theme and the API reference.
 """
 
 from html.parser import HTMLParser
@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit
 from mkdocs.exceptions import PluginError
 
 LOADED = {"img": "src", "script": "src", "link": "href", "source": "src", "iframe": "src"}
-NOT_LOADED = {"canonical", "next", "prev", "alternate"}  # relations of <link> that nothing is loaded for
+NOT_LOADED = {"canonical", "next", "prev", "alternate"}  # relations of <link> that load nothing
 
 
 class Page(HTMLParser):
-    """Names that a page can be entered at, where it leads, and what it loads."""
+    """Collects a page's anchors, its links, and the addresses that it loads."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Page(HTMLParser):
         self.feed(path.read_text())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of one element."""
+        """Record one element."""
         given = {key: value or "" for key, value in attrs}
         self.names |= {given[key] for key in ("id", "name") if key in given}
         if tag == "a" and "href" in given:
@@ -35,11 +35,11 @@ class Page(HTMLParser):
 
 
 def faults(site: Path) -> list[str]:
-    """What is wrong in a built site, a line a fault."""
+    """Return the faults of a built site, one line each."""
     pages = {path.resolve(): Page(path) for path in sorted(site.rglob("*.html"))}
     found = []
     for path, page in pages.items():
-        if path.name == "404.html":  # its links are absolute, for it is shown at any address
+        if path.name == "404.html":  # its links are absolute, because it is shown at any address
             continue
         found += [f"{path.name} loads {address}" for address in page.loaded if urlsplit(address).netloc]
         for address in [*page.targets, *page.loaded]:
@@ -57,6 +57,6 @@ def faults(site: Path) -> list[str]:
 
 
 def on_post_build(config: Any) -> None:
-    """Fail the build if something is wrong."""
+    """Fail the build if there are faults."""
     if wrong := faults(Path(config["site_dir"])):
         raise PluginError("\n".join(wrong))

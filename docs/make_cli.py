@@ -56,7 +56,7 @@ null`; or both, where what stands later overrides; `null` is none. A file is nam
 
 
 def help_of(command: str) -> str:
-    """What the command says of itself."""
+    """Return the command's help."""
     memory = io.StringIO()
     with contextlib.redirect_stdout(memory), contextlib.suppress(SystemExit):
         build_parser(command).parse_args([command, "--help"])
@@ -64,7 +64,7 @@ def help_of(command: str) -> str:
 
 
 def text() -> str:
-    """The whole page."""
+    """Return the whole page."""
     os.environ["COLUMNS"] = "100"  # of the help's lines
     commands = ("collect", "evaluate", "report", "demo")
     return HEAD + "".join(f"\n## {name}\n\n```text\n{help_of(name).strip()}\n```\n" for name in commands)

@@ -1,4 +1,4 @@
-"""Films what models do in an environment: a row of tasks for each, goals in pale.
+"""Films the episodes of models in an environment: one row of tasks per model, goals in pale colours.
 
 Used as ``python docs/make_gif.py --output point_maze.gif --agent configs/point_maze/agents/gradient_open_loop.yaml
 --tasks.env_id gbplan/PointMaze-v0 --tasks.kind detour --models "{base: runs/point_maze/base/best.ckpt, online: ...}"``.
@@ -26,14 +26,14 @@ COLORS = {True: (44, 140, 75), False: (190, 60, 50)}  # of the edge: reached, mi
 def film(
     output: str, models: dict[str, str], agent: Agent, tasks: TaskSet, count: int = 6, every: int = 1, pace: int = 60
 ) -> None:
-    """Plan tasks through each model, and write what happens in the first ones that the first model misses.
+    """Plan tasks through each model, and film the first tasks that the first model misses.
 
     Args:
         output: the GIF.
         models: checkpoints by the names of their rows.
         agent: how to act through them.
         tasks: which tasks.
-        count: how many of them are shown.
+        count: number of tasks shown.
         every: environment steps from one picture to the next.
         pace: milliseconds from one picture to the next.
     """
@@ -63,7 +63,7 @@ def film(
 
 
 def _edged(pictures: NDArray, reached: bool) -> NDArray[np.uint8]:
-    """Pictures ``(T, size, size, 3)`` with an edge, whose last one's colour tells how it ended."""
+    """Add an edge to pictures ``(T, size, size, 3)``; the last edge's colour shows success or failure."""
     edged = np.pad(pictures.astype(np.uint8), ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0)), constant_values=255)
     inside = edged[-1, EDGE:-EDGE, EDGE:-EDGE].copy()
     edged[-1], edged[-1, EDGE:-EDGE, EDGE:-EDGE] = COLORS[reached], inside
@@ -71,7 +71,7 @@ def _edged(pictures: NDArray, reached: bool) -> NDArray[np.uint8]:
 
 
 def _named(frame: Image.Image, names: list[str]) -> Image.Image:
-    """A frame with the rows' names on its left."""
+    """Draw a frame with the rows' names on its left."""
     wide = Image.new("RGB", (frame.width + 70, frame.height), "white")
     wide.paste(frame, (70, 0))
     for i, name in enumerate(names):

@@ -1,8 +1,8 @@
-"""Runs the notebooks of docs/notebooks/ and keeps them with their outputs: `make notebooks`.
+"""Runs the notebooks of docs/notebooks/ and saves them with their outputs: `make notebooks`.
 
-A notebook is written as Python with cells, ``NAME.py`` (jupytext's percent format), which is what one edits and what
-tests run. ``NAME.ipynb`` beside it is made by this script: the same cells with what they put out, and a last line that
-says what made it. Progress bars and warnings are left out.
+Edit a notebook as Python with cells, ``NAME.py`` (jupytext's percent format), which tests also run. This script makes
+``NAME.ipynb`` beside it: the same cells with their outputs, and a last line with time, commit and processor. Progress
+bars and warnings are left out.
 
     python docs/make_notebooks.py [NAME ...]
 """
@@ -39,13 +39,13 @@ def run(source: Path) -> nbformat.NotebookNode:
 
 
 def processor_seconds() -> float:
-    """Processor time of all kernels so far; that of the clock depends on what else the machine does."""
+    """Return the processor time of all kernels so far; wall time would depend on the machine's other work."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def made_by(seconds: float, by: dict[str, Any]) -> str:
-    """The last line of a notebook."""
+    """Return the last line of a notebook."""
     return (
         f"*Made by `make notebooks` in {seconds:.0f} seconds of processor time "
         f"(commit {by['commit']}, torch {by['torch']}, {by['processor']}).*"

@@ -1,6 +1,6 @@
-"""A hook of mkdocs: a notebook of docs/notebooks/ is a page, in the same type and colours as the others.
+"""A hook of mkdocs that turns each notebook of docs/notebooks/ into a page in the site's own style.
 
-The page is made of the notebook as it was run, so nothing is run here; the notebook itself can be downloaded from it.
+The page shows the stored outputs, so nothing is run here; it links to the notebook for download.
 """
 
 import re
@@ -14,12 +14,12 @@ DOWNLOAD = '<a href="{name}.ipynb" download>This page as a notebook</a>, to run 
 
 
 def page_of(notebook: str, name: str) -> tuple[str, dict[str, bytes]]:
-    """Markdown of the notebook in a file, and the pictures it shows, by their names."""
+    """Return the Markdown of a notebook, and its pictures by name."""
     text, found = MarkdownExporter().from_filename(
         notebook, resources={"output_files_dir": f"{name}_files", "unique_key": name}
     )
     heading, _, rest = text.partition("\n\n")
-    # What nbconvert calls every picture; the text before it says what it shows.
+    # nbconvert's name for every picture; the text before a picture describes it.
     rest = rest.replace("![png](", "![Output of the cell above](")
     return f"{heading}\n\n{DOWNLOAD.format(name=name)}\n{rest}", found["outputs"]
 
@@ -37,5 +37,5 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Let links to notebooks, which is what lies in the repository, lead to their pages."""
+    """Point links to notebooks at their pages."""
     return re.sub(r"(\]\((?!https?:)[^)\s]*)\.ipynb\b", r"\1.md", markdown)

@@ -1,18 +1,18 @@
 """Puts results into README.md and docs/: tables, and numbers in sentences.
 
-What the pages say of results stands in docs/results.json, the rows that ``gbplan report`` prints with all their
-columns, so that pages can be made where nothing was run. With ``--results`` it takes over what is there first.
+The results are in docs/results.json, the rows that ``gbplan report`` prints with all their columns, so pages can be
+made without any runs. ``--results`` updates that file first, from a folder of runs.
 
     <!-- table: gbplan report runs/evaluate --kinds [detour] -->          the rows and columns that the command prints
-    <!-- table: grid runs/robustness gradient-mpc -->                     success by world and model, at home first
+    <!-- table: grid runs/robustness gradient-mpc -->                     success by world and model
     <!-- table: copy docs/planner_comparison.md 1 -->                     the first table of another page
     <!-- table: compare online-gradient-mpc:base-gradient-mpc -->         paired differences, a row a pair
     <!-- n: success("online-gradient-mpc") -->96.4<!-- /n -->             a number, with the decimals that stand there
 
-A number is an expression of what results say of detour tasks: ``success``, ``low``, ``high``, ``seeds``, ``believed``,
-``gap``, and ``text`` take a result's name, and all but ``gap`` after it a task other than DoorWall:
+A number is an expression of the results on detour tasks: ``success``, ``low``, ``high``, ``seeds``, ``believed``,
+``gap``, and ``text`` take a result's name, and all but ``gap`` also a task other than DoorWall:
 ``success("base-cem-mpc", "push_t")``. ``verdict`` takes the names of a pair that some table compares; ``table`` takes a
-page of ``MEASURED`` or of a benchmark, the first cell of a row, a column, and other cells that tell the row:
+page of ``MEASURED`` or of a benchmark, the first cell of a row, a column, and other cells that identify the row:
 ``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
 
     python docs/render.py [--results runs] [PAGE ...]
@@ -49,8 +49,8 @@ MADE_BY = {
     "runs/layouts/evaluate": "make reproduce TASK=door_layouts",
     "runs/rope/evaluate": "make reproduce TASK=rope",
 }
-DOOR_WALL = ("runs/evaluate", "runs/ablations", "runs/robustness")  # whose results are told by their names alone
-MEASURED = {  # pages in docs/ that keep what was measured once
+DOOR_WALL = ("runs/evaluate", "runs/ablations", "runs/robustness")  # whose results differ by their names alone
+MEASURED = {  # pages in docs/ with results that were measured once
     "attack_sweep": "make reproduce TASK=attack_sweep",
     "planner_comparison": "make reproduce TASK=planners",
 }
@@ -58,7 +58,7 @@ TABLE = r"(?:^ *\|.*\n)+"
 MARKED = re.compile(rf"(^(?P<indent> *)<!-- table: (?P<how>.*?) -->\n)(?P<table>{TABLE})", re.MULTILINE)
 INLINE = re.compile(r"(<!-- n: (?P<how>.*?) -->)(?P<number>[^<]*)(?=<!-- /n -->)", re.DOTALL)
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
-HOME = "default"  # the world that models are trained in
+HOME = "default"  # the training world
 MODELS = {
     "base": "base",
     "adversarial": "adversarial",
@@ -74,7 +74,7 @@ class Pages:
         self.store = store
 
     def text(self, page: str) -> str:
-        """A page with its tables and numbers made again.
+        """Return a page with updated tables and numbers.
 
         Raises:
             ValueError: a result is missing; says which command makes it.
@@ -89,7 +89,7 @@ class Pages:
         return INLINE.sub(lambda found: found[1] + self.inline(found["how"], found["number"]), page)
 
     def inline(self, how: str, standing: str) -> str:
-        """What an expression says, with the decimals of the number that stands there."""
+        """Evaluate an expression, with as many decimals as the number it replaces."""
         known = {
             "success": lambda name, *of: self.numbers(name, "success %", *of)[0],
             "low": lambda name, *of: self.numbers(name, "success %", *of)[1],
@@ -105,11 +105,11 @@ class Pages:
         value = eval(how, {"__builtins__": {}}, known)  # pages are ours, as this file is
         if isinstance(value, str):
             return value
-        # What lies on the half is rounded up, whichever way floats hold it.
+        # Halves are rounded up, however floats represent them.
         return f"{value + 1e-9:,.{len(standing.partition('.')[2])}f}"
 
     def cell(self, name: str, column: str, task: str = "") -> str:
-        """What a row says, of detour tasks where there are others, too; of DoorWall if no other task is named."""
+        """Return a cell of a result's row, on detour tasks if there are several kinds; the default task is DoorWall."""
         folders = (f"runs/{task}/evaluate",) if task else DOOR_WALL
         rows = [row for folder in folders for row in self.store.get(folder, []) if row["result"] == name]
         rows = [row for row in rows if column in row]
@@ -123,19 +123,19 @@ class Pages:
         return numbers(self.cell(name, column, task))
 
     def pair(self, name: str, other: str) -> Row:
-        """How a result compares with another one."""
+        """Return the comparison of one result with another."""
         for row in self.store.get(PAIRS, []):
             if (row["result"], row["against"]) == (name, other):
                 return row
         raise ValueError(missing(f"comparison of {name} with {other}", ["runs/evaluate"]))
 
     def compare(self, *pairs: str) -> str:
-        """The table that ``gbplan report --compare`` prints, for several pairs."""
+        """Return the table that ``gbplan report --compare`` prints, for several pairs."""
         rows = [self.pair(*pair.split(":")) for pair in pairs]
         return "\n".join(markdown([list(rows[0]), *(list(row.values()) for row in rows)])) + "\n"
 
     def report(self, command: str, folder: str, *options: str) -> str:
-        """The table that ``gbplan report`` prints."""
+        """Return the table that ``gbplan report`` prints."""
         if command != "report":
             raise ValueError(f"tables are made by gbplan report, got gbplan {command}")
         given = {"--kinds": [], **dict(zip(options[::2], map(yaml.safe_load, options[1::2]), strict=True))}
@@ -154,7 +154,7 @@ class Pages:
         return "\n".join(markdown([header, *([row.get(column, "") for column in header] for row in rows)])) + "\n"
 
     def grid(self, folder: str, planner: str) -> str:
-        """Success of results named world-model-planner, a row a world, a column a model, at home first."""
+        """Return a table of success: a row per world, a column per model, the training world first."""
         found = {row["result"]: row["success %"].partition(" / ")[0] for row in self.store.get(folder, [])}
         worlds = sorted({name.removesuffix(f"-base-{planner}") for name in found if name.endswith(f"-base-{planner}")})
         worlds = [HOME, *(world for world in worlds if world not in (HOME, "small_steps"))]
@@ -173,18 +173,18 @@ def numbers(cell: str) -> list[float]:
 
 
 def missing(what: str, folders: Iterable[str]) -> str:
-    """Say which command makes what is missing."""
+    """Return the error for a missing result, with the command that makes it."""
     commands = " or ".join(f"`{MADE_BY[folder]}`" for folder in folders)
     return f"{STORE} has no {what}; make it with {commands}, then `make documents`"
 
 
 def copy(page: str, place: str) -> str:
-    """A table of another page."""
+    """Return a table of another page."""
     return re.findall(TABLE, Path(page).read_text(), re.MULTILINE)[int(place) - 1]
 
 
 def of_table(name: str, row: str, column: str, beside: str | None = None, **others: str) -> float:
-    """The first number of a cell in the tables of a page, the one with column ``beside`` if it is given."""
+    """Return the first number of a cell in a page's tables; in the table with column ``beside``, if given."""
     page = Path("docs" if name in MEASURED else "benchmarks", f"{name}.md")
     found = set()
     for table in re.findall(TABLE, page.read_text(), re.MULTILINE):
@@ -192,7 +192,7 @@ def of_table(name: str, row: str, column: str, beside: str | None = None, **othe
             [cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.splitlines()
         )
         for line in lines:
-            cells = dict(zip(reversed(header), reversed(line), strict=True))  # of columns called alike the first
+            cells = dict(zip(reversed(header), reversed(line), strict=True))  # the first of columns with one name
             if line[0] == row and {column, beside or column} <= cells.keys() and others.items() <= cells.items():
                 found.add(cells[column])
     if len(found) != 1:
@@ -205,7 +205,7 @@ def of_table(name: str, row: str, column: str, beside: str | None = None, **othe
 
 
 def rows_of(results: list[dict[str, Any]]) -> list[Row]:
-    """Rows of results, with what made them."""
+    """Return rows of results with their provenance."""
     rows = cells_of(results)
     for row in rows:
         made = [result["provenance"] for result in results if result["name"] == row["result"]]
@@ -220,7 +220,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def take_over(runs: Path, store: dict[str, list[Row]], pairs: Iterable[tuple[str, str]] = ()) -> None:
-    """Put what is in a folder of runs into the store, in place of what was there; the rest stays."""
+    """Replace the stored results of the folders in ``runs``; other results stay."""
     home = read(runs / "evaluate")
     for folder in MADE_BY:
         rows = rows_of(read(runs / Path(folder).relative_to("runs")))
@@ -238,7 +238,7 @@ def take_over(runs: Path, store: dict[str, list[Row]], pairs: Iterable[tuple[str
 
 
 def write(store: dict[str, list[Row]]) -> str:
-    """The store as text, a row a line."""
+    """Return the store as text, one row a line."""
     folders = (
         f' "{folder}": [\n' + ",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n ]"
         for folder, rows in store.items()
@@ -247,7 +247,7 @@ def write(store: dict[str, list[Row]]) -> str:
 
 
 def main() -> None:
-    """Take results over, and write the pages."""
+    """Update the store, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, help="folder of runs to take results from")
     parser.add_argument("pages", nargs="*", type=Path, default=[Path("README.md"), *sorted(Path("docs").glob("*.md"))])

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: pages link to files of the repository, and the site has them or names them.
+"""A hook of mkdocs for links from pages to files of the repository, which the site includes or names.
 
 Markdown pages outside ``docs/`` and the examples get a page of their own; a link to anything else, a configuration or a
 test, becomes the name of the file.
@@ -18,7 +18,7 @@ PREFIX = "repository"  # folder of these pages in the site
 
 
 def taken() -> dict[str, str]:
-    """Files of the repository that are pages of the site: its path, by path in the repository."""
+    """Return the paths in the site of the repository's files that are pages of it, by path in the repository."""
     files = sorted(path for pattern in TAKEN for path in ROOT.glob(pattern))
     return {
         path.relative_to(ROOT).as_posix(): f"{PREFIX}/{path.relative_to(ROOT).with_suffix('.md').as_posix()}"
@@ -37,7 +37,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links that lead out of ``docs/`` lead to these pages, or become names."""
+    """Point links out of ``docs/`` at these pages, or replace them by the name of the file."""
     pages = taken()
     here = page.file.src_uri
     source = {site: path for path, site in pages.items()}.get(here, f"docs/{here}")

@@ -19,11 +19,11 @@ from PIL import Image
 
 FIGURES = Path(__file__).parent / "figures"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-SCHEMES = {"dark": 0, "light": 1}  # as the browser numbers what readers prefer
+SCHEMES = {"dark": 0, "light": 1}  # the browser's number of the reader's preference
 
 
 def take(name: str, address: str, size: tuple[int, int], scheme: str = "light", left: int = 0) -> None:
-    """Write ``docs/figures/<name>.png``: what a window of this size shows, right of ``left``, after ten seconds."""
+    """Write ``docs/figures/<name>.png``: a window of this size after ten seconds, cut off left of ``left``."""
     with tempfile.TemporaryDirectory() as folder:
         quiet = [
             "--headless",
@@ -48,7 +48,7 @@ def take(name: str, address: str, size: tuple[int, int], scheme: str = "light", 
 
 @contextmanager
 def tensorboard(runs: Path) -> Iterator[str]:
-    """The address of a TensorBoard that has read the runs."""
+    """Yield the address of a TensorBoard that has read the runs."""
     command = [Path(sys.executable).with_name("tensorboard"), f"--logdir={runs}", "--port=0", "--load_fast=false"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
@@ -76,7 +76,7 @@ def main() -> None:
         time.sleep(30)  # it reads the runs meanwhile
         take("tensorboard", address, (1400, 1000))
     with tempfile.TemporaryDirectory() as folder:
-        # Of the trainings alone: of more than 40 runs, Custom Scalars shows none until they are chosen.
+        # Only trainings: with more than 40 runs, Custom Scalars shows none until they are chosen.
         for run in {path.parent for path in runs.rglob("events.out.tfevents*")}:
             if not (run / "result.json").exists() and runs / "evaluate" not in run.parents:
                 Path(folder, "-".join(run.relative_to(runs).parts)).symlink_to(run.resolve())

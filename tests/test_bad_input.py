@@ -133,7 +133,7 @@ ROWS = {
     ),
     "error of a longer rollout than an episode": (
         f"{PLAN} {PERFECT} --error_horizon=101",
-        "error_horizon must not exceed the 100 model steps of an episode, got 101; it would be cut there and mean",
+        "error_horizon must not exceed the 100 model steps of an episode, got 101; lower it",
     ),
     "discrete actions to collect": (
         f"{COLLECT} --env_id=Discrete-v0 --dataset_id=x-v0",

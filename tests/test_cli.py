@@ -290,7 +290,7 @@ def damaged(base_run, tmp_path, damage):
     [
         (lambda it: (it.pop("loops"), it.pop("optimizer_states")), "holds weights only"),
         (lambda it: it.pop("TrajectoryDataModule"), "does not name the replay buffer that its run had"),
-        (lambda it: it.update(epoch=-5), "says that it is of epoch -5, but its training counted 1"),
+        (lambda it: it.update(epoch=-5), "claims epoch -5, but its training counted 1"),
         (
             lambda it: it["state_dict"]["world_model.normalizer.latent_std"].zero_(),
             "has a zero in normalizer.latent_std",
@@ -319,7 +319,7 @@ def test_a_model_without_some_weights_is_not_evaluated(capsys, base_run, tmp_pat
     line = error_of(
         capsys, "evaluate", path, f"--output={tmp_path / 'out'}", "--agent=configs/agents/gradient_mpc.yaml"
     )
-    assert "has not the weights of the model that it describes (Missing key(s)" in line
+    assert "lacks weights of the model that it describes (Missing key(s)" in line
 
 
 def test_a_run_is_not_replaced_by_one_that_goes_on_from_elsewhere(capsys, base_run, fit, tmp_path):

@@ -176,7 +176,7 @@ def test_what_has_no_recipe_is_not_replaced(tmp_path, capsys):
     evaluate(folder)
     (folder / "recipe.json").unlink()
     before = contents(folder)
-    assert "no recipe.json" in refused(capsys, evaluate, folder, "--keep", "--overwrite")
+    assert "without the recipe.json" in refused(capsys, evaluate, folder, "--keep", "--overwrite")
     assert contents(folder) == before
 
 

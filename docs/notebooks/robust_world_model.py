@@ -9,8 +9,9 @@
 # %% [markdown]
 # # Make your own world model robust
 #
-# An environment of one's own, a network of one's own, and the two cures of gradient planning on both: the model is
-# trained on random data, fails when it is planned through, and is finetuned online and adversarially until it does not.
+# This notebook writes an environment and a network, and applies the two cures of gradient planning to them. The model
+# is trained on random data, fails when it is planned through, and is finetuned online and adversarially until it
+# succeeds.
 #
 # The environment is Gymnasium's pendulum, whose motor is too weak to lift it: a plan has to swing it up, and to arrive
 # at an angle near the top almost at rest. The data are random pushes at a hanging pendulum, so the model has hardly
@@ -41,7 +42,7 @@ from gbplan.policies import Agent, RandomPolicy
 torch.set_num_threads(1)  # networks this small gain nothing from a second one
 
 # %% [markdown]
-# What decides how long it takes:
+# These numbers decide how long the notebook takes:
 
 # %%
 EPISODES = 100  # of random pushes
@@ -53,9 +54,9 @@ TASKS = 128  # held-out tasks that the models are judged by
 # %% [markdown]
 # ## The environment
 #
-# What gbplan asks of it is Gymnasium's goal-conditioned form, a `reset` that sets a task, `info["is_success"]` and a
-# time limit ([Your environment](../your_environment.md)). `compute_success` is optional; with it, results say what a
-# model believes.
+# gbplan needs Gymnasium's goal-conditioned form, a `reset` that sets a task, `info["is_success"]` and a time limit
+# ([Your environment](../your_environment.md)). `compute_success` is optional; with it, results say what a model
+# believes.
 
 # %%
 TOP_SPEED = 8.0  # of the pendulum, radians a second
@@ -102,7 +103,7 @@ gym.register("PendulumGoal-v0", entry_point="__main__:PendulumGoal", max_episode
 # %% [markdown]
 # ## The world model
 #
-# A predictor says which latent follows, in standardised units. A model step is four steps of the environment, so an
+# A predictor computes the next latent, in standardised units. A model step is four steps of the environment, so an
 # action of the model is four of the motor's side by side, and twenty-five steps look ahead to the end of an episode.
 # The state is its own latent.
 
@@ -164,8 +165,8 @@ base = fit(WorldModelModule(new_model(), rollout_steps=4), EPOCHS)
 # %% [markdown]
 # ## Before
 #
-# The agent plans by gradient descent and plans again every two model steps. The tasks are held-out ones: their seeds
-# are drawn from by no training.
+# The agent plans by gradient descent and plans again every two model steps. The tasks are held out: no training draws
+# from their seeds.
 
 # %%
 planner = GradientPlanner(horizon=25, num_samples=78, restarts=2, iterations=12)
@@ -220,12 +221,12 @@ believed = [result.metrics["believed_success"]["rate"] for result in results.val
 plot_success(list(results), rate, low, high, believed, f"{TASKS} held-out tasks, 95 % intervals")
 
 # %% [markdown]
-# The attack alone helps little: it hardens the model near the data, and the goals are far from them. (Nor is it all the
-# attack's, since the training went on for as many epochs again.) Online data are what helps, and whether the attack on
-# top of them does is more than one training seed can say: where two intervals overlap, train several seeds, and let
+# The attack alone helps little: it hardens the model near the data, and the goals are far from them. (And not all of
+# the gain is the attack's, because the training also had as many epochs again.) Online data help most. One training
+# seed cannot show whether the attack helps on top of them: where two intervals overlap, train several seeds, and let
 # `gbplan report --compare` pair them ([Results](../results.md) does so for `DoorWall-v0`).
 #
-# The models' errors along what the agent did, in rollouts from the start of each episode:
+# The models' errors along the executed actions, in rollouts from the start of each episode:
 
 # %%
 errors = {name: result.metrics["model_error"]["planned"]["by_step"] for name, result in results.items()}
@@ -233,7 +234,8 @@ curves = {name: Curve(np.arange(1, 1 + len(error)), error) for name, error in er
 plot_panels({"": curves}, x="model steps imagined", y="error of the state, its own units")
 
 # %% [markdown]
-# A model that is right about what the planner does serves other planners, too. CEM, with as many rollouts of the model:
+# A model that is right where one planner goes also serves other planners. This is CEM, with as many rollouts of the
+# model:
 
 # %%
 cem = Agent(CEMPlanner(horizon=25, num_samples=32, num_elites=4, iterations=4), ReachGoal(tau=0.02), replan_every=2)
@@ -242,4 +244,4 @@ for name, model in {"base": base, **models}.items():
 
 # %% [markdown]
 # From here: [Your model](../your_model.md) has encoders, histories and probes; the same training on the command line,
-# which keeps checkpoints and goes on where it was interrupted, is in [Start](../start.md).
+# which keeps checkpoints and resumes interrupted runs, is in [Start](../start.md).

@@ -10,12 +10,12 @@
 # # Plan with a stable-worldmodel model
 #
 # [stable-worldmodel](https://github.com/galilai-group/stable-worldmodel) trains world models from pictures and plans
-# with them. This notebook takes a model of its kind as it is, joins it to gbplan by two small classes, and gets in
-# return the planners here, success on fixed held-out tasks beside the model's own belief, and finetuning.
+# with them. This notebook takes such a model as it is and connects it to gbplan by two small classes. It can then use
+# gbplan's planners, its evaluation on fixed held-out tasks, and its finetuning.
 #
-# It runs with the package's `LeWM` if stable-worldmodel is installed (0.1.1 was; it needs torchvision,
-# opencv-python-headless and imageio beside it, and a torch that fits that torchvision). If it is not, a class with the
-# same methods stands in for it, and the notebook says so.
+# If stable-worldmodel is installed, the notebook uses its `LeWM` (tested with 0.1.1, which also needs torchvision,
+# opencv-python-headless and imageio, and a torch that fits that torchvision). Otherwise a class with the same methods
+# replaces it, and the first output says so.
 
 # %%
 import tempfile
@@ -51,7 +51,7 @@ except ImportError as error:
 torch.set_num_threads(1)
 
 # %% [markdown]
-# What decides how long it takes:
+# These numbers decide how long the notebook takes:
 
 # %%
 EPISODES = 300  # to train on
@@ -62,17 +62,17 @@ TASKS = 64  # held-out tasks
 # ## The model
 #
 # A `LeWM` is made of parts: an encoder that turns pictures into embeddings, an encoder of actions, and a predictor of
-# the next embedding. What is used of it below is `encode(info)`, which reads `info["pixels"]`, `(B, T, C, H, W)`, and
-# adds `info["emb"]`, `(B, T, D)`; `action_encoder`; and `predict(emb, act_emb)`, the embeddings one step later.
+# the next embedding. The cells below use `encode(info)`, which reads `info["pixels"]`, `(B, T, C, H, W)`, and adds
+# `info["emb"]`, `(B, T, D)`; `action_encoder`; and `predict(emb, act_emb)`, the embeddings one step later.
 
 # %%
 SIZE, DIM, BLOCK = 32, 8, 5  # pixels along an edge; numbers in an embedding; environment steps in a model step
 
 
 class Eyes(nn.Module):
-    """Where in the picture each of DIM / 2 features is: a convolution and a soft maximum over the picture.
+    """The places of DIM / 2 features in the picture: a convolution and a soft maximum over the picture.
 
-    Called and answering as the vision transformers of the transformers library do, which LeWM is made for.
+    It has the interface of the transformers library's vision transformers, which LeWM expects.
     """
 
     def __init__(self):
@@ -132,8 +132,8 @@ foreign = (LeWM or StandIn)(Eyes(), Step(), nn.Linear(2 * BLOCK, DIM))
 # %% [markdown]
 # ## The adapter
 #
-# gbplan's `WorldModel` joins an encoder and a predictor. Each is a class of a few lines that hands on to the foreign
-# model. Everything in gbplan that takes a world model takes the result.
+# gbplan's `WorldModel` joins an encoder and a predictor. Each is a class of a few lines that calls the foreign model.
+# Everything in gbplan that takes a world model takes the result.
 
 # %%
 
@@ -175,7 +175,7 @@ class ForeignPredictor(Predictor):
 
 
 def adapt(model):
-    """A foreign model as one of gbplan's; the probe says where it believes to be, for figures and tables."""
+    """Wrap a foreign model; the probe decodes the position that the model believes in, for figures and tables."""
     adapted = WorldModel(ForeignEncoder(model), ForeignPredictor(model), action_block=BLOCK, probe=Probe(DIM, 2))
     adapted.normalizer.fitted.fill_(1)  # the model has its own scale of latents and actions: leave both alone
     return adapted
@@ -185,8 +185,8 @@ def adapt(model):
 # ## Weights
 #
 # This is the place to load a checkpoint of yours into `foreign`. Here the model is trained, through the adapter, on
-# pictures of `DoorWall-v0`: the next embedding, and a regulariser that tells the actions from neighbouring embeddings,
-# so that these are not all alike.
+# pictures of `DoorWall-v0`: the next embedding, and a regulariser that predicts the actions from neighbouring
+# embeddings, which keeps embeddings apart.
 
 # %%
 folder, pictures = tempfile.mkdtemp(), {"size": SIZE}
@@ -217,9 +217,9 @@ model = model.eval()
 # %% [markdown]
 # ## The same costs
 #
-# Is the adapted model the model? The cost of candidate plans by the model's own `get_cost`, which is what
-# stable-worldmodel's solvers minimise, beside that of a `PlanningProblem` here, for one task. `GoalMSE` is the mean
-# over the embedding's numbers where `get_cost` is the sum, hence the factor.
+# This cell checks that the adapted model computes the same costs. It compares the model's own `get_cost`, which
+# stable-worldmodel's solvers minimise, with the cost of a `PlanningProblem`, for candidate plans of one task. `GoalMSE`
+# is the mean over the embedding's numbers and `get_cost` the sum, which explains the factor.
 
 # %%
 tasks = TaskSet("DoorWallPixels-v0", env_kwargs=pictures, kind="detour", count=TASKS, min_distance=1.0).draw()
@@ -242,9 +242,9 @@ print(f"largest difference {(theirs - ours).abs().max():.1e}, of costs from {our
 # %% [markdown]
 # ## Plan
 #
-# Ten blocks ahead, and again after each block, on held-out tasks whose straight way is blocked by the wall. Both
-# planners have 128 rollouts of the model a plan, and keep to the bounds of actions, which the solvers of
-# stable-worldmodel leave to the environment. What is believed is what the probe says of the first plan.
+# The agents plan ten blocks ahead, and again after each block, on held-out tasks whose straight way is blocked by the
+# wall. Both planners have 128 rollouts of the model a plan, and keep to the bounds of actions, which the solvers of
+# stable-worldmodel leave to the environment. A task counts as believed if the probe finds the first plan at its goal.
 
 # %%
 planners = {
@@ -264,9 +264,10 @@ walls = envs.unwrapped.background()
 plot_paths(executed, tasks.goals[:8], result.success[:8], list(result.imagined[:8]), walls, result.radius)
 
 # %% [markdown]
-# Dashed is where the first plan leads in imagination, solid what happens with a new plan after each block. The agent
-# sees pictures alone. The model has [the gap that gradient planning has](why_gradient_planning_fails.ipynb): it
-# believes in more of its plans than lead to the goal, and several of them cross the wall.
+# Dashed lines show where the first plan leads in imagination; solid lines show what happens with a new plan after each
+# block. The agent only sees pictures. The model has [the gap that gradient planning
+# has](why_gradient_planning_fails.ipynb): it believes in more of its plans than lead to the goal, and several of them
+# cross the wall.
 #
 # From here: [Your model](../your_model.md#an-encoder) has encoders that are frozen, so that a predictor can be
 # finetuned in their latents, online and adversarially, as in [another notebook](robust_world_model.ipynb).

@@ -9,10 +9,10 @@
 # %% [markdown]
 # # Why gradient planning fails
 #
-# A world model says what follows an action. A planner looks for the actions whose imagined outcome is best, and in
+# A world model predicts what follows an action. A planner looks for the actions whose imagined outcome is best, and in
 # doing so it also finds the actions about which the model is wrong in the planner's favour. Its plans succeed in
-# imagination and fail in the world. This notebook shows that gap on the smallest task that has it, says where it comes
-# from, and closes it with a few rounds of online training, on two processor cores and in a few minutes.
+# imagination and fail in the world. This notebook shows that gap on the smallest task that has it, explains where it
+# comes from, and closes it with a few rounds of online training, on two processor cores and in a few minutes.
 #
 # It needs the package and nothing else: the base model comes with it.
 
@@ -39,7 +39,7 @@ from gbplan.policies import Agent, ExpertPolicy
 torch.set_num_threads(1)  # networks this small gain nothing from a second one
 
 # %% [markdown]
-# What decides how long it takes:
+# These numbers decide how long the notebook takes:
 
 # %%
 TASKS = 256  # held-out tasks that the models are judged by
@@ -55,7 +55,8 @@ NEW_TASKS = 100  # of each kind, in each round
 # of an expert who always takes the door. The planner refines random action sequences by gradient descent through the
 # model.
 #
-# Dashed is where the model says that the plan leads, solid is what happens when the plan is executed.
+# Dashed lines show where the model predicts that the plan leads; solid lines show what happens when the plan is
+# executed.
 
 # %%
 base = gbplan.load_pretrained("door-wall/base")
@@ -78,14 +79,14 @@ def show(model, agent=plan_once):
 show(base)
 
 # %% [markdown]
-# All four plans arrive, in imagination, through walls. The expert never ran into one, so nothing in the data says that
-# walls are solid, and a short way through them is what descent finds.
+# All four plans arrive, in imagination, through walls. The expert never ran into one, so nothing in the data shows that
+# walls are solid, and descent finds a short way through them.
 #
 # ## The model is right where its data are
 #
 # The error of the same model in rollouts from the start of held-out tasks, in units of the room, which is 4 wide: for
-# the expert's actions, and for those that were planned through the model. A validation loss is the first kind, and says
-# nothing of the second.
+# the expert's actions, and for those that were planned through the model. A validation loss measures the first and not
+# the second.
 
 # %%
 tasks = TaskSet("DoorWall-v0", kind="detour", count=TASKS, min_distance=1.0).draw()
@@ -140,8 +141,8 @@ ours.eval()
 print(f"{online.rounds} rounds, {online.transitions:,} transitions of the planner's own")
 
 # %% [markdown]
-# In each round the callback logs how the tasks went before anything was learned from them: what the model believed of
-# its first plans, and what was reached.
+# In each round the callback logs the outcome of the tasks before the model learns from them: the share that the model's
+# first plans solve in imagination, and the share that the agent solves.
 
 # %%
 log = np.genfromtxt(f"{folder}/metrics.csv", delimiter=",", names=True, deletechars="")
@@ -189,20 +190,20 @@ plot_landscape(found.alpha, found.beta, found.loss, marks)
 show(ours)
 
 # %% [markdown]
-# Its error is no longer another one for planned actions than for the expert's. That is the gap, closed; the price is a
-# larger error on the expert's.
+# Its error for planned actions is now about that for the expert's: the gap is closed. The price is a larger error for
+# the expert's.
 
 # %%
 plot_panels({"base model": before, "finetuned": error_curves(ours)}, x="steps imagined", y="error, units of the room")
 
 # %% [markdown]
-# Planning again mends most of what is left. The same tasks and model, with a new plan every five steps:
+# Replanning corrects most of what is left. This is the same model on the same tasks, with a new plan every five steps:
 
 # %%
 show(ours, agent)
 
 # %% [markdown]
-# That is how the package's tables judge models, on held-out detour tasks. The last model below comes with the package:
+# The package's tables judge models in this way, on held-out detour tasks. The last model below comes with the package:
 # it was trained for longer, online and adversarially.
 
 # %%
@@ -212,4 +213,4 @@ for name, model in models.items():
 
 # %% [markdown]
 # The numbers in brackets are 95 % intervals over the tasks. Tables with five training seeds, and with the controls that
-# say how much of this is the attack's and how much any noise would do, are in [Results](../results.md).
+# separate the attack's effect from that of any noise, are in [Results](../results.md).

@@ -15,8 +15,8 @@ class Attack(ABC):
 
     Numbers go to the constructor, the point comes with the call, and nothing is remembered between calls. An attack
     knows the loss only as a function of the point. Several tensors are attacked at once by attacking their
-    concatenation, each coordinate with its own radius. A subclass writes ``_perturb``; what all attacks promise is kept
-    here:
+    concatenation, each coordinate with its own radius. A subclass writes ``_perturb``; this class ensures what all
+    attacks promise:
 
     - the result lies inside the box; where the radius is zero, it is ``x`` exactly;
     - the same generator state gives the same result;

@@ -38,7 +38,7 @@ from gbplan.cli.keeping import AlreadyDoneError, add_keep, recipe_of
 # Errors of bad input, beside Lightning's MisconfigurationException; any other is a bug, and shows its traceback.
 ERRORS = (ArgumentError, ValueError, TypeError, ImportError, OSError, gym.error.Error)
 
-# What each command does.
+# The help of each command.
 COMMANDS = {
     "collect": "Run a policy in an environment and write its episodes as a Minari dataset.",
     "demo": "Plan eight tasks through two shipped models, and write what they imagine and what happens as a GIF.",
@@ -101,7 +101,7 @@ def _add_arguments(command: ArgumentParser, name: str) -> None:
 
 
 def add_overwrite(parser: ArgumentParser, meaning: str = "Replace what is there.") -> None:
-    """Add the flag that permits to replace what is there: ``--overwrite``, or ``--overwrite=true``."""
+    """Add the flag that permits replacing existing output: ``--overwrite``, or ``--overwrite=true``."""
     parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help=meaning)
 
 
@@ -212,5 +212,5 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def is_about_this_run(record: logging.LogRecord) -> bool:
-    """Tell Lightning's messages from its advertising, and from its list of devices that are not there."""
+    """Filter out Lightning's advertising, and its list of absent devices."""
     return not record.getMessage().startswith(("💡 Tip", "GPU available", "TPU available"))

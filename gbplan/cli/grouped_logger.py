@@ -8,7 +8,7 @@ from gbplan.report.tags import GROUPS, tag_of
 
 
 class GroupedTensorBoardLogger(TensorBoardLogger):
-    """Lightning's, whose few telling curves come first, in groups; see ``gbplan.report.tags``."""
+    """Lightning's TensorBoard logger, with the most informative curves first, in groups; see ``gbplan.report.tags``."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write each metric behind its group."""

@@ -118,8 +118,8 @@ class Recipe:
         if not self.path.exists():
             if self.products[0].exists():
                 raise FileExistsError(
-                    f"{self.products[0]} is there, and no {self.path.name} that says how it was made; choose another "
-                    "folder, or replace it with --overwrite and without --keep"
+                    f"{self.products[0]} exists without the {self.path.name} that records how it was made; choose "
+                    "another folder, or replace it with --overwrite and without --keep"
                 )
             return "absent"
         try:
@@ -137,8 +137,8 @@ class Recipe:
             raise AlreadyDoneError(f"{self.path.parent}: done already, from the same configuration, code and inputs")
         if changed and not overwrite:
             raise FileExistsError(
-                f"{self.path.parent} was made otherwise, says its {self.path.name} ({'; '.join(changed)}); choose "
-                "another folder, or replace it with --keep --overwrite"
+                f"{self.path.parent} was made in another way, according to its {self.path.name} "
+                f"({'; '.join(changed)}); choose another folder, or replace it with --keep --overwrite"
             )
         return "absent" if changed else "damaged" if complete else "interrupted"
 
@@ -171,7 +171,7 @@ class Recipe:
         listed = [Path(os.path.abspath(self.path.parent / each)) for each in old["products"]]
         for name, path in zip(old["products"], listed, strict=True):
             if not any(path.is_relative_to(each) for each in own):
-                raise ValueError(f"products: {name!r:.80} is none of {self.command}")
+                raise ValueError(f"products: {name!r:.80} is not a product of {self.command}")
         return listed
 
     def _has_all(self, products: list[Path]) -> bool:

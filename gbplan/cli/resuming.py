@@ -48,13 +48,13 @@ def _require_state(path: str, checkpoint: dict[str, Any]) -> None:
     """Raise a ValueError if a checkpoint lacks the state to resume a training."""
     advice = f"begin a new run from its weights with --model.init_from {path}"
     if not {"loops", "optimizer_states"} <= checkpoint.keys():
-        raise ValueError(f"{path} holds weights only, which a training cannot be resumed from; {advice}")
+        raise ValueError(f"{path} holds weights only, and a training cannot be resumed from those; {advice}")
     if "TrajectoryDataModule" not in checkpoint:
         raise ValueError(f"{path} does not name the replay buffer that its run had; {advice}")
     epoch, loops = checkpoint.get("epoch"), checkpoint["loops"]
     counted = loops.get("fit_loop", {}).get("epoch_progress", {}).get("current", {}).get("completed")
     if epoch is None or epoch != counted:
-        raise ValueError(f"{path} says that it is of epoch {epoch}, but its training counted {counted}; {advice}")
+        raise ValueError(f"{path} claims epoch {epoch}, but its training counted {counted}; {advice}")
 
 
 def surroundings(trainer: Trainer) -> dict[str, Any]:

@@ -32,5 +32,5 @@ def require_inside(values: NDArray, space: Space, name: str) -> None:
         bounds = low.ravel()[column], high.ravel()[column]
         raise ValueError(
             f"{name} has {values.reshape(len(values), -1)[row, column]:.6g} in row {row}, outside the declared space "
-            f"({bounds[0]:.6g} to {bounds[1]:.6g}); mend what produced it, or declare the space that is meant"
+            f"({bounds[0]:.6g} to {bounds[1]:.6g}); correct what produced it, or declare the space that you mean"
         )

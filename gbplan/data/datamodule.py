@@ -352,7 +352,7 @@ class TrajectoryDataModule(LightningDataModule):
         module = getattr(self.trainer, "lightning_module", None)
         keys = needs_of(module).encoded if keys is None else keys
         if keys is None:
-            raise ValueError("cache_latents cannot ask a trained module what its encoder reads; give it keys")
+            raise ValueError("cache_latents cannot tell what the encoder of a trained module reads; pass keys")
         self._require_observations(keys)
         column = LatentColumn(encode, key, tuple(keys), tuple(shape), dtype, batch_size)
         self._parts = [replace(part, frames=self._encoded(part, column)) for part in parts]

@@ -64,7 +64,7 @@ def write_columns(stored: StoredDataset, folder: Path) -> None:
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
                     raise ValueError(
                         f"the dataset {name} has a NaN or infinite number in {what!r}, first in episode {e}; remove "
-                        "such episodes or mend what produced them"
+                        "such episodes or correct what produced them"
                     )
             for key, array in observed.items():
                 if is_goal(key):

@@ -49,8 +49,8 @@ def _require_metadata(path: Path, stored: int) -> None:
     for name in ("observation_space", "action_space"):
         if not isinstance(metadata.get(name), str):
             raise ValueError(
-                f"{path.name} does not hold its {name}, for which Minari would make the environment that the dataset "
-                "names, and so run what it says; write both spaces into it if you trust it"
+                f"{path.name} lacks the {name}; to find it, Minari would make the environment that the dataset names, "
+                "which can run any code; write both spaces into the file if you trust it"
             )
         _require_space(metadata[name], f"the {name} in {path.name}")
     if (described := metadata.get("env_spec")) is not None:
@@ -127,14 +127,14 @@ def require_harmless_array(array: h5d.DatasetID, name: str) -> None:
     """
     made = array.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
-        raise ValueError(f"{name} is taken from other files")
+        raise ValueError(f"{name} is stored in other files")
     kind = array.get_type()
     plain = kind.get_super() if isinstance(kind, h5t.TypeVlenID) else kind  # pictures as JPEG
     if plain.get_class() not in _PLAIN:
-        raise ValueError(f"{name} is neither of numbers nor of text")
+        raise ValueError(f"{name} has neither numbers nor text")
     claimed, most = math.prod(array.shape) * kind.get_size(), MOST_COMPRESSED * array.get_storage_size() + _SMALL
     if claimed > most:
-        raise ValueError(f"{name} claims {claimed:,} bytes, more than its own in the file can hold ({most:,})")
+        raise ValueError(f"{name} claims {claimed:,} bytes, more than its data in the file can unpack to ({most:,})")
 
 
 def require_harmless_arrays(path: Path) -> None:

@@ -259,13 +259,13 @@ def _require_sums(state: dict[str, Any]) -> None:
     segments, written = state["segments"], state["written"]
     numbers = [int(entry["file"].partition("-")[0]) for entry in segments]
     if numbers != [*range(written - len(segments), written)]:
-        raise ValueError(f"of {written} files it names numbers {numbers}")
+        raise ValueError(f"it names the files {numbers} of {written}")
     transitions = sum(entry["transitions"] for entry in segments)
     if not transitions <= state["added"] or (len(segments) == written and state["added"] != transitions):
-        raise ValueError(f"its files have {transitions} transitions of {state['added']} added")
+        raise ValueError(f"its files have {transitions} transitions, but {state['added']} were added")
     episodes = sum(entry["episodes"] for entry in segments)
     if not state["left"] <= max(episodes - 1, 0):
-        raise ValueError(f"{state['left']} of its {episodes} episodes have left")
+        raise ValueError(f"it counts {state['left']} of its {episodes} episodes as removed")
 
 
 def _require_episodes(segment: Segment, entry: dict[str, Any], first: Segment, like: Frames | None) -> None:

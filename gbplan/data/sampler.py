@@ -177,7 +177,7 @@ class EpochLoader(DataLoader[Any]):
         if self.epoch_sampler is None and batches % len(self):
             raise ValueError(
                 f"the checkpoint was saved after {batches} of {len(self)} batches of an epoch that Lightning shuffles, "
-                "which cannot be gone on with exactly; resume from one that was saved at the end of an epoch"
+                "which cannot be continued exactly; resume from one that was saved at the end of an epoch"
             )
         if self.epoch_sampler is not None:
             self.epoch_sampler.go_on(epoch, batches * self._samples)

@@ -103,10 +103,10 @@ class Segment:
         try:
             stored = self._contents
         except Exception as error:  # errors of zip, pickle or torch, which have no common class
-            raise ValueError(f"it is no file of plain tensors ({type(error).__name__})") from None
+            raise ValueError(f"it is not a file of plain tensors ({type(error).__name__})") from None
         require_form(stored, _FORM, "it")
         if extra := stored.keys() - _FORM.keys():
-            raise ValueError(f"it holds {', '.join(sorted(map(str, extra)))} besides")
+            raise ValueError(f"it has the unknown entries {', '.join(sorted(map(str, extra)))}")
         columns = {"actions": stored["actions"], "rewards": stored["rewards"], **stored["infos"]}
         seen: dict[str, Tensor] = {}
         rows: dict[str, Tensor] = {}
@@ -126,7 +126,7 @@ class Segment:
         _require_vectors({"rewards": stored["rewards"]})
         frames, lengths = len(stored["actions"]), stored["lengths"].tolist()
         if not lengths or min(lengths) < 1 or sum(lengths) + len(lengths) != frames:
-            raise ValueError(f"lengths must be 1 or more each, and with a last frame each add up to {frames} frames")
+            raise ValueError(f"lengths must be at least 1, and lengths + 1 must add up to {frames} frames")
         if len(stored["terminated"]) != len(lengths):
             raise ValueError(f"terminated must have {len(lengths)} episodes, got {len(stored['terminated'])}")
         for name, tensor in {**columns, **{key: rows.get(f"rows of {key}", seen[key]) for key in seen}}.items():
@@ -134,7 +134,7 @@ class Segment:
                 raise ValueError(f"{name} must have {frames} frames, got {len(tensor)}")
         for name, index in rows.items():
             if not 0 <= int(index.min()) <= int(index.max()) < len(seen[name.removeprefix("rows of ")]):
-                raise ValueError(f"{name} must be those of its values")
+                raise ValueError(f"{name} must be indices of its values")
         for name, tensor in {**seen, "actions": stored["actions"]}.items():
             if tensor.dtype == torch.bool or not bool(tensor.isfinite().all()):
                 raise ValueError(f"{name} must be finite numbers")

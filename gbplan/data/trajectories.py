@@ -116,7 +116,7 @@ class Trajectories:
                 episode = int(np.searchsorted(self.starts, int(bad.argmax()), side="right")) - 1
                 raise ValueError(
                     f"{name} has a NaN or infinite number in {what!r}, first in episode {episode} "
-                    f"({int(bad.sum())} frames in all); remove such episodes or mend what produced them"
+                    f"({int(bad.sum())} frames in all); remove such episodes or correct what produced them"
                 )
 
     @staticmethod

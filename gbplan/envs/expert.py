@@ -77,7 +77,7 @@ class Expert(Policy, Generic[W]):
         """
         if self._world is None:
             name = type(self).__name__
-            raise RuntimeError(f"{name} knows no world; call reset(envs, seeds), or use env.unwrapped.expert()")
+            raise RuntimeError(f"{name} has not been reset; call reset(envs, seeds), or use env.unwrapped.expert()")
         action = self._best(self._world, observation)
         if self.action_noise > 0.0:
             action = action + self.action_noise * self._noise(action.shape, active)

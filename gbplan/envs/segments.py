@@ -51,7 +51,7 @@ class SegmentExpert(Expert[Any]):
 
     def _best(self, world: Any, observation: Observation) -> NDArray[np.float64]:
         if self._envs is None:
-            raise RuntimeError("SegmentExpert knows no tasks; call reset(envs, seeds)")
+            raise RuntimeError("SegmentExpert has not been reset; call reset(envs, seeds)")
         if not self._actions:
             self._actions = _actions_of(self._envs)
         best = np.zeros((len(self._actions), self._actions[0].shape[1]))
@@ -72,7 +72,7 @@ def _actions_of(envs: gym.vector.VectorEnv) -> list[NDArray[np.float32]]:
     for row, actions in enumerate(found):
         if actions is None:
             raise ValueError(
-                f"the expert knows segments that {name_of(envs)} itself drew, and the task of row {row} is none; reset "
-                "with the seed that drew the task, or without options"
+                f"the expert repeats segments that {name_of(envs)} drew, and the task of row {row} was given to it; "
+                "reset with the seed that drew the task, or without options"
             )
     return list(found)

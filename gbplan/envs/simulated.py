@@ -255,7 +255,7 @@ class SimulatedVectorEnv(Simulated, NativeVectorEnv):
         return observation, rewards, terminated, self._end(terminated), infos
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return what an attribute of each row's environment is, or what it returns if it is a method."""
+        """Return an attribute of each row's environment, or its result if it is a method."""
         if name == "segment_actions":
             return tuple(self._segment(row) for row in self._rows) or (None,) * self.num_envs
         return super().call(name, *args, **kwargs)

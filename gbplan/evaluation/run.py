@@ -281,7 +281,7 @@ def _world_model(checkpoint: CheckpointFile) -> WorldModel:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"{path} has not the weights of the model that it describes ({str(error).splitlines()[-1].strip()}); it is "
+            f"{path} lacks weights of the model that it describes ({str(error).splitlines()[-1].strip()}); it is "
             "damaged, use another checkpoint"
         ) from None
     return model.eval()

@@ -108,7 +108,7 @@ class TaskSet:
             ValueError: a kind is named twice.
         """
         if len(set(kinds)) != len(kinds):
-            raise ValueError(f"kinds must name no kind of tasks twice, got {list(kinds)}")
+            raise ValueError(f"kinds must not repeat a kind of tasks, got {list(kinds)}")
         return [replace(self, kind=kind) for kind in kinds] or [self]
 
     def require_env_id(self) -> str:
@@ -118,7 +118,7 @@ class TaskSet:
             ValueError: no environment is named, or it is not registered.
         """
         if self.env_id is None:
-            raise ValueError("the tasks are of no environment; name one with tasks.env_id")
+            raise ValueError("the tasks have no environment; name one with tasks.env_id")
         module, _, name = self.env_id.rpartition(":")
         try:
             if module:

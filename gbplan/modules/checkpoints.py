@@ -97,7 +97,7 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
         if not isinstance(checkpoint.get(name, {}), dict):
             kind = type(checkpoint[name]).__name__
             raise ValueError(
-                f"{path} is no complete checkpoint: its {name} must be a mapping, got a {kind}; use another"
+                f"{path} is not a complete checkpoint: its {name} must be a mapping, got a {kind}; use another"
             )
     return CheckpointFile(path, hashlib.sha256(data).hexdigest(), checkpoint)
 
@@ -164,7 +164,7 @@ def weights_in(checkpoint: CheckpointFile) -> dict[str, Tensor]:
     if no_weight is not None:
         kind = type(weights[no_weight]).__name__
         raise ValueError(
-            f"{path} is no complete checkpoint: its weight {no_weight} is a {kind}, no tensor; use another"
+            f"{path} is not a complete checkpoint: its weight {no_weight} is a {kind}, not a tensor; use another"
         )
     broken = sorted(name for name, value in weights.items() if not torch.isfinite(value).all())
     if broken:

@@ -116,6 +116,6 @@ class InitNetwork(nn.Module):
         except (TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(
-                f"{path} has not the weights of the sizes it gives ({reason:.200}); it is damaged"
+                f"{path} does not have weights of the sizes it names ({reason:.200}); it is damaged"
             ) from None
         return network.eval()

@@ -32,7 +32,7 @@ class Predictor(nn.Module, ABC):
         return 32 * size
 
     def set_units(self, normalizer: Normalizer) -> None:
-        """Say what standardised numbers mean: a world model calls it with its own normaliser. Most need not know.
+        """Receive the world model's normaliser, which standardises inputs and outputs; most predictors ignore it.
 
         The normaliser is fitted later, and belongs to the world model: keep it, but not as a part.
         """
@@ -87,7 +87,7 @@ class Predictor(nn.Module, ABC):
 
 
 def repeated(values: Tensor, count: int) -> Tensor:
-    """Each of B rows as often as it takes to make ``count`` of them, ``(B, ...)`` to ``(count, ...)``."""
+    """Repeat each of B rows equally often, ``(B, ...)`` to ``(count, ...)``."""
     return values if len(values) == count else values.repeat_interleave(count // len(values), dim=0)
 
 

@@ -11,19 +11,18 @@ from gbplan.networks.mlp import ACTIVATIONS, Activation
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
-_UNIT = 0.1  # m: what features are counted in, so that they are about one
+_UNIT = 0.1  # m, the unit of features, which are then about one
 
 
 class PushFramePredictor(Predictor):
-    """Moves the nodes of a chain, seen in the frame of a push: from where it begins, along it and across it.
+    """A perceptron that moves the nodes of a chain, in a push's frame: origin at its start, axes along and across it.
 
-    Which nodes a push meets and how far it takes them is the same wherever it happens and whichever way it points, so
-    a push turned or shifted together with the chain has the same outcome, turned or shifted. Nor does it matter which
-    end of the chain is its first, or which side is left: a perceptron's word is averaged over both orders of the nodes
-    and their mirror images.
+    In this frame, a push that is turned or shifted together with the chain has the same outcome, turned or shifted. The
+    outcome also does not depend on which end of the chain comes first, or on reflection: the prediction is the mean
+    over both orders of the nodes and their mirror images.
 
-    Latents are x and y of the nodes, one node after the other; an action is x and y of where the push begins, and of
-    where it ends. A push of no length moves nothing.
+    Latents are x and y of the nodes, one node after the other; an action is x and y of the start of a push, then of its
+    end. A push of no length moves nothing.
     """
 
     def __init__(
@@ -33,7 +32,7 @@ class PushFramePredictor(Predictor):
 
         Args:
             nodes: nodes N of the chain; a latent is 2 N numbers.
-            reach: how far from the origin a push begins or ends at an action of 1, m, in which latents are, too.
+            reach: distance of an action of 1 from the origin, in m, the unit of latents.
             hidden_sizes: width of each hidden layer.
             activation: nonlinearity between the layers.
 
@@ -61,7 +60,7 @@ class PushFramePredictor(Predictor):
         return self._activations
 
     def set_units(self, normalizer: Normalizer) -> None:
-        """Keep what standardised numbers mean; see ``Predictor``."""
+        """Store the world model's normaliser; see ``Predictor``."""
         self._units = (normalizer,)
 
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:

@@ -70,5 +70,5 @@ def animate_frames(frames: Frames) -> bytes:
 
 
 def _colours(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What can be shown of ``(H, W, C)``: three colours, or the first channel."""
+    """Reduce ``(H, W, C)`` to what can be shown: three colours, or the first channel."""
     return picture if picture.shape[-1] == 3 else picture[..., 0]

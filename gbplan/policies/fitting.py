@@ -38,8 +38,8 @@ def require_fitting(
     if not isinstance(space, gym.spaces.Dict) or not set(keys) <= set(space.spaces):
         there = ", ".join(space.spaces) if isinstance(space, gym.spaces.Dict) else space
         raise TypeError(
-            f"{type(model.encoder).__name__} reads {' and '.join(map(repr, keys))}, the environment shows {there}; "
-            "use a model trained on this environment"
+            f"{type(model.encoder).__name__} reads {' and '.join(map(repr, keys))}, the environment's observations are "
+            f"{there}; use a model trained on this environment"
         )
     actions = envs.single_action_space.shape
     if actions != (model.env_action_dim,):
@@ -70,7 +70,7 @@ def _require_shapes(model: WorldModel, space: gym.spaces.Dict, keys: Sequence[st
         goal, achieved = encoder.encode_goal(blank), encoder.goal_features(latent)
     except RuntimeError as error:  # torch's error, which has no names
         raise ValueError(
-            f"{type(encoder).__name__} cannot encode what the environment shows ({str(error).splitlines()[0]}): "
+            f"{type(encoder).__name__} cannot encode the environment's observations ({str(error).splitlines()[0]}): "
             f"{seen}; use a model trained on this environment"
         ) from None
     if latent.shape[1:] != model.latent_shape:
@@ -86,8 +86,8 @@ def _require_shapes(model: WorldModel, space: gym.spaces.Dict, keys: Sequence[st
     goals = space["achieved_goal"].shape if "achieved_goal" in space.spaces else None
     if model.has_probe and goals and (told := tuple(model.achieved_goal(latent).shape[1:])) != goals:
         raise ValueError(
-            f"the world model's probe tells goals of shape {told}, the environment's achieved_goal has {goals}; use a "
-            "model trained on this environment"
+            f"the world model's probe predicts goals of shape {told}, the environment's achieved_goal has {goals}; "
+            "use a model trained on this environment"
         )
 
 

@@ -119,7 +119,7 @@ def _pairs(
     if not seeds:
         raise ValueError(
             f"{ones[0]['name']} has training seeds {', '.join(map(str, by_seed))} and {others[0]['name']} "
-            f"{', '.join(map(str, others_by_seed))}, which make no pair; train both with the same seed"
+            f"{', '.join(map(str, others_by_seed))}, and none in common; train both with the same seed"
         )
     first = [read_tasks(by_seed[seed], kind) for seed in seeds]
     second = [read_tasks(others_by_seed[seed], kind) for seed in seeds]
@@ -140,5 +140,7 @@ def _by_seed(results: list[dict[str, Any]]) -> dict[int | None, dict[str, Any]]:
         seed = ((result.get("training") or {}).get("data") or {}).get("seed")
         found[seed if isinstance(seed, int) else None] = result
     if len(found) < len(results):
-        raise ValueError(f"several models of {results[0]['name']} have the same training seed, so they make no pairs")
+        raise ValueError(
+            f"several models of {results[0]['name']} have the same training seed, so they cannot be paired"
+        )
     return found

@@ -192,7 +192,7 @@ def read_tasks(result: dict[str, Any], kind: str) -> dict[str, NDArray[np.float6
         if len(rows) != metrics["count"] or "first_hit" not in header:
             raise ValueError(f"it should have first_hit of {metrics['count']} tasks")
         if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
-            raise ValueError("its rows should have one cell in each column, and no two columns one name")
+            raise ValueError("its rows should have one cell in each column, and no two columns the same name")
         columns = {
             name: np.array([row[at] for row in rows], dtype=float)
             for at, name in enumerate(header)

@@ -121,7 +121,7 @@ def _as_results(path: Path) -> Iterator[None]:
         yield
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(
-            f"{path} holds something else than results ({type(error).__name__}: {error}); evaluate again"
+            f"{path} does not contain results ({type(error).__name__}: {error}); evaluate again"
         ) from error
 
 

@@ -271,7 +271,7 @@ def test_fast_dev_run_holds_one_small_round(door_wall_fit, tmp_path):
         ({"figure_tasks": -1}, "figure_tasks must be finite and not negative, got -1"),
         ({"tasks": TaskSet()}, "must have tasks of the training split, got held_out; set tasks.split"),
         ({"open_loop_fraction": 1.5}, r"open_loop_fraction must lie in 0..1, got 1.5"),
-        ({"kinds": ["detour", "detour"]}, "kinds must name no kind of tasks twice"),
+        ({"kinds": ["detour", "detour"]}, "kinds must not repeat a kind of tasks"),
     ],
 )
 def test_numbers_out_of_range_are_refused_at_once(arguments, message):

@@ -26,7 +26,7 @@ def test_numbers_in_the_space_pass_and_what_rounding_moves(row):
         ([0, 1000.2], r"it has 1000.2 in row 1, outside the declared space \(0 to 1000\)"),
         ([0, -0.0002], r"it has -0.0002 in row 1"),
         ([0, np.inf], r"it has inf in row 1"),
-        ([np.nan, 1e30], r"it has 1e\+30 in row 1, .*; mend what produced it, or declare the space that is meant"),
+        ([np.nan, 1e30], r"it has 1e\+30 in row 1, .*; correct what produced it, or declare the space that you mean"),
     ],
 )
 def test_the_first_number_outside_is_named_with_its_row(row, message):

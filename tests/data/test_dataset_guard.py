@@ -55,7 +55,7 @@ def test_dataset_without_its_spaces_does_not_run_the_environment_that_it_names(s
     change_metadata(stored, env_spec=running(marker), **dict.fromkeys(absent))
     message = refusal(stored)
     assert not marker.exists()
-    assert f"does not hold its {absent[0]}" in message
+    assert f"lacks the {absent[0]}" in message
 
 
 def test_environment_of_a_dataset_is_not_made_from_what_the_dataset_says(stored, tmp_path):
@@ -161,12 +161,12 @@ CHANGES = {
     external_link: "has a link at b'episode_0/observations/observation', which may lead anywhere",
     soft_link: "has a link at b'episode_0/observations/observation'",
     second_name: "has two names",
-    virtual: "observations/observation is taken from other files",
-    external_storage: "observations/observation is taken from other files",
-    rows: "observations/observation claims 9,007,199,254,740,992 bytes, more than its own",
+    virtual: "observations/observation is stored in other files",
+    external_storage: "observations/observation is stored in other files",
+    rows: "observations/observation claims 9,007,199,254,740,992 bytes, more than its data",
     compressed: "claims 17,179,869,184 bytes",
-    references: "neither of numbers nor of text",
-    opaque: "neither of numbers nor of text",
+    references: "has neither numbers nor text",
+    opaque: "has neither numbers nor text",
     pickled_attribute: "has attributes of b'episode_0' that are neither numbers nor text",
     nesting: "has more than 32 groups within groups",
 }
@@ -192,7 +192,7 @@ def test_arrays_of_compressed_pictures_are_looked_at_before_minari_decodes_them(
     with h5py.File(stored / "main_data.hdf5", "a") as file:
         del file[ARRAY]
         external_storage(file, str(tmp_path / "secret.h5"))
-    assert "episode_0/observations/observation is taken from other files" in refusal(stored)
+    assert "episode_0/observations/observation is stored in other files" in refusal(stored)
 
 
 def test_arrays_that_compress_well_are_believed(tmp_path, ladder, spec):

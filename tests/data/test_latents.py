@@ -171,7 +171,7 @@ def test_an_encoder_that_has_changed_is_refused_beside_a_buffers_file(beside):
             ["pixels"],
             "needs the observations pixels, the datasets have achieved_goal, desired_goal, obs",
         ),
-        (Counting(), None, "cannot ask a trained module what its encoder reads; give it keys"),
+        (Counting(), None, "cannot tell what the encoder of a trained module reads; pass keys"),
     ],
     ids=["shape", "nan", "keys", "no module"],
 )

@@ -246,10 +246,10 @@ def test_failed_evaluation_leaves_no_result(tmp_path):
         ({"policy": StraightLinePolicy(), "ckpt_path": "x"}, "got ckpt_path and policy"),
         ({"ckpt_path": "x"}, "a world model needs an agent"),
         ({"policy": StraightLinePolicy(), "agent": Agent(GradientPlanner())}, "StraightLinePolicy does not plan"),
-        ({"policy": StraightLinePolicy(), "kinds": ["detour"] * 2}, "kinds must name no kind of tasks twice"),
+        ({"policy": StraightLinePolicy(), "kinds": ["detour"] * 2}, "kinds must not repeat a kind of tasks"),
         (
             {"policy": StraightLinePolicy(), "tasks": TaskSet()},
-            "the tasks are of no environment; name one with tasks.env_id",
+            "the tasks have no environment; name one with tasks.env_id",
         ),
         ({"policy": StraightLinePolicy(), "error_horizon": 0}, "error_horizon must be at least 1, got 0"),
         (

@@ -103,7 +103,7 @@ def test_no_task_starts_within_the_minimum_distance():
         ({"env_id": "PlainTasks-v0", "kind": None}, "min_distance needs distances between goals, which PlainTasks-v0"),
         ({"kind": "easy"}, "task must be one of 'uniform', 'detour', got 'easy'"),
         ({"env_id": "PlainTasks-v0"}, r"takes no argument 'task'.* leave the kind out \(null\)"),
-        ({"env_id": None}, "the tasks are of no environment; name one with tasks.env_id"),
+        ({"env_id": None}, "the tasks have no environment; name one with tasks.env_id"),
         ({"min_distance": -1.0}, "min_distance must be finite and not negative, got -1.0"),
         ({"seed": 100_000}, r"seed must lie in 0..\d+"),
         ({"env_id": "CartPole-v1", "kind": None}, "CartPole-v1 is not goal-conditioned"),
@@ -176,7 +176,7 @@ def test_kinds_share_all_but_their_name():
     assert tasks.of_kinds(["uniform", "detour"]) == [replace(tasks, kind="uniform"), replace(tasks, kind="detour")]
     assert tasks.of_kinds([]) == [tasks]
     assert [each.name for each in (tasks, replace(tasks, kind="detour"))] == ["default", "detour"]
-    with pytest.raises(ValueError, match="no kind of tasks twice"):
+    with pytest.raises(ValueError, match="repeat a kind of tasks"):
         tasks.of_kinds(["detour", "detour"])
 
 

@@ -70,7 +70,7 @@ def test_sizes_that_are_not_those_of_the_weights_are_named_and_take_no_memory(tm
     contents["state_dict"]["network._extra_state"] |= sizes
     torch.save(contents, path)
     with pytest.raises(
-        ValueError, match=r"a.ckpt has not the weights of the sizes it gives .*; it is damaged"
+        ValueError, match=r"a.ckpt does not have weights of the sizes it names .*; it is damaged"
     ) as caught:
         InitNetwork.from_checkpoint(path)
     assert "\n" not in str(caught.value)

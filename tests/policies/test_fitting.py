@@ -37,16 +37,16 @@ class Narrow(IdentityEncoder):
 ROWS = {
     "keys": (
         lambda: model(ConvEncoder(4, 16, width=2, pixels_key="camera")),
-        "ConvEncoder reads 'camera' and 'desired_pixels', the environment shows .*achieved_goal.*pixels; use a model",
+        "reads 'camera' and 'desired_pixels', the environment's observations are .*achieved_goal.*pixels; use",
     ),
     "picture size": (lambda: model(ConvEncoder(4, 32, width=2)), r"'pixels' must be uint8 pictures .*32.*16"),
     "picture type": (
         lambda: model(ConvEncoder(4, 16, width=2, pixels_key="observation")),
         "'observation' must be uint8 pictures .*float32",
     ),
-    "what torch says": (lambda: model(Narrow()), r"Narrow cannot encode what .*'observation' has shape \(4,\); use a"),
+    "what torch says": (lambda: model(Narrow()), r"Narrow cannot encode the .*'observation' has shape \(4,\); use a"),
     "actions": (lambda: model(action_dim=2), r"actions have shape \(3,\), the world model's \(2,\)"),
-    "probe": (lambda: model(probe=Probe(4, 3)), r"probe tells goals of shape \(3,\), .*achieved_goal has \(4,\)"),
+    "probe": (lambda: model(probe=Probe(4, 3)), r"probe predicts goals of shape \(3,\), .*achieved_goal has \(4,\)"),
     "history": (
         lambda: model(history=6, block=5),
         "looks at 6 frames, 5 model steps of 5 environment steps each apart, but an episode ends after 23 steps",

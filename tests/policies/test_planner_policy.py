@@ -237,7 +237,9 @@ def test_a_model_that_does_not_fit_the_environment_is_refused_at_reset(model, wo
 def test_observations_without_a_goal_are_refused():
     envs = PointWorld(2)
     envs.single_observation_space = envs.single_observation_space["observation"]
-    with pytest.raises(TypeError, match="reads 'observation' and 'desired_goal', the environment shows Box"):
+    with pytest.raises(
+        TypeError, match="reads 'observation' and 'desired_goal', the environment's observations are Box"
+    ):
         Agent(Recorder()).policy(point_model()).reset(envs, range(2))
 
 

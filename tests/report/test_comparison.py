@@ -90,7 +90,7 @@ def test_what_is_not_trained_stands_beside_every_seed(write, compared):
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        ({"seed": 1}, "training seeds 0 and b 1, which make no pair"),
+        ({"seed": 1}, "training seeds 0 and b 1, and none in common"),
         ({"environment": {"task_seed": 1}}, "different detour tasks"),
         ({"start": 2.0}, "different detour tasks"),
         ({"training": [0]}, "training must be dict or null"),

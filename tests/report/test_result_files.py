@@ -76,7 +76,7 @@ def test_entry_of_another_type_is_named(copied, keys, value, reason):
 def test_what_cannot_be_laid_out_is_named_by_its_file(copied):
     changed(copied, "method", value={})  # of a planner, says the rest
     message = refusal(lambda folder: report(folder, figures=f"{folder}/figures"), str(copied))
-    assert f"{copied / RESULT_FILE} holds something else than results" in message
+    assert f"{copied / RESULT_FILE} does not contain results" in message
 
 
 class Runs:

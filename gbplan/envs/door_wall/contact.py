@@ -177,7 +177,7 @@ def _within_borders(value: float) -> float:
 def _beside_the_wall(
     x: float, y: float, side: float, dx: float, low: float, high: float, wall: float = 0.0
 ) -> tuple[float, bool]:
-    """Hold an agent on ``side`` off the wall, and off its x in the doorway; returns x and whether dx met the skin."""
+    """Keep an agent on ``side`` off the wall, and off its x in the doorway; return x and whether dx met the skin."""
     if side * (x - wall) < SKIN and not low <= y <= high:
         return wall + side * SKIN, side * dx < 0.0
     return (wall + side * CLOSEST if side * (x - wall) < CLOSEST else x), False

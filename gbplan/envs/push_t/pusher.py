@@ -63,8 +63,8 @@ class NoisyPusherPolicy(Policy):
         seen = space.get("observation") if isinstance(space, gym.spaces.Dict) else None
         if seen is None or seen.shape != (states.STATE_SIZE,) or envs.single_action_space.shape != (2,):
             raise ValueError(
-                f"NoisyPusherPolicy is for gbplan/PushT-v0, which observes {states.STATE_SIZE} numbers and acts by 2, "
-                f"got {seen} and {envs.single_action_space}"
+                f"NoisyPusherPolicy is for gbplan/PushT-v0, whose states are {states.STATE_SIZE} numbers and actions "
+                f"2, got {seen} and {envs.single_action_space}"
             )
         if len(seeds) != envs.num_envs:
             raise ValueError(f"expected one seed for each of {envs.num_envs} rows, got {len(seeds)} seeds")

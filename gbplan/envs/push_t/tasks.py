@@ -54,7 +54,7 @@ def draw_task(world: World, key: int, state: Sequence[float] | None, goal: Seque
         aim = _goal_of(world, draw_start(rng)) if goal is None else tuple(goal)
         if not _solved(world, start, aim):
             return Task(start, aim, None)
-    raise ValueError(f"no task could be drawn that does not begin solved; the goal given is {goal}")
+    raise ValueError(f"every task drawn begins solved; the given goal is {goal}")
 
 
 @lru_cache(maxsize=4096)  # cached: the expert asks for the actions of a task that was drawn before
@@ -96,7 +96,7 @@ def _draw_segment(world: World, rng: np.random.Generator, begin: State | None) -
             goal = _goal_of(world, path[start + length])
             return Task(path[start], goal, np.array(actions[start : start + length]))
     raise ValueError(
-        f"no push of {length} steps was found that moves the block from the state given; give a goal as well, or raise "
+        f"found no push of {length} steps that moves the block from the given state; give a goal as well, or raise "
         "segment_steps"
     )
 

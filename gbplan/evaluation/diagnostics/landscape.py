@@ -81,7 +81,7 @@ def landscape(
     """
     plans = [np.asarray(plan, np.float64) for plan in (reference, first, second)]
     if len(tasks) != 1:
-        raise ValueError(f"a landscape is of one task, got {len(tasks)}")
+        raise ValueError(f"a landscape shows one task, got {len(tasks)}")
     if plans[0].ndim != 2 or len({plan.shape for plan in plans}) > 1:
         raise ValueError(f"the plans must have the same shape (H, A), got {[plan.shape for plan in plans]}")
     axis = np.linspace(-extent, extent, points)

@@ -84,8 +84,7 @@ def require_within_episodes(error_horizon: int, time_limit: int, action_block: i
     longest = time_limit // action_block
     if error_horizon > max(ERROR_HORIZON, longest):
         raise ValueError(
-            f"error_horizon must not exceed the {longest} model steps of an episode, got {error_horizon}; it would be "
-            "cut there and mean another number"
+            f"error_horizon must not exceed the {longest} model steps of an episode, got {error_horizon}; lower it"
         )
 
 

@@ -134,7 +134,7 @@ def test_misuse_says_what_to_do():
     assert issubclass(DoorWallExpert, Policy)
     env = gym.make("DoorWall-v0").unwrapped
     observation, _ = env.reset(seed=0)
-    with pytest.raises(RuntimeError, match="knows no world; call reset"):
+    with pytest.raises(RuntimeError, match="has not been reset; call reset"):
         DoorWallExpert().act(observation)
     with pytest.raises(RuntimeError, match="action noise was reset for 0 rows"):
         env.expert(action_noise=0.1).act(observation)

@@ -72,7 +72,7 @@ def test_expert_gets_to_know_the_maze_it_is_reset_in():
     envs = gym.make_vec(ID, num_envs=2, vectorization_mode="sync", maze="large")
     observation, _ = envs.reset(seed=0)
     expert = PointMazeExpert()
-    with pytest.raises(RuntimeError, match="PointMazeExpert knows no world; call reset"):
+    with pytest.raises(RuntimeError, match="PointMazeExpert has not been reset; call reset"):
         expert.act(observation)
     expert.reset(envs, [0, 1])
     np.testing.assert_array_equal(expert.act(observation), envs.envs[0].unwrapped.expert().act(observation))

@@ -65,5 +65,5 @@ def test_given_parts_are_kept():
 
 def test_state_from_which_nothing_can_be_pushed_is_said_so():
     far = tuple(states.at_rest(30, 30, 380, 350, 0.0))
-    with pytest.raises(ValueError, match="no push of 5 steps was found that moves the block from the state given"):
+    with pytest.raises(ValueError, match="found no push of 5 steps that moves the block from the given state"):
         draw_task(World(segment_steps=5), 0, far, None)

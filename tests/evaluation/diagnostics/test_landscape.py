@@ -97,7 +97,7 @@ def test_model_is_left_in_its_mode():
 def test_arguments_that_do_not_fit_are_named():
     reference, first, second = plans()
     two = task().select([0, 0])
-    with pytest.raises(ValueError, match="a landscape is of one task, got 2"):
+    with pytest.raises(ValueError, match="a landscape shows one task, got 2"):
         landscape({}, GoalMSE(), two, reference, first, second)
     with pytest.raises(
         ValueError, match=r"the plans must have the same shape \(H, A\), got \[\(12, 2\), \(12, 2\), \(9"
