@@ -114,6 +114,26 @@ class WorldModel(nn.Module):
         """Map latents ``(..., *D)`` into goal space, ``(..., *G)``; differentiable."""
         return self.encoder.goal_features(self.normalizer.restore(latents))
 
+    def goal_deviations(self) -> Tensor:
+        """Standard deviations of goal features over the training frames, ``(*G)``.
+
+        Exact where each goal feature is a multiple of one number of the latent, as for all encoders of the package.
+
+        Raises:
+            ValueError: the normaliser is not fitted, or a deviation is not positive.
+        """
+        if not self.normalizer.fitted:
+            raise ValueError("the world model has seen no data whose deviations it could tell; train it first")
+        std = self.normalizer.latent_std.expand(self.latent_shape)
+        with torch.no_grad():
+            deviations = (self.encoder.goal_features(std) - self.encoder.goal_features(torch.zeros_like(std))).abs()
+        if not (deviations.isfinite() & (deviations > 0)).all():
+            raise ValueError(
+                f"{type(self.encoder).__name__}'s goal features do not tell their deviations, got "
+                f"{deviations.tolist()}; give the objective a scale in numbers"
+            )
+        return deviations
+
     def achieved_goal(self, latents: Tensor) -> Tensor:
         """Achieved goals of latents ``(..., *D)`` in the environment's own goal space and units: belief, not truth.
 

@@ -135,6 +135,21 @@ def test_radii_may_be_a_share_of_how_far_latents_move_in_a_step():
     assert radii_of(module) == pytest.approx((0.1 * 12.5**0.5, 0.2))  # moves of 3 and 4; actions deviate by 1
 
 
+def test_each_group_has_its_own_share_of_its_own_displacement():
+    # The agent moves by 3 and 4, the block by 0 and 2; their places deviate by far more.
+    latents = [[[0.0, 100.0], [3.0, 100.0]], [[50.0, -100.0], [54.0, -98.0]]]
+    model = make_world_model()
+    module = AdversarialWorldModelModule(
+        model, NoAttack(), radii="displacement", latent_factor=[0.1, 0.5], action_factor=0.0
+    )
+    module.on_train_epoch_start()
+    module.training_loss(batch_of(latents, [[[0.0, 1.0]], [[0.0, 3.0]]]), 0)
+    assert module.latent_radius.tolist() == pytest.approx([0.1 * 12.5**0.5, 0.5 * 2**0.5])
+    # A radius of one batch holds for the run: the rule is fixed, not adaptive.
+    module.training_loss(batch_of([[[0.0, 0.0], [9.0, 9.0]]] * 2, [[[0.0, 1.0]], [[0.0, 3.0]]]), 1)
+    assert module.latent_radius.tolist() == pytest.approx([0.1 * 12.5**0.5, 0.5 * 2**0.5])
+
+
 def test_first_batch_without_any_spread_is_refused():
     batch = batch_of([[[1.0], [2.0]]], [[[1.0]]])
     with pytest.raises(ValueError, match="the latents of the first batch of 1 are all alike, so their radius would be"):

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, WorldModel
 
 
 def make_model(latent=3, action=2, hidden=(8,), **kwargs):
@@ -85,3 +85,23 @@ def test_the_normalizer_travels_with_the_state_dict():
 def test_bad_sizes_and_statistics_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_goal_deviations_are_those_of_the_latent_s_numbers_that_are_the_goal():
+    assert make_model(latent=4).goal_deviations().tolist() == [1.0, 3.0]  # of 1, 2, 3, 4
+
+
+def test_goal_deviations_of_tokens_are_their_channels():
+    model = WorldModel(ConvEncoder(2, 8, width=2, tokens=True), MLPPredictor((16, 2), 1), normalize="channel")
+    model.normalizer.set(torch.zeros(2), torch.tensor([2.0, 5.0]), torch.zeros(1), torch.ones(1))
+    assert torch.equal(model.goal_deviations(), torch.tensor([2.0, 5.0]).expand(16, 2))
+
+
+def test_goal_deviations_that_are_not_known_are_refused():
+    model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 1, (8,)))
+    with pytest.raises(ValueError, match="has seen no data"):
+        model.goal_deviations()
+    model.normalizer.fitted.fill_(True)
+    model.encoder.goal_features = torch.zeros_like
+    with pytest.raises(ValueError, match=r"do not tell their deviations, got \[0.0, 0.0\]; give the objective a scale"):
+        model.goal_deviations()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gbplan.objectives import GoalMSE, ReachGoal, Scaled
+from gbplan.objectives import GoalMSE, ReachGoal, Scaled, WeightedGoalLoss
 from gbplan.objectives.gradients import cost_and_gradients
 
 
@@ -39,10 +39,28 @@ def test_goals_of_another_size_are_refused():
         Scaled(GoalMSE(), [1.0, 1.0])(draw(4, 6, 3), draw(4, 3), draw(4, 6, 1))
 
 
-@pytest.mark.parametrize("scale", [[], [0.0], [-1.0], [1.0, math.nan]])
+@pytest.mark.parametrize("scale", [[], [0.0], [-1.0], [1.0, math.nan], "date"])
 def test_a_scale_that_is_none_is_refused(scale):
-    with pytest.raises(ValueError, match="scale must be one or more numbers above 0"):
+    with pytest.raises(ValueError, match="scale must be one or more numbers above 0, or data"):
         Scaled(GoalMSE(), scale)
+
+
+def test_the_scale_of_the_data_is_its_standard_deviations():
+    objective, goal = Scaled(ReachGoal(0.3), "data"), draw(4, 3)
+    with pytest.raises(ValueError, match=r"the scale of the data is the world model's; .*of_data"):
+        objective(draw(4, 6, 3), goal, draw(4, 6, 1))
+    assert objective.of_data(torch.tensor([0.5, 2.0, 10.0])) == Scaled(ReachGoal(0.3), [0.5, 2.0, 10.0])
+    # Two tokens of two channels: 3 and 4, 1 and 7.
+    assert objective.of_data(torch.tensor([[3.0, 1.0], [4.0, 7.0]])).scale == pytest.approx((12.5**0.5, 5.0))
+
+
+def test_numbers_given_as_scale_stay():
+    objective = Scaled(GoalMSE(), [2.0])
+    assert objective.of_data(torch.tensor([5.0])) is objective
+
+
+def test_the_scale_of_the_data_stays_so_in_the_course_of_an_episode():
+    assert Scaled(WeightedGoalLoss("staged"), "data").at_step(3).scale == "data"
 
 
 def test_two_of_the_same_are_equal():

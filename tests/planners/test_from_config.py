@@ -4,7 +4,7 @@ from dataclasses import fields
 import pytest
 from jsonargparse import ArgumentParser
 
-from gbplan.objectives import Objective, WeightedGoalLoss
+from gbplan.objectives import Objective, ReachGoal, Scaled, WeightedGoalLoss
 from gbplan.planners import CEMPlanner, GradientPlanner, InitializedPlanner, Knots, Planner, White
 
 PLANNERS = [planner for planner in Planner.__subclasses__() if planner.__module__.startswith("gbplan.")]
@@ -30,6 +30,12 @@ def test_planners_and_objectives_can_be_named_on_the_command_line():
     assert isinstance(made.planner, GradientPlanner)
     assert (made.planner.horizon, made.planner.bounds) == (7, "tanh")
     assert isinstance(made.objective, WeightedGoalLoss)
+
+
+def test_a_scale_is_numbers_or_that_of_the_data():
+    for given, expected in (("data", "data"), ("[20,0.35]", (20.0, 0.35))):
+        made = parse("--objective", "Scaled", "--objective.objective", "ReachGoal", "--objective.scale", given)
+        assert made.objective == Scaled(ReachGoal(), expected)
 
 
 def test_noise_is_a_part_that_can_be_named_and_set():

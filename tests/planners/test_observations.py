@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gbplan.networks import Encoder, IdentityEncoder, MLPPredictor, WorldModel
-from gbplan.objectives import ReachGoal
+from gbplan.objectives import ReachGoal, Scaled
 from gbplan.planners import CEMPlanner, PlanningProblem
 
 BOUNDS = (np.array([-1.0, 0.5], np.float32), np.array([1.0, 2.0], np.float32))  # standing still is (0, 0.5)
@@ -129,3 +129,15 @@ def test_tensors_and_inference_mode_do_as_well():
 def test_what_does_not_fit_the_model_is_named(model, seen, changes, message):
     with pytest.raises(ValueError, match=message):
         make_problem(model, seen, **changes)
+
+
+def test_a_scale_of_the_data_is_the_model_s_deviations_so_that_the_unit_does_not_matter():
+    def cost(scale, unit=1.0):
+        model, seen = make_model(), {key: unit * values for key, values in observe(1).items()}
+        model.normalizer.set(unit * torch.ones(3), unit * torch.tensor([2.0, 3.0, 4.0]), torch.zeros(2), torch.ones(2))
+        problem = PlanningProblem.from_observations(model, Scaled(ReachGoal(0.3), scale), seen, bounds=BOUNDS)
+        return problem.cost(torch.linspace(0.5, 1, 2 * 3 * 4 * 2).reshape(2, 3, 4, 2))
+
+    assert torch.equal(cost("data"), cost([2.0, 3.0]))  # the goal is the first two numbers
+    assert torch.equal(cost("data"), cost("data", unit=128.0))  # a power of 2, which changes no digit
+    assert not torch.allclose(cost([1.0]), cost([1.0], unit=128.0))
