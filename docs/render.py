@@ -13,7 +13,8 @@ A number is an expression of the results on detour tasks: ``success``, ``low``, 
 ``gap``, and ``text`` take a result's name, and all but ``gap`` also a task other than DoorWall:
 ``success("base-cem-mpc", "push_t")``. ``verdict`` takes the names of a pair that some table compares; ``table`` takes a
 page of ``MEASURED`` or of a benchmark, the first cell of a row, a column, and other cells that identify the row:
-``table("attack_sweep", "FGSM", "expert", radius="0.05")``.
+``table("attack_sweep", "FGSM", "expert", radius="0.05")``. ``commits("pixels/evaluate")`` names all commits of the
+results in a folder of ``runs/``.
 
     python docs/render.py [--results runs] [PAGE ...]
 """
@@ -22,8 +23,10 @@ import argparse
 import json
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,7 @@ class Pages:
             "gap": lambda name: self.numbers(name, "gap@25")[0],
             "number": lambda name, column, *of: self.numbers(name, column, *of)[0],
             "text": self.cell,
+            "commits": self.commits,
             "verdict": lambda name, other: self.pair(name, other)["verdict"],
             "table": of_table,
         }
@@ -117,6 +121,14 @@ class Pages:
         if not rows:
             raise ValueError(missing(f"{column} of {name}", folders))
         return rows[0][column]
+
+    def commits(self, folder: str) -> str:
+        """Return the commits of all results in a folder of ``runs/``, those of most results first."""
+        cells = [row["commit"].split(", ") for row in self.store.get(f"runs/{folder}", []) if "commit" in row]
+        counts = Counter(chain.from_iterable(cells))
+        if not counts:
+            raise ValueError(missing("commit of a result", [f"runs/{folder}"]))
+        return ", ".join(commit for commit, _ in counts.most_common())
 
     def numbers(self, name: str, column: str, task: str = "") -> list[float]:
         """The numbers of a cell."""

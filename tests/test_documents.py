@@ -37,11 +37,19 @@ def test_every_mark_is_found_and_none_begins_a_line(page):
     assert not re.search(r"(?m)^\s*<!-- n:", text)  # markdown takes what follows for HTML
 
 
-def test_number_is_made_anew_with_the_decimals_that_stood_there_and_nothing_else_is_touched():
+def test_number_is_replaced_with_as_many_decimals_and_nothing_else_changes():
     page = '{} 1.0 <!-- n: {} -->{}<!-- /n --> %, <!-- n: high("b") - low("b") -->{}<!-- /n -->; <!-- other -->\n'
     old, made = (page.format("text", 'success("a")', *values) for values in (("1", "0.00"), ("96", "10.40")))
     assert rendered(old, a="96.4 [95.7, 97.1] / 5 x 512", b="50.0 [45.1, 55.5] / 512") == made
     assert rendered(made, a="96.4 [95.7, 97.1] / 5 x 512", b="50.0 [45.1, 55.5] / 512") == made
+
+
+def test_all_commits_of_a_folder_are_named_those_of_most_results_first():
+    stored = [{"commit": "b"}, {"commit": "a, b"}, {"commit": "c"}, {"commit": "c"}, {"commit": "c"}, {}]
+    page = 'at <!-- n: commits("pixels/evaluate") -->x<!-- /n -->'
+    assert ">c, b, a<" in Pages({"runs/pixels/evaluate": stored}).text(page)
+    with pytest.raises(ValueError, match="make it with `make reproduce TASK=door_wall_pixels`"):
+        Pages({}).text(page)
 
 
 def test_number_of_seeds_is_that_of_the_row():
