@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a small dataset, and a model trained on it for a moment."""
+"""Fixtures shared by several rooms: a small dataset, and a model trained on it for a moment."""
 
 import os
 import signal

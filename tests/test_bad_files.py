@@ -1,9 +1,9 @@
 """Damaged files, generated: every entry and every branch of what commands read, by every kind of wrongness.
 
 Files may come from anybody, or a disk may have lost a part of them. Each damage must end in an error of one line that
-names the file and says what to do, and must leave all files as they are. What a damage turns into another value that
-could have been written is not told from damage by looking; such cases are listed, with a reason, and must be read
-without an error from deep inside. Arguments, datasets and checkpoints are in ``test_bad_values.py``.
+names the file and says what to do, and must leave all files as they are. Some damages give a value that could have been
+written, and cannot be detected; these cases are listed with a reason, and must be read without an internal error.
+Arguments, datasets and checkpoints are in ``test_bad_values.py``.
 
 By default a sample of the damages is tried, always the same; the slow tests try all of them.
 """
@@ -107,7 +107,7 @@ def contents(folder):
 
 
 def outcome(function, folder, names, refusals=(ValueError, FileNotFoundError, FileExistsError)):
-    """What reading a damaged file ends in: ``read``, ``refused``, or what is wrong with the refusal."""
+    """The outcome of reading a damaged file: ``read``, ``refused``, or the fault of the refusal."""
     before = contents(folder)
     try:
         function()
@@ -131,7 +131,7 @@ def one_in(request):
 
 
 class Tally:
-    """What should become of damages, and what does."""
+    """The expected and the actual outcomes of damages."""
 
     def __init__(self, one_in, may_be_read=()):
         self.one_in = one_in
@@ -577,7 +577,7 @@ def test_damaged_manifest_is_refused(buffer, one_in, tmp_path):
 
 
 def damaged_contents(good):
-    """What a file of the buffer may hold instead of episodes."""
+    """Wrong contents of a file of the buffer."""
     yield (), "a list", [good]
     yield (), "a tensor", torch.zeros(3)
     yield (), "nothing", {}

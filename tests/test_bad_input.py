@@ -1,6 +1,6 @@
-"""What bad input gets on the command line: exit code 2, one line that names the value and the remedy, nothing lost.
+"""Bad input on the command line: exit code 2, one line that names the value and the remedy, nothing lost.
 
-What the command line cannot be given is refused where it is: start states and goals in
+Input that the command line cannot have is tested elsewhere: start states and goals in
 ``envs/test_task_drawing.py``, wrong shapes in ``planners/test_planner.py`` and ``policies/test_planner_policy.py``.
 Every damage of a file has its row in ``data/test_dataset_files.py`` and ``modules/test_checkpoints.py``, and what may
 go wrong within one command is with that command, in ``test_cli.py``, ``data/test_collect.py`` and
@@ -334,7 +334,7 @@ def test_environment_of_a_callback_is_named_by_its_key(group, shelf, tmp_path, c
         assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_short_episodes_are_told_with_both_keys_and_values_that_work(tmp_path, capsys):
+def test_short_episodes_are_reported_with_both_keys_and_values_that_work(tmp_path, capsys):
     collect = "collect --dataset_id=x-v0 --episodes=9 --policy=RandomPolicy --env_id=DoorWall-v0 --progress=false"
     main([*collect.split(), "--env_kwargs={max_episode_steps: 4}", f"--root={tmp_path}"])
     fit = f"fit --config=configs/door_wall/base.yaml --data.root={tmp_path} --data.datasets=[x-v0]"

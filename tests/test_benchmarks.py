@@ -1,4 +1,4 @@
-"""The benchmarks run, and write their pages. What they measure is no test's business."""
+"""The benchmarks run, and write their pages. No test asserts what they measure."""
 
 import shutil
 import subprocess

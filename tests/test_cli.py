@@ -239,7 +239,7 @@ def test_broken_checkpoint_is_one_line_and_stays(capsys, base_run, tmp_path):
     assert cut.stat().st_size == 5000
 
 
-def test_checkpoint_of_another_class_does_not_replace_the_class_asked_for(capsys, base_run, tmp_path):
+def test_checkpoint_of_another_class_does_not_replace_the_requested_class(capsys, base_run, tmp_path):
     checkpoint = torch.load(base_run / "last.ckpt", weights_only=True)
     checkpoint["hyper_parameters"]["_class_path"] = "somewhere.OtherModule"
     torch.save(checkpoint, tmp_path / "other.ckpt")
@@ -322,7 +322,7 @@ def test_a_model_without_some_weights_is_not_evaluated(capsys, base_run, tmp_pat
     assert "lacks weights of the model that it describes (Missing key(s)" in line
 
 
-def test_a_run_is_not_replaced_by_one_that_goes_on_from_elsewhere(capsys, base_run, fit, tmp_path):
+def test_a_run_is_not_replaced_by_one_resumed_from_elsewhere(capsys, base_run, fit, tmp_path):
     run = fit(tmp_path / "run", epochs=1)
     go_on = (f"--ckpt_path={base_run / 'last.ckpt'}", f"--trainer.default_root_dir={run}")
     assert "already holds a run" in error_of(capsys, "fit", f"--config={base_run / 'config.yaml'}", *go_on)
@@ -450,7 +450,7 @@ def test_unknown_argument_is_one_line(capsys):
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_stopped_training_says_how_to_go_on_and_is_not_taken_for_a_complete_one(
+def test_stopped_training_says_how_to_resume_and_is_not_taken_for_a_complete_one(
     fit, tmp_path, monkeypatch, capsys, number, code, word, epoch
 ):
     def stop(module):
@@ -474,7 +474,7 @@ def test_stopped_training_says_how_to_go_on_and_is_not_taken_for_a_complete_one(
 
 
 @pytest.mark.slow
-def test_interrupted_command_goes_on_with_what_it_said(tmp_path, dataset_root):
+def test_interrupted_command_resumes_with_the_command_it_printed(tmp_path, dataset_root):
     gbplan = str(Path(sys.executable).with_name("gbplan"))
     folder = tmp_path / "run"
     command = [gbplan, "fit", "--config=configs/door_wall/base.yaml", f"--trainer.default_root_dir={folder}"]
@@ -587,7 +587,7 @@ def test_mistyped_option_is_not_taken_for_another(typed, capsys):
     assert capsys.readouterr().err.startswith("gbplan: error: unrecognized arguments: --")
 
 
-def test_word_where_a_list_belongs_is_answered_by_the_list(capsys):
+def test_text_in_place_of_a_list_is_reported_with_the_list(capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["report", "runs", "--kinds", "detour"])
     assert capsys.readouterr().err == "gbplan: error: --kinds takes a list: write '[detour]'\n"

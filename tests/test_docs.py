@@ -93,9 +93,9 @@ def execute(command: str) -> None:
 
 @pytest.fixture(scope="module")
 def after_base(tmp_path_factory, hub):
-    """A checkout with small configurations, in which what comes first has been done: data, base models, one result.
+    """A checkout with small configurations, data, base models and one result.
 
-    All of it is as old as can be, so that what a command writes can be told from it.
+    All files have the oldest possible date, which separates them from those that a command writes.
     """
     checkout = tmp_path_factory.mktemp("checkout")
     for path in CONFIGS:

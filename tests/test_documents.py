@@ -86,7 +86,7 @@ def test_missing_result_is_an_error_that_names_the_command(page, command):
     assert "\n" not in str(caught.value)
 
 
-def test_table_has_the_rows_and_columns_that_were_asked_for_where_it_stood():
+def test_table_is_replaced_with_the_requested_rows_and_columns():
     head = "before\n\n  <!-- table: gbplan report runs --kinds [detour] --names [b*,a] --columns [result,gap] -->\n"
     table = ["| result | gap@25 |", "|--------|--------|", "| b1     | 0.2000 |", "| a      | 0.2000 |"]
     made = head + "".join(f"  {line}\n" for line in table) + "\n| kept |\n"
@@ -105,7 +105,7 @@ def test_grid_has_a_row_a_world_and_a_column_a_model():
     ]
 
 
-def test_results_are_taken_over_row_by_row_with_what_made_them(evaluated, tmp_path):
+def test_results_are_stored_row_by_row_with_their_provenance(evaluated, tmp_path):
     (tmp_path / "evaluate").symlink_to(evaluated)
     store = {"runs/evaluate": rows(base="1.0", other="2.0")}
     RENDER["take_over"](tmp_path, store, [("base", "straight"), ("base", "absent")])

@@ -37,7 +37,7 @@ def test_see_the_landscape_draws_truth_and_models(base_run, monkeypatch, tmp_pat
     assert not np.allclose(truth, models[0])
 
 
-def test_control_loop_says_how_it_went_and_how_fast(base_run, monkeypatch, capsys):
+def test_control_loop_reports_success_and_speed(base_run, monkeypatch, capsys):
     model = str(base_run / "best.ckpt")
     monkeypatch.setattr("sys.argv", ["control_loop.py", "--model", model, "--replan_every", "10"])
     runpy.run_path("examples/control_loop.py", run_name="__main__")

@@ -134,7 +134,7 @@ def test_an_experiment_is_all_combinations_of_what_its_tables_list(task, setting
     assert (found["collect"], found["fit"], found["evaluate"], found["report"]) == (*counts, 1)
 
 
-def test_words_reach_the_command_as_they_are_written(tmp_path):
+def test_arguments_reach_the_command_as_they_are_written(tmp_path):
     (tmp_path / "d").touch()  # [detour] would match it
     policies = {
         "straight-line": """--policy '{"class_path": "StraightLinePolicy"}' --kinds [detour] --name 'a  $HOME'"""

@@ -1,4 +1,4 @@
-"""What experiments/latents compares can be built and measured."""
+"""The models that experiments/latents compares can be built and measured."""
 
 import runpy
 

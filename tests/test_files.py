@@ -204,7 +204,7 @@ def hold():
         process.communicate()
 
 
-def test_a_second_command_is_refused_and_told_who_is_there_until_that_is_killed(
+def test_a_second_command_is_refused_with_the_first_ones_name_until_that_is_killed(
     tmp_path, dataset_root, base_run, hold, capsys
 ):
     (tmp_path / "toys").mkdir()
@@ -228,7 +228,7 @@ def test_a_second_command_is_refused_and_told_who_is_there_until_that_is_killed(
     assert os.listdir(tmp_path / "toys") == ["toy-v0"]
 
 
-def test_a_lock_goes_with_its_holder_and_may_be_held_again_by_it(tmp_path):
+def test_a_lock_ends_with_its_process_which_may_lock_again(tmp_path):
     lock = tmp_path / ".lock"
     with locked(tmp_path, lock):
         with locked(tmp_path, lock):

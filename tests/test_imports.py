@@ -1,4 +1,4 @@
-"""Which room may import which: imports point down, and heavy libraries stay where they belong."""
+"""Imports point down, and heavy libraries stay in their rooms."""
 
 import ast
 from pathlib import Path

@@ -58,7 +58,7 @@ def closure(distribution, extras):
 
 
 def installed(wheel, folder, extras=()):
-    """A new environment with the wheel and what it asks for; what runs a command in it."""
+    """A new environment with the wheel and its requirements; returns a function that runs a command in it."""
     venv.create(folder, with_pip=False, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
     (info,) = (path for path in zipfile.Path(wheel).iterdir() if path.name.endswith(".dist-info"))

@@ -77,7 +77,7 @@ def test_an_evaluation_that_is_done_is_not_repeated(tmp_path, capsys):
     assert contents(folder) == before
 
 
-def test_an_evaluation_made_otherwise_is_refused_by_what_differs_and_replaced_if_asked(tmp_path, capsys):
+def test_an_evaluation_made_in_another_way_is_refused_with_the_differences_and_replaced_on_request(tmp_path, capsys):
     folder = tmp_path / "result"
     evaluate(folder)
     assert "tasks.seed: 0, now 1" in refused(capsys, evaluate, folder, "--keep", "--tasks.seed=1")
@@ -180,7 +180,7 @@ def test_what_has_no_recipe_is_not_replaced(tmp_path, capsys):
     assert contents(folder) == before
 
 
-def test_a_long_text_and_a_word_that_is_a_file_by_chance_are_no_inputs(tmp_path, monkeypatch, capsys):
+def test_a_long_text_and_a_word_that_names_a_file_by_chance_are_not_inputs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("detour").write_text("one")
     evaluate(tmp_path / "result", f"--name={'a' * 300}", "--kinds=[detour]")
@@ -202,7 +202,7 @@ def test_a_training_of_other_data_is_refused_and_the_same_one_done(tmp_path, cap
     assert "main_data.hdf5 is another file" in refused(capsys, fit, tmp_path, tmp_path / "run", "--keep")
 
 
-def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path, monkeypatch):
     import torch
     from lightning.pytorch import Trainer
 
@@ -242,7 +242,7 @@ def test_a_report_is_made_again_only_for_other_results(tmp_path, capsys):
     assert (tmp_path / "page.html").exists()
 
 
-def test_keep_is_refused_where_it_says_nothing(tmp_path, capsys):
+def test_keep_is_refused_where_it_has_no_meaning(tmp_path, capsys):
     collect(tmp_path, "--policy=RandomPolicy")
     fit(tmp_path, tmp_path / "run")
     last = f"--ckpt_path={tmp_path}/run/last.ckpt"

@@ -1,4 +1,4 @@
-"""The notebooks run, on small settings; what is shown of them is what their sources say."""
+"""The notebooks run on small settings, and their stored cells are those of their sources."""
 
 import json
 import re

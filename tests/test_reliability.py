@@ -65,7 +65,7 @@ class Command:
 
 
 def contents(folder):
-    """What is in the files of a folder, without hidden ones, and without what is another in every run."""
+    """The contents of a folder's files, without hidden ones and without entries that differ in every run."""
     return {
         str(path.relative_to(folder)): facts(path)
         for path in sorted(folder.rglob("*"))
@@ -77,7 +77,7 @@ def contents(folder):
 
 
 def facts(path):
-    """What a file holds, but for times; it must be whole."""
+    """A file's contents without times; it must be complete."""
     if path.suffix == ".ckpt":
         found = torch.load(path, weights_only=True)
         return repr([found["epoch"], found["state_dict"], found["optimizer_states"], found["TrajectoryDataModule"]])

@@ -1,4 +1,4 @@
-"""The site: what its hooks in docs/ promise, and that it is built whole."""
+"""The site is built completely, and its hooks in docs/ do what they promise."""
 
 import importlib
 import json
@@ -112,7 +112,7 @@ def test_what_the_package_exports_can_be_searched_for(site):
 @pytest.mark.parametrize(
     "page", ["index.html", "results.html", "api/envs.html", "api/planners/class.GradientPlanner.html"]
 )
-def test_browser_has_nothing_to_complain_of(site, page, tmp_path):
+def test_pages_have_no_errors_in_a_browser(site, page, tmp_path):
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args):
             super().__init__(*args, directory=site)

@@ -173,7 +173,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(world):
     assert data.buffer.state_dict() == again.buffer.state_dict()
 
 
-def test_success_is_the_environments_word_and_belief_needs_a_probe(world):
+def test_the_environment_alone_decides_success_and_belief_needs_a_probe(world):
     _, _, _, module, _ = world
     model = module.world_model.eval()
     tasks = TaskSet("TinyPixels-v0", count=3, split="validation").draw()

@@ -1,4 +1,4 @@
-"""What every attack promises."""
+"""Promises of every attack."""
 
 import pytest
 import torch

@@ -26,7 +26,7 @@ def policy():
 
 
 def executed_by(processes, policy, states):
-    """What each of several processes makes of tasks to come from these states to their opposite."""
+    """Run tasks from these states to their opposites in several processes; return each one's outcomes."""
     starts = np.float32(states)[:, None]
     tasks = Tasks("TwoStates-v0", "default", starts, -starts, np.arange(len(states)))
     group = Group(TaskSet("TwoStates-v0", count=len(states), split="training"), open_loop=False)

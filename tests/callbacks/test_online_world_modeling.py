@@ -249,7 +249,7 @@ def test_logged_numbers_of_the_two_state_world_are_known(two_states_callback, tw
     assert "online/gap" not in logged  # there is no expert to compare with
 
 
-def test_fast_dev_run_holds_one_small_round(door_wall_fit, tmp_path):
+def test_fast_dev_run_has_one_small_round(door_wall_fit, tmp_path):
     loop, _, _ = door_wall_fit(
         tmp_path, 9, rounds={"tasks": {"count": 20}, "write_to": "door-wall/never-v0"}, fast_dev_run=True, logger=None
     )

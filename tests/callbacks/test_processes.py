@@ -69,7 +69,7 @@ def test_run_that_is_killed_within_a_round_resumes_bit_for_bit(tmp_path, dataset
     assert_same(result(tmp_path), whole)
 
 
-def test_two_processes_share_the_tasks_and_the_epoch_and_hold_the_same_buffer(tmp_path, dataset_root, whole):
+def test_two_processes_share_the_tasks_and_the_epoch_and_have_the_same_buffer(tmp_path, dataset_root, whole):
     finish(start(tmp_path, dataset_root, 2, devices=2))
     one, two = result(tmp_path, 0), result(tmp_path, 1)
     assert_same(one, two)

@@ -18,7 +18,7 @@ BATCHES = 5
 
 
 class Losses(Callback):
-    """The loss of every batch, and what the epoch was said to lose on the whole."""
+    """The loss of every batch, and the logged loss of the epoch."""
 
     def __init__(self):
         self.seen, self.epochs = {}, {}

@@ -38,7 +38,7 @@ def test_base_model_believes_more_than_it_solves_and_the_other_one_solves_more(s
     assert int(ours_solves) > int(base_solves)
 
 
-def test_gif_is_where_it_is_said_to_be_and_moves(shown):
+def test_gif_is_where_the_output_says_and_moves(shown):
     said, path = shown
     assert f"see {path}\n" in said
     with Image.open(path) as gif:

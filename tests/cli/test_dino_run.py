@@ -92,7 +92,7 @@ def test_a_checkpoint_whose_encoder_has_gone_says_what_is_missing(folder, capsys
     assert f"there is no folder {folder / 'model'}, which DinoEncoder should read its weights from" in line
 
 
-def test_other_weights_in_the_folder_are_encoded_anew_and_refused_by_the_checkpoint(folder, capsys):
+def test_other_weights_in_the_folder_are_encoded_again_and_refused_by_the_checkpoint(folder, capsys):
     before, kept = caches(folder), folder / "kept"
     (folder / "model").rename(kept)
     write_dino(folder / "model", seed=1)

@@ -106,7 +106,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("line", "message"), WRONG.items())
-def test_wrong_argument_is_told(line, message, capsys):
+def test_wrong_argument_is_reported(line, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(line.split())
     (shown,) = capsys.readouterr().err.splitlines()
@@ -132,7 +132,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("content", "message"), FILES.items())
-def test_wrong_file_is_told(content, message, tmp_path, capsys):
+def test_wrong_file_is_reported(content, message, tmp_path, capsys):
     (tmp_path / "bad.yaml").write_text(content)
     with pytest.raises(SystemExit, match="2"):
         main(["fit", "--config", str(tmp_path / "bad.yaml")])
@@ -141,7 +141,7 @@ def test_wrong_file_is_told(content, message, tmp_path, capsys):
     assert "bad.yaml" in shown
 
 
-def test_wrong_file_named_by_another_is_told(tmp_path, capsys):
+def test_wrong_file_named_by_another_is_reported(tmp_path, capsys):
     (tmp_path / "agent.yaml").write_text("planner: planner.yaml\n")
     (tmp_path / "planner.yaml").write_text("class_path: CEMPlanner\ninit_args: {horizon: 3, horizon: 4}\n")
     (tmp_path / "fit.yaml").write_text("online: {agent: agent.yaml}\n")

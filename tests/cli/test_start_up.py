@@ -1,4 +1,4 @@
-"""What a command imports, which decides how fast it answers; the seconds are in benchmarks/start_up.md."""
+"""Imports of each command, which decide how fast it starts; the seconds are in benchmarks/start_up.md."""
 
 import subprocess
 import sys

@@ -50,7 +50,7 @@ def test_aliases_that_unfold_to_little_are_read():
     }
 
 
-def test_bounds_are_those_that_are_said():
+def test_bounds_are_those_of_the_messages():
     load_yaml("[" * (DEEPEST - 1) + "]" * (DEEPEST - 1))
     load_yaml(f"[{'1, ' * (MOST_NODES - 2)}]")
     for text in ("[" * DEEPEST + "]" * DEEPEST, f"[{'1, ' * MOST_NODES}]"):

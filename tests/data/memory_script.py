@@ -52,7 +52,7 @@ def episodes(number: int, count: int = AT_ONCE) -> Trajectories:
 
 
 class Parts(Sequence):
-    """The dataset's episodes, made when they are asked for."""
+    """The dataset's episodes, made when read."""
 
     def __len__(self):
         return EPISODES // AT_ONCE

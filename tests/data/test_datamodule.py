@@ -41,7 +41,7 @@ def epoch_of(data, epoch):
 # ----------------------------------------------------------------------------------------------------------- windows
 
 
-def test_an_epoch_holds_every_training_window_once_and_none_of_validation(module, stored, ladder):
+def test_an_epoch_contains_every_training_window_once_and_none_of_validation(module, stored, ladder):
     stored(ladder(3, 3, 3, 3))  # frames 0-3, 4-7, 8-11, 12-15
     data = module()
     kept = first_frames(data.val_dataloader())
@@ -143,7 +143,7 @@ def trained_by(data, module):
     return data
 
 
-def test_windows_hold_history_and_whole_blocks_from_every_frame_on(module, stored, ladder):
+def test_windows_contain_history_and_whole_blocks_from_every_frame_on(module, stored, ladder):
     stored(ladder(9, 9, 9, 9))
     data = module(steps=2, validation_steps=1, history=2, action_block=3)  # 1 + 2 model steps of 3 environment steps
     batches = list(data.train_dataloader())
@@ -170,7 +170,7 @@ def test_validation_predicts_no_step_twice(module, stored, ladder):
     assert starts == [0, 2, 4]  # predicted are frames 6, 8 and 10
 
 
-def test_the_trained_module_is_asked_unless_arguments_say_otherwise(module, stored, ladder):
+def test_the_trained_module_decides_unless_arguments_do(module, stored, ladder):
     stored(ladder(9, 9, 9, 9))
     asks = Module(history=2, action_block=3, keys=("achieved_goal", "observation"))
     batch = next(iter(trained_by(module(), asks).train_dataloader()))
@@ -182,7 +182,7 @@ def test_the_trained_module_is_asked_unless_arguments_say_otherwise(module, stor
     assert list(batch["observations"]) == ["desired_goal"]
 
 
-def test_batches_hold_what_is_needed_and_no_more(module, stored, ladder):
+def test_batches_contain_what_is_needed_and_no_more(module, stored, ladder):
     stored(ladder(3, 3, 3, 3))
 
     def keys(loader, **asks):
@@ -594,7 +594,7 @@ def within_walls(trajectories):
     return replace(trajectories, observations={key: array / 10 for key, array in trajectories.observations.items()})
 
 
-def test_datasets_of_one_environment_made_differently_are_refused_unless_told(module, ladder, tmp_path):
+def test_datasets_of_one_environment_made_differently_are_refused_unless_allowed(module, ladder, tmp_path):
     made = {"one-v0": {"task": "detour", "step_size": 0.2}, "two-v0": {"dynamics": "position", "step_size": 0.1}}
     for dataset_id, arguments in made.items():
         write_dataset(

@@ -66,7 +66,7 @@ def episode(steps=4, **changes):
 # ------------------------------------------------------------------------------------------------------ round trips
 
 
-def test_reading_gives_back_what_was_written(tmp_path, ladder, spec):
+def test_reading_returns_what_was_written(tmp_path, ladder, spec):
     written = ladder(3, 1, 4)
     folder = write_dataset(written, "toys/toy-v0", spec, seeds=[5, 6, 7], metadata={"policy": "none"}, root=tmp_path)
     read, info = read_dataset("toys/toy-v0", tmp_path)

@@ -23,7 +23,7 @@ def stored(tmp_path, ladder, spec):
 
 
 def refusal(stored):
-    """What is said of it: one line, which names the dataset and a cure."""
+    """The error's message: one line, which names the dataset and a cure."""
     with pytest.raises(ValueError, match=r"^the dataset toys/toy-v0 .* cannot be read: .*download it again$") as caught:
         read_dataset("toys/toy-v0", stored.parents[2])
     assert "\n" not in str(caught.value)

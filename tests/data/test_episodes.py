@@ -139,7 +139,7 @@ def test_infos_absent_at_reset_are_zero_there_and_nested_ones_left_out():
     assert trajectories.infos["stepped"].tolist() == [0, 1, 1, 0, 1, 1]
 
 
-def test_policy_is_told_which_rows_are_over_and_on_step_sees_them():
+def test_policy_receives_which_rows_are_over_and_on_step_sees_them():
     policy, seen = Script([1, 0]), []
     run_episodes(
         drift(2),
@@ -200,7 +200,7 @@ def test_an_environment_that_ignores_its_options_is_found_out():
 
 
 class Obedient(DriftEnv):
-    """Does what it is told, however large."""
+    """Repeats a given action, however large."""
 
     def step(self, action):
         self.position += 0.25 * action

@@ -51,7 +51,7 @@ def module(tmp_path, stored, ladder):
     return make
 
 
-def test_batches_hold_the_latents_in_place_of_what_only_the_encoder_reads(module):
+def test_batches_contain_the_latents_in_place_of_what_only_the_encoder_reads(module):
     data, plain = module(), module()
     data.cache_latents(Counting(), "key", (2, 2), batch_size=5, keys=KEYS)
     for loader in ("train_dataloader", "val_dataloader"):

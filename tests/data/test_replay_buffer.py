@@ -87,7 +87,7 @@ def test_an_episode_beyond_the_capacity_is_refused_and_nothing_lost():
 @pytest.mark.parametrize("in_memory", [0, 2**20], ids=["mapped", "in memory"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(rounds=st.lists(st.lists(st.integers(1, 10), max_size=5), max_size=8), capacity=st.integers(10, 30))
-def test_it_holds_the_longest_run_of_newest_episodes_that_fits(monkeypatch, in_memory, rounds, capacity):
+def test_it_contains_the_longest_run_of_newest_episodes_that_fits(monkeypatch, in_memory, rounds, capacity):
     monkeypatch.setattr(module, "IN_MEMORY", in_memory)
     buffer, all_lengths, first = ReplayBuffer(capacity), [], 0
     for lengths in rounds:
@@ -208,7 +208,7 @@ def test_a_file_is_removed_only_when_a_checkpoint_does_without_it(tmp_path):
     assert files(tmp_path) == ["000001", "000002"]
 
 
-def test_a_temporary_folder_holds_what_is_needed_and_goes_with_the_buffer():
+def test_a_temporary_folder_contains_what_is_needed_and_is_removed_with_the_buffer():
     buffer = ReplayBuffer(2)
     for _ in range(3):
         buffer.extend(episodes(2))

@@ -12,7 +12,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 @given(st.integers(1, 50), SEEDS, st.integers(0, 1000))
-def test_an_epoch_over_one_source_holds_every_index_once(size, seed, epoch):
+def test_an_epoch_over_one_source_contains_every_index_once(size, seed, epoch):
     sampler = EpochSampler([size], [size], seed, epoch)
     assert sorted(sampler) == list(range(size))
     assert len(sampler) == size

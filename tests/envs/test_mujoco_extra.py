@@ -24,7 +24,7 @@ def test_extra_installs_what_was_tested():
 
 @pytest.mark.parametrize("env_id", WORLDS)
 @pytest.mark.parametrize("package", mujoco_extra.TESTED)
-def test_missing_extra_is_said_in_one_line_with_what_to_install(env_id, package, monkeypatch):
+def test_missing_extra_is_reported_in_one_line_with_what_to_install(env_id, package, monkeypatch):
     def version(name):
         if name == package:
             raise PackageNotFoundError(name)
@@ -46,7 +46,7 @@ def test_version_that_was_not_tested_is_refused_with_those_that_were(env_id, fou
         gym.make_vec(env_id, num_envs=2)
 
 
-def test_library_that_mujoco_does_not_find_is_said_in_one_line(monkeypatch):
+def test_library_that_mujoco_does_not_find_is_reported_in_one_line(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setitem(sys.modules, "mujoco", None)  # importing it raises an error
     with pytest.raises(gym.error.DependencyNotInstalled) as error:

@@ -99,7 +99,7 @@ def test_environment_of_another_form_offers_nothing():
 
 
 class Line(gym.Env):
-    """A point on a line that forgets what it is told to forget."""
+    """A point on a line, without the chosen parts of the contract."""
 
     def __init__(self, heeds=("state", "goal"), success=("reset", "step"), render_mode=None):
         box = Box(-10, 10, (1,), np.float32)
@@ -153,7 +153,7 @@ def test_contract_names_in_one_line_what_is_missing(arguments, message):
 
 
 class Noisy(Line):
-    """Noise by a name of its own, which moves the state that is asked for."""
+    """Noise under its own argument, which moves the given state."""
 
     metadata = {"render_modes": [], "noise_arguments": ("shake",)}  # noqa: RUF012
 

@@ -1,4 +1,4 @@
-"""What holds for every world in the forms of gbplan/envs/simulated.py."""
+"""Properties of every world in the forms of gbplan/envs/simulated.py."""
 
 import pickle
 import warnings

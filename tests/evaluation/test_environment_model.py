@@ -58,7 +58,7 @@ def test_evaluate_plans_on_an_environment_that_has_no_simulator(tmp_path):
     assert metrics["gradient_alignment"] is None
 
 
-def test_a_planner_that_descends_is_told_that_there_is_no_gradient(episodes):
+def test_a_planner_that_descends_is_refused_for_lack_of_a_gradient(episodes):
     problem = problem_of(simulate("DoorWall-v0", STOP), episodes, GoalMSE())
     with pytest.raises(ValueError, match="an environment has no gradients to plan with; plan through it with a"):
         GradientPlanner(horizon=2, iterations=1, num_samples=2, restarts=1).plan(problem)

@@ -6,7 +6,7 @@ import torch
 from gbplan.evaluation import SPL, SuccessRate, metrics, wilson_interval
 
 
-def test_examples_in_the_docstrings_hold():
+def test_examples_in_the_docstrings_are_right():
     result = doctest.testmod(metrics)
     assert result.attempted > 0
     assert result.failed == 0

@@ -39,7 +39,7 @@ if "PassingBy-v0" not in gym.registry:
     gym.register("PassingBy-v0", entry_point=PassingBy, max_episode_steps=6)
 
 
-def test_success_is_the_first_step_of_which_the_environment_says_so():
+def test_success_is_the_first_step_that_the_environment_reports():
     tasks = TaskSet("PassingBy-v0", count=2).draw()
     result = evaluate(ConstantPolicy([0.0]), make_vector_env("PassingBy-v0", 2), tasks)
     assert result.records["first_hit"].tolist() == [3, 3]

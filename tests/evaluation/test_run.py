@@ -209,7 +209,7 @@ def test_table_shows_a_rounding_error_below_zero_as_zero(evaluated):
     assert "0.00" in results_table([result], ["distance"], notes=False)
 
 
-def test_existing_result_is_kept_unless_told_otherwise(evaluated):
+def test_existing_result_is_kept_unless_overwritten(evaluated):
     folder = evaluated / "straight"
     before = (folder / RESULT_FILE).read_bytes()
     with pytest.raises(FileExistsError, match=r"already holds a result; .*--overwrite"):

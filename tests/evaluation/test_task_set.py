@@ -12,7 +12,7 @@ from gbplan.evaluation import TaskSet, try_tasks
 
 
 class Plain(gym.Env):
-    """Has one kind of tasks, and heeds the options it is told to."""
+    """Has one kind of tasks, and follows only the chosen options."""
 
     def __init__(self, heeds=("state", "goal"), render_mode=None):
         box = Box(-10, 10, (2,), np.float32)
@@ -203,7 +203,7 @@ def test_two_processes_draw_the_tasks_of_one():
         assert np.array_equal(getattr(one, name), getattr(two, name))
 
 
-def test_environment_that_tasks_are_set_in_is_told_their_kind_and_keeps_its_noise():
+def test_environment_that_tasks_are_set_in_receives_their_kind_and_keeps_its_noise():
     tasks = sample(kind="detour", count=2, env_kwargs={"process_noise": 0.02})
     assert tasks.env_kwargs == {"process_noise": 0.02, "task": "detour"}
     assert TaskSet("PlainTasks-v0", count=2).draw().env_kwargs == {}

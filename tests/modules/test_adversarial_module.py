@@ -158,7 +158,7 @@ def test_first_batch_without_any_spread_is_refused():
 
 
 def of_two_processes(monkeypatch, others_std):
-    """Pretend to be one of two processes, the other of which has this standard deviation."""
+    """Pretend to be one of two processes; the other one has this standard deviation."""
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda std: std.add_(others_std))

@@ -26,7 +26,7 @@ def test_missing_file_is_named(tmp_path):
         read_checkpoint(tmp_path / "none.ckpt")
 
 
-def test_the_last_checkpoint_is_offered_where_there_is_no_best(good, tmp_path):
+def test_the_last_checkpoint_is_suggested_where_there_is_no_best(good, tmp_path):
     shutil.copy(good, tmp_path / "last.ckpt")
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*best.ckpt; use .*last.ckpt, which there is"):
         read_checkpoint(tmp_path / "best.ckpt")

@@ -12,7 +12,7 @@ TINY = "door-wall/tiny-v0"
 
 
 class Zero(InitNetwork):
-    """Guesses zeros, and remembers what it was asked."""
+    """Guesses zeros, and records its inputs."""
 
     def forward(self, latent, goal):
         self.asked = latent, goal
@@ -37,7 +37,7 @@ def test_loss_is_that_of_the_actions_up_to_the_goal_and_of_zeros_after_it():
     assert module.hindsight_loss(BATCH, torch.tensor([3, 2])).item() == pytest.approx((1 + 4 + 9 + 1 + 4) / 8)
 
 
-def test_network_is_asked_from_the_first_frame_to_the_goal_frame_without_normalisation():
+def test_network_plans_from_the_first_frame_to_the_goal_frame_without_normalisation():
     module = make_module()
     one = torch.ones(1)
     module.world_model.normalizer.set(5 * one, 2 * one, one, one)

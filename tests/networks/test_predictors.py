@@ -1,4 +1,4 @@
-"""What every predictor promises, whatever its latents, its history and its actions."""
+"""Promises of every predictor, for all latents, histories and actions."""
 
 import pytest
 import torch

@@ -26,7 +26,7 @@ def test_model_predicts_a_free_step(name):
 
 
 @pytest.mark.parametrize("name", pretrained_names())
-def test_what_is_said_of_a_model_is_said_of_these_weights(name):
+def test_description_of_a_model_belongs_to_its_weights(name):
     about = json.loads((FOLDER / f"{name}.json").read_text())
     weights = (FOLDER / f"{name}.safetensors").read_bytes()
     assert about["weights_sha256"] == hashlib.sha256(weights).hexdigest()

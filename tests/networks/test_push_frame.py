@@ -41,7 +41,7 @@ def test_a_push_turned_and_shifted_with_the_chain_has_the_same_outcome_turned_an
     torch.testing.assert_close(pushed(model, *moved), outcome @ turn.T + shift)
 
 
-def test_neither_the_order_of_the_nodes_nor_the_side_matters(model):
+def test_order_and_reflection_of_the_nodes_do_not_matter(model):
     chain, begin, end = draw()
     outcome = pushed(model, chain, begin, end)
     torch.testing.assert_close(pushed(model, chain.flip(0), begin, end), outcome.flip(0))

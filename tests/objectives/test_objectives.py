@@ -1,4 +1,4 @@
-"""What every objective promises."""
+"""Promises of every objective."""
 
 from dataclasses import replace
 

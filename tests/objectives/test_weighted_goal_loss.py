@@ -29,7 +29,7 @@ def test_staged_is_terminal_until_the_horizon_has_been_executed_and_decreasing_a
         assert torch.equal(staged.at_step(step)(predicted, goal, actions), decreasing(predicted, goal, actions))
 
 
-def test_being_told_the_step_leaves_the_original_as_it_was():
+def test_setting_the_step_leaves_the_original_as_it_was():
     staged = WeightedGoalLoss("staged", base=3.0)
     later = staged.at_step(10)
     assert later.base == 3.0

@@ -55,7 +55,7 @@ def linear_quadratic(low=(-9.0, -9.0), high=(9.0, 9.0)):
 
 
 class Recording(Objective):
-    """Another objective, and a memory of all actions that it was asked about, ``(rows, H, A)`` each time."""
+    """Another objective, which records the actions of every call, ``(rows, H, A)`` each."""
 
     def __init__(self, objective):
         self.objective = objective

@@ -6,7 +6,7 @@ from gbplan.planners import Colored, ICEMPlanner
 
 
 def recorded(planner, init=None, horizon=4):
-    """Samples that each iteration asked about, ``(B, S, H, A)``, and the plan."""
+    """The samples of each iteration, ``(B, S, H, A)``, and the plan."""
     record = Recording(TrackGoalCheaply())
     plain = linear_quadratic(low=(-1.0, -1.0), high=(1.0, 1.0))
     plan = planner.plan(make_problem(4, plain.model, record, (-1.0, -1.0), (1.0, 1.0)), init)

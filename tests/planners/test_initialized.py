@@ -8,7 +8,7 @@ from gbplan.planners import CEMPlanner, InitializedPlanner, RandomShooting
 
 
 def constant(actions, latent_dim=2, goal_dim=2):
-    """A network that guesses these actions ``(H, A)`` whatever it is asked."""
+    """A network that guesses these actions ``(H, A)`` for all inputs."""
     network = InitNetwork(latent_dim, goal_dim, actions.shape[1], len(actions), hidden_sizes=(4,)).double()
     with torch.no_grad():
         network.net[-1].weight.zero_()

@@ -57,7 +57,7 @@ def patches_problem(batch, **changes):
 
 
 def bytes_saved(problem, actions):
-    """What autograd keeps for the way back, but for the model's own parameters."""
+    """Memory that autograd keeps for the backward pass, without the model's own parameters."""
     own = {tensor.untyped_storage().data_ptr() for tensor in problem.model.parameters()}
     kept = {}
 

@@ -103,7 +103,7 @@ def test_noise_of_a_block_is_that_of_its_environment_steps(noise):
 
 
 class Asked(Noise):
-    """White noise, and a memory of the steps and dimensions that it was asked for."""
+    """White noise that records the requested steps and dimensions."""
 
     def __init__(self):
         self.steps = set()

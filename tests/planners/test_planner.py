@@ -1,4 +1,4 @@
-"""What every planner promises, checked for all of them."""
+"""Promises of every planner, checked for all of them."""
 
 import inspect
 from dataclasses import FrozenInstanceError, dataclass, replace
@@ -356,7 +356,7 @@ def test_init_outside_the_bounds_is_refused_but_for_rounding(planner):
 
 
 class Returning(WorldModel):
-    """A model whose rollout answers in whatever shape it is told to."""
+    """A model whose rollout returns a given shape."""
 
     def __init__(self, reshape):
         super().__init__(IdentityEncoder(3), MLPPredictor(3, 2))
@@ -425,7 +425,7 @@ def test_a_horizon_below_one_is_refused(planner):
 
 
 class Plain(Planner):
-    """As short as a planner gets."""
+    """The shortest possible planner."""
 
     def _plan(self, problem, init, horizon, generator):
         actions = problem.center.expand(problem.batch_size, horizon, -1)

@@ -41,7 +41,7 @@ def test_straight_line_refuses_what_it_cannot_scale():
         StraightLinePolicy(0.0)
 
 
-def test_expert_is_asked_of_the_environment_with_its_noise():
+def test_expert_is_that_of_the_environment_with_its_noise():
     policy = ExpertPolicy(action_noise=0.3)
     actions, _ = play(policy, PointWorldWithExpert(3), *draw_tasks(3), 2)
     np.testing.assert_allclose(actions[0], [[1.0, 0.5]] * 3)

@@ -59,7 +59,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize(("make", "message"), ROWS.values(), ids=ROWS)
-def test_model_that_does_not_fit_is_told_in_one_line(envs, make, message):
+def test_model_that_does_not_fit_is_reported_in_one_line(envs, make, message):
     with pytest.raises((ValueError, TypeError), match=message) as info:
         require_fitting(make(), Agent(GradientPlanner(horizon=3)), envs, tiny_world.TIME_LIMIT)
     assert "\n" not in str(info.value)

@@ -80,7 +80,7 @@ def test_warm_start_stays_within_bounds_without_zero():
     torch.testing.assert_close(planner.calls[1]["init"][0], expected)
 
 
-def test_a_cold_start_hands_over_nothing():
+def test_a_cold_start_passes_no_initial_actions():
     planner = Recorder()
     recorded(planner, 7, replan_every=3, warm_start=False)
     assert all(call["init"] is None for call in planner.calls)
@@ -127,7 +127,7 @@ class StepCounter(Objective):
         return predicted.sum((1, 2))
 
 
-def test_the_objective_is_told_the_step():
+def test_the_objective_receives_the_step():
     planner = Recorder()
     recorded(planner, 7, replan_every=3, objective=StepCounter())
     assert [call["problem"].objective.step for call in planner.calls] == [0, 3, 6]

@@ -1,4 +1,4 @@
-"""Planning on the true dynamics: what is left to a learned model to lose."""
+"""Planning on the true dynamics: the upper bound of a learned model."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,4 @@
-"""What every policy promises, checked for all of them."""
+"""Promises of every policy, checked for all of them."""
 
 import numpy as np
 import pytest

@@ -37,7 +37,7 @@ def record(length, body):
 
 
 @pytest.mark.parametrize("entry", [record(5, b"\xff" * 5), record(2**60, b"x"), record(2**64 - 1, b"x")], ids=len)
-def test_event_file_that_claims_what_it_does_not_hold_is_named(tmp_path, entry):
+def test_event_file_that_claims_more_than_it_contains_is_named(tmp_path, entry):
     path = tmp_path / "events.out.tfevents.1"
     path.write_bytes(entry)
     with pytest.raises(

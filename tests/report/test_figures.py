@@ -18,7 +18,7 @@ def lines(figure):
 
 
 def result(name="online-gradient-mpc", model="runs/online/best.ckpt", calls=6400, rate=0.9, digest="a"):
-    """What a result file holds, as far as it is drawn."""
+    """The entries of a result file that are drawn."""
     return {
         "name": name,
         "method": {"model": model, "model_sha256": digest, "planner": {"class": "GradientPlanner"}, "mode": "MPC"},
@@ -93,7 +93,7 @@ def test_training_seeds_are_drawn_as_their_mean(tmp_path, beside):
     np.testing.assert_allclose(expert, [[1, 2], [0, 0.7]])
 
 
-def test_paths_are_drawn_where_the_goal_space_is_a_plane_and_the_model_says_where_it_goes(tmp_path):
+def test_paths_are_drawn_where_the_goal_space_is_a_plane_and_the_model_predicts_it(tmp_path):
     arrays = {"goals": np.ones((1, 4)), "success": np.array([False])}
     np.savez(tmp_path / "detour.npz", **arrays)
     assert "paths-detour" not in draw(tmp_path, result())

@@ -59,7 +59,7 @@ def test_pairs_tell_what_separate_intervals_do_not():
 
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(("level", "of_seed", "of_task"), [(0.0, 0.3, 1.0), (0.0, 0.05, 2.0), (2.5, 0.2, 1.0)])
-def test_interval_holds_the_truth_nineteen_times_of_twenty(seeds, level, of_seed, of_task):
+def test_interval_contains_the_truth_nineteen_times_of_twenty(seeds, level, of_seed, of_task):
     """Success where a latent of known mean, and known variances over seeds, tasks and both, is positive."""
     rng = np.random.default_rng(seeds)
     truth = norm.cdf(level / (of_seed**2 + of_task**2 + 1) ** 0.5)

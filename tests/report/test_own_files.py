@@ -66,7 +66,7 @@ def test_nothing_is_written_if_one_of_several_files_is_of_others(walk, tmp_path,
     assert not (tmp_path / "table.md").exists()
 
 
-def test_an_empty_file_holds_nothing_to_lose(tmp_path):
+def test_an_empty_file_is_replaced(tmp_path):
     (tmp_path / "table.md").touch()
     require_own(tmp_path / "table.md")
 

@@ -75,7 +75,7 @@ def test_page_needs_nothing_but_itself(text, page):
     assert not re.search(r"url\(|@import|<link", text)
 
 
-def test_names_are_text_whatever_they_hold(text):
+def test_names_are_text_whatever_they_contain(text):
     assert "&lt;b&gt;base" in text
     assert "<b>base" not in text
 
@@ -141,7 +141,7 @@ def test_long_paths_are_thinned_out_and_keep_their_ends(tmp_path):
     assert max(run["executed"][0]["points"]) <= SIDE
 
 
-def test_where_goals_are_no_points_of_a_plane_nothing_is_said_of_episodes(evaluated, tmp_path):
+def test_episodes_are_left_out_where_goals_are_not_points_of_a_plane(evaluated, tmp_path):
     folder = shutil.copytree(evaluated, tmp_path / "results")
     for path in folder.rglob("*.npz"):
         np.savez(path, success=np.ones(4, bool), goals=np.ones((4, 3)))

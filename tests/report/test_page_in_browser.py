@@ -44,7 +44,7 @@ addEventListener("load", () => {
 
 
 def opened(page, tmp_path, scheme="light", actions=""):
-    """What a browser finds in a page, for a reader who prefers a colour scheme, after actions that fill ``done``."""
+    """The page as a browser shows it in a colour scheme, after actions that fill ``done``."""
     copy = tmp_path / "probed.html"
     copy.write_text(page.replace("<head>", f"<head>{PROBE.replace('ACTIONS', actions)}", 1))
     profile = f"--user-data-dir={tmp_path / 'profile'}"

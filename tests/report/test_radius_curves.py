@@ -10,7 +10,7 @@ NONE = {"class_path": "gbplan.attacks.NoAttack"}
 
 
 def result(name, rate, attack=FGSM, radius=0.05, extra=None, **settings):
-    """What a result file holds, as far as these curves need it."""
+    """The entries of a result file that these curves need."""
     radii = {"latent_factor": radius, "action_factor": 2 / 3 * radius}
     training = {"class": "AdversarialWorldModelModule", "attack": attack} | radii
     data = {"datasets": ["door-wall/expert-v0", *([extra] if extra else [])]}
@@ -60,7 +60,7 @@ def test_other_data_is_another_panel_and_one_radius_makes_none():
     ]
 
 
-def test_what_differs_by_more_than_attack_and_data_is_told_apart_by_its_name():
+def test_results_that_differ_in_more_than_attack_and_data_are_separated_by_name():
     two = [result("large", 0.4, radius=0.15), result("small", 0.9)]
     long = [result("large-long", 0.4, radius=0.15, rollout_steps=10), result("small-long", 0.9, rollout_steps=10)]
     assert list(curves(*two, *long)) == ["expert-v0\nfrom base", "expert-v0\nfrom base\nlarge-long"]

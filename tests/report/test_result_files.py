@@ -106,6 +106,6 @@ def test_arrays_that_unfold_to_more_than_a_bound_are_not_read(tmp_path, monkeypa
     assert "bytes of arrays, more than 10,000 are not read" in refusal(read_arrays, tmp_path / "detour.npz")
 
 
-def test_file_that_holds_no_arrays_is_named(copied):
+def test_file_without_arrays_is_named(copied):
     (copied / "detour.npz").write_bytes(b"PK no")
     assert "does not hold arrays to be drawn" in refusal(read_arrays, copied / "detour.npz")

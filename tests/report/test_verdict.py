@@ -111,7 +111,7 @@ def test_one_run_only_is_compared_with_nothing(write):
     )
 
 
-def test_without_a_base_model_no_gain_is_told(write):
+def test_without_a_base_model_no_gain_is_reported(write):
     results = [write(f"{name}-gradient-mpc", solved, name, "base") for name, solved in (("a", 80), ("b", 120))]
     first, second = said(*results)
     assert first == (

@@ -130,7 +130,7 @@ def test_partial_reset_leaves_the_other_rows_alone():
     np.testing.assert_array_equal(infos["distance"] > 0.0, mask)
 
 
-def test_partial_reset_begins_the_time_of_its_rows_anew():
+def test_partial_reset_restarts_the_time_of_its_rows():
     envs = make(max_episode_steps=4, continuing_task=True)
     envs.reset(seed=0)
     for _ in range(2):

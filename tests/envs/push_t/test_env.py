@@ -216,7 +216,7 @@ def test_expert_of_segments_reaches_every_goal():
     assert noisy.infos["position_error"][last].max() > 1.0
 
 
-def test_expert_says_which_task_it_does_not_know():
+def test_expert_names_the_task_it_cannot_solve():
     envs = make_vector_env(ID, 2)
     drawn, _ = envs.reset(seed=0)
     tasks = {"states": drawn["observation"], "goals": drawn["desired_goal"]}

@@ -1,4 +1,4 @@
-"""What is read from given states and goals, and what is wrong with impossible ones."""
+"""Reading of given states and goals, and errors for impossible ones."""
 
 import math
 

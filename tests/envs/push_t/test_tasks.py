@@ -63,7 +63,7 @@ def test_given_parts_are_kept():
     assert tuple(state[:6]) == onward.goal
 
 
-def test_state_from_which_nothing_can_be_pushed_is_said_so():
+def test_state_from_which_nothing_can_be_pushed_is_refused():
     far = tuple(states.at_rest(30, 30, 380, 350, 0.0))
     with pytest.raises(ValueError, match="found no push of 5 steps that moves the block from the given state"):
         draw_task(World(segment_steps=5), 0, far, None)

@@ -159,7 +159,7 @@ def test_attributes_are_read_called_and_set():
 
 
 @pytest.mark.parametrize("mode", ["vector_entry_point", "sync"])
-def test_every_form_knows_the_actions_of_its_segments(mode):
+def test_every_form_returns_the_actions_of_its_segments(mode):
     envs = gym.make_vec(ID, num_envs=2, vectorization_mode=mode)
     envs.reset(seed=1)
     one, other = envs.unwrapped.call("segment_actions")

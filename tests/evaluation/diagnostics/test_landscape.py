@@ -71,7 +71,7 @@ class MovingTwice(Predictor):
 
 
 @pytest.mark.parametrize("truth", [PerfectDoorWallModel, lambda: make_vector_env("DoorWall-v0", 40)])
-def test_truth_is_asked_at_the_ends_of_blocks(truth):
+def test_truth_is_evaluated_at_the_ends_of_blocks(truth):
     blocks = plans().reshape(3, 6, 4) / 2
     model = WorldModel(IdentityEncoder(2), MovingTwice(), action_block=2)
     far = task(state=[-1.0, 1.0], goal=[-1.9, -1.9])

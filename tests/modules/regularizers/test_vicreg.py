@@ -23,7 +23,7 @@ def test_covariance_costs_its_square():
     assert float(regularizer(latents_of(points), torch.zeros(2, 1, 1), {})) == pytest.approx(1)
 
 
-def test_actions_must_be_told_from_two_frames():
+def test_actions_must_be_predictable_from_two_frames():
     regularizer = VICReg(1, 1, variance_weight=0, covariance_weight=0, inverse_weight=1)
     told = regularizer.inverse(torch.tensor([[1.0, 1.0]])).item()
     loss = regularizer(latents_of([[1.0], [1.0]]), torch.full((2, 1, 1), told + 2), {})

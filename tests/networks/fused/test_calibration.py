@@ -1,4 +1,4 @@
-"""Which way a rollout is computed is measured once, and gives way to the rule where that cannot be kept."""
+"""The faster way to compute a rollout is measured once; where the result cannot be stored, the rule decides."""
 
 import json
 import math

@@ -205,7 +205,7 @@ def test_training_rollouts_take_autograds_way_and_give_parameter_gradients():
     assert all(gradient.abs().sum() > 0 for gradient in found)
 
 
-def test_a_frozen_model_is_fused_without_being_told():
+def test_a_frozen_model_is_fused_by_default():
     model = make_model().requires_grad_(False)
     context, actions = draw(model, 5, 6)
     assert is_fused(model.rollout(context, actions[:, :0], actions.requires_grad_()))
@@ -217,7 +217,7 @@ def test_a_frozen_model_is_fused_without_being_told():
     [GradientPlanner(4, 3, num_samples=8, restarts=2), CEMPlanner(4, 3, 8, 2)],
     ids=lambda p: type(p).__name__,
 )
-def test_planning_leaves_no_gradient_on_parameters_nor_switches_them_off(planner, training):
+def test_planning_leaves_no_gradient_on_parameters_and_keeps_them_trainable(planner, training):
     model = make_model().train(training)
     context, _ = draw(model, 3, 1)
     one = torch.ones(2, dtype=torch.float64)
