@@ -110,7 +110,7 @@ COUNTS = {  # collect, fit, evaluate
     "door_wall": (1, 8, 40),
     "door_wall_pixels": (1, 12, 29),
     "door_wall_pixels_radii": (1, 21, 18),
-    "fetch_push": (1, 2, 9),
+    "fetch_push": (1, 7, 24),
     "planners": (1, 3, 50),
     "point_maze": (1, 7, 36),
     "push_t": (1, 7, 48),

@@ -12,6 +12,7 @@ from gbplan.networks.predictor import Predictor
 from gbplan.networks.probe import Probe
 from gbplan.networks.proprioception import ProprioceptiveEncoder
 from gbplan.networks.push_frame import PushFramePredictor
+from gbplan.networks.pushed_cube import PushedCubeEncoder, PushedCubePredictor
 from gbplan.networks.vit import ViTPredictor
 from gbplan.networks.vit_encoder import ViTEncoder
 from gbplan.networks.world_model import WorldModel
@@ -30,6 +31,8 @@ __all__ = [
     "Probe",
     "ProprioceptiveEncoder",
     "PushFramePredictor",
+    "PushedCubeEncoder",
+    "PushedCubePredictor",
     "ViTEncoder",
     "ViTPredictor",
     "WorldModel",
