@@ -52,6 +52,7 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
         Raises:
             ValueError: a number is below 1.
+            RuntimeError: the workers cannot import the script that makes them.
         """
         for name, count in (("num_envs", num_envs), ("num_processes", num_processes)):
             if count < 1:
@@ -73,12 +74,19 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._rows = np.minimum(np.arange(-(-num_envs // each) * each), num_envs - 1)
         # Workers may not have imported the module that registers the environment, but they can make its spec.
         make = partial(make_rows, gym.registry[self.spec.id], each, kwargs)
-        self._workers = AsyncVectorEnv(
-            [partial(_Share, make, rows) for rows in self._rows.reshape(-1, each)],
-            copy=False,
-            context=_context(),
-            autoreset_mode=AutoresetMode.DISABLED,
-        )
+        try:
+            self._workers = AsyncVectorEnv(
+                [partial(_Share, make, rows) for rows in self._rows.reshape(-1, each)],
+                copy=False,
+                context=_context(),
+                autoreset_mode=AutoresetMode.DISABLED,
+            )
+        except (EOFError, ConnectionError):
+            self.one.close()
+            raise RuntimeError(
+                f"the processes that step {self.spec.id} ended as they began, see above; a script that starts them is a "
+                'file, with what it does below `if __name__ == "__main__":`, or use num_processes=1'
+            ) from None
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode in every row, or in those of ``options["reset_mask"]``.

@@ -1,5 +1,8 @@
 """Worker processes change nothing about the rows that they share."""
 
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -136,6 +139,16 @@ def test_bad_options_are_named_before_a_worker_sees_them(options, message):
             envs.reset(seed=[1, 2, 3])
     finally:
         envs.close()
+
+
+@pytest.mark.parametrize("from_a_file", [True, False], ids=["without a guard", "read from a pipe"])
+def test_a_script_that_workers_cannot_import_is_told_so(tmp_path, from_a_file):
+    script = "from gbplan.data import make_vector_env\nmake_vector_env('DoorWall-v0', 2, {}, 2)\n"
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "script.py")] if from_a_file else [sys.executable]
+    ended = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 1
+    assert "with what it does below `if __name__" in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [{"num_envs": 0}, {"num_envs": 2, "num_processes": 0}])

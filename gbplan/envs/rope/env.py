@@ -78,7 +78,8 @@ class RopeEnv(InWorld, SimulatedEnv):
     A drawn task is a function of the seed. `reset(options={"state": ..., "goal": ...})` sets a task exactly; a missing
     part is drawn as above. A state is all its 150 numbers; or the 42 of its nodes, flat and at rest; or these and the
     tip's 2. A goal is its 42 numbers. `reset` refuses nodes off the table, links whose length differs from 0.02 m by
-    more than 1 mm (in goals: links that are longer), and tips inside the rope or out of reach.
+    more than 1 mm (in goals: links that are longer, or less than half as long), and tips inside the rope or out of
+    reach.
 
     ## Episode End
 

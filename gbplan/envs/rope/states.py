@@ -142,7 +142,7 @@ def check_goals(goals: Any, mask: NDArray[np.bool_] | None = None) -> Floats:
         mask: rows to check and return, ``(N,)``; None: there is one goal, without the leading axis.
 
     Raises:
-        ValueError: wrong shape, not finite, off the table, longer than the rope.
+        ValueError: wrong shape, not finite, off the table, or no shape of the rope: longer, or crumpled.
     """
     array, rows = chosen_rows("goal", goals, (GOAL_SIZE,), mask)
     _require_shape("goal", array, rows, shorter=True)
@@ -162,11 +162,10 @@ def require_apart(nodes: Floats, given: Floats, rows: NDArray[np.int64]) -> None
 
 
 def _require_shape(name: str, array: Floats, rows: NDArray[np.int64], shorter: bool = False) -> None:
-    """Refuse shapes off the table and links of a wrong length; with ``shorter``, links may be shorter."""
+    """Refuse shapes off the table and links of a wrong length; with ``shorter``, links may be half as long."""
     inside = (np.abs(array) <= FIELD).all(axis=1)
     require_rows(inside, name, array, rows, f"keep every node on the table, within {FIELD} of its middle in x and y")
     lengths = np.linalg.norm(np.diff(array[:, :GOAL_SIZE].reshape(-1, NODES, 2), axis=1), axis=-1)
     fits = lengths <= LINK + STRETCH
-    if not shorter:
-        fits &= lengths >= LINK - STRETCH
+    fits &= lengths >= (LINK / 2 if shorter else LINK - STRETCH)
     require_rows(fits.all(axis=1), name, array, rows, f"place successive nodes {LINK} apart")

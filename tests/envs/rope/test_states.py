@@ -77,6 +77,7 @@ def test_tip_in_the_rope_is_refused_and_named():
     [
         (changed(STRAIGHT, n41=5.0), "keep every node on the table"),
         (1.3 * STRAIGHT.ravel(), "place successive nodes 0.02 apart"),
+        (np.zeros(42), "place successive nodes 0.02 apart"),  # on one spot
         (changed(STRAIGHT, n7=np.inf), "give finite numbers"),
         (STRAIGHT, r"shape \(42,\), got shape \(21, 2\)"),
     ],
