@@ -1,7 +1,9 @@
-"""Steps per second of DoorWall-v0's native vector form against Gymnasium's SyncVectorEnv over the single environment.
+"""Steps per second of DoorWall-v0's native vector form, and of slow worlds in worker processes.
 
-Both are made as users make them and driven by the same random actions, taking turns, so that other load on the machine
-affects both alike. Resets are not timed. Writes its table next to itself:
+DoorWall's native form is compared with Gymnasium's SyncVectorEnv over the single environment; PushT, FetchPush and Rope
+in two worker processes (`ParallelVectorEnv`, on Gymnasium's AsyncVectorEnv with shared memory) with one process. Each
+pair is made as users make it and driven by the same random actions, taking turns, so that other load on the machine
+affects both alike. Resets are not timed. Writes its tables next to itself:
 
     python benchmarks/vector_env.py
 """
@@ -18,11 +20,15 @@ import gymnasium as gym
 import numpy as np
 
 import gbplan
+from gbplan.data import make_vector_env
+from gbplan.evaluation.provenance import processor
 
 NATIVE_ROWS, SYNC_ROWS = 4096, 64
 STEPS = 100  # one episode
 REPEATS = 9
 SEED = 0
+SLOW_ROWS, SLOW_STEPS, SLOW_REPEATS = 64, 50, 5
+SLOW_WORLDS = {"gbplan/PushT-v0": {"task": "pose"}, "gbplan/FetchPush-v0": {}, "gbplan/Rope-v0": {}}
 
 
 def steps_per_second(envs: gym.vector.VectorEnv, actions: np.ndarray) -> float:
@@ -45,6 +51,21 @@ def measure(**world) -> tuple[list[float], list[float]]:
     for _ in range(REPEATS):
         rates[0].append(steps_per_second(native, actions))
         rates[1].append(steps_per_second(sync, actions[:, :SYNC_ROWS]))
+    return rates
+
+
+def measure_processes(env_id: str, **world) -> tuple[list[float], list[float]]:
+    """Return steps per second of one process and of two, one pair per repeat."""
+    world = {"continuing_task": True, **world}
+    both = [make_vector_env(env_id, SLOW_ROWS, world, number) for number in (1, 2)]
+    rng = np.random.default_rng(SEED)
+    actions = rng.uniform(-1, 1, (SLOW_STEPS, *both[0].action_space.shape)).astype(np.float32)
+    rates: tuple[list[float], list[float]] = ([], [])
+    for _ in range(SLOW_REPEATS):
+        for envs, found in zip(both, rates, strict=True):
+            found.append(steps_per_second(envs, actions))
+    for envs in both:
+        envs.close()
     return rates
 
 
@@ -82,8 +103,25 @@ def main() -> None:
         "seed;",
         "that loop is what a noisy world costs.",
         "",
-        f"Machine: {os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()}); one is used, load average "
-        f"{os.getloadavg()[0]:.1f} at the end (above 1: other work ran beside it). Python "
+        "## Worker processes",
+        "",
+        "`make_vector_env` with `num_processes=2`, whose workers are those of `gymnasium.vector.AsyncVectorEnv` with",
+        f"shared memory, against one process: {SLOW_ROWS} rows, uniform random actions, episodes of {SLOW_STEPS}",
+        f"steps, median of {SLOW_REPEATS} interleaved repeats.",
+        "Results are equal to the bit.",
+        "",
+        "| environment | one process (steps/s) | two processes (steps/s) | times as fast |",
+        "|---|---|---|---|",
+    ]
+    for env_id, world in SLOW_WORLDS.items():
+        one, two = measure_processes(env_id, **world)
+        ratio = statistics.median(t / o for o, t in zip(one, two, strict=True))
+        lines.append(f"| `{env_id}` | {summary(one, 1)} | {summary(two, 1)} | {ratio:.2f} |")
+        print(lines[-1], flush=True)
+    lines += [
+        "",
+        f"Machine: {processor()}, {os.cpu_count()} CPU cores; load average {os.getloadavg()[0]:.1f} at the end (above "
+        "2: other work ran beside it). Python "
         f"{platform.python_version()}, numpy {np.__version__}, gymnasium {gym.__version__}, gbplan {gbplan.__version__}"
         f" at commit {commit.stdout.strip() or 'unknown'}. Command: `python benchmarks/vector_env.py`.",
     ]
@@ -91,7 +129,9 @@ def main() -> None:
 
 
 def summary(rates: list[float], unit: float) -> str:
-    return f"{statistics.median(rates) / unit:.2f} ({min(rates) / unit:.2f} to {max(rates) / unit:.2f})"
+    digits = 0 if unit == 1 else 2
+    middle, low, high = (f"{r / unit:,.{digits}f}" for r in (statistics.median(rates), min(rates), max(rates)))
+    return f"{middle} ({low} to {high})"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""Stable-Baselines3's SAC with hindsight replay learns DoorWall-v0.
+"""Stable-Baselines3's SAC with hindsight replay learns DoorWall-v0, or PointMaze.
 
-The environment is an ordinary goal-conditioned Gymnasium environment: any library that knows those can train on it.
-Success is judged on held-out tasks of both kinds, stepped all at once in the native vector form.
+They are ordinary goal-conditioned Gymnasium environments: any library that knows those can train on them. Success is
+judged on held-out tasks of both kinds, stepped all at once in the native vector form.
 
-    python examples/sb3_sac_her.py            # writes docs/figures/sb3_sac_her.csv and .png, about 10 minutes
+    python examples/sb3_sac_her.py                             # writes docs/figures/sb3_sac_her.csv and .png
+    python examples/sb3_sac_her.py --env gbplan/PointMaze-v0   # the same in sb3_sac_her_point_maze.csv and .png
+
+Each takes about 10 minutes.
 """
 
 import argparse
@@ -26,27 +29,30 @@ FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
 TOTAL_STEPS = 20_000
 EVALUATE_EVERY = 2_000
 TASKS = 500
+NAMES = {"DoorWall-v0": "sb3_sac_her", "gbplan/PointMaze-v0": "sb3_sac_her_point_maze"}
 HELD_OUT_SEED = 1_000_000  # far from the seeds of training
 SEED = 0
 
 
-def success(agent: SAC, task: str) -> float:
+def success(agent: SAC, env_id: str, task: str) -> float:
     """Return the share of held-out tasks in which the agent's mean action reaches the goal in time."""
-    envs = gym.make_vec("DoorWall-v0", num_envs=TASKS, task=task, continuing_task=True)
+    envs = gym.make_vec(env_id, num_envs=TASKS, task=task, continuing_task=True)
     observation, _ = envs.reset(seed=HELD_OUT_SEED)
     reached = np.zeros(TASKS, np.bool_)
-    for _ in range(100):
+    for _ in range(gym.spec(env_id).max_episode_steps):
         action, _ = agent.predict(observation, deterministic=True)
         observation, *_, infos = envs.step(action)
         reached |= infos["is_success"]
     return float(reached.mean())
 
 
-def learning_curve(total_steps: int, evaluate_every: int, seed: int = SEED) -> list[dict[str, float]]:
+def learning_curve(
+    total_steps: int, evaluate_every: int, env_id: str = "DoorWall-v0", seed: int = SEED
+) -> list[dict[str, float]]:
     """Train and return one row per evaluation: environment steps so far, success on uniform and on detour tasks."""
     agent = SAC(
         "MultiInputPolicy",
-        gym.make("DoorWall-v0"),
+        gym.make(env_id),
         replay_buffer_class=HerReplayBuffer,
         replay_buffer_kwargs={"n_sampled_goal": 4, "goal_selection_strategy": "future"},
         learning_starts=1_000,
@@ -59,7 +65,7 @@ def learning_curve(total_steps: int, evaluate_every: int, seed: int = SEED) -> l
     )
     rows = []
     while True:
-        row = {"steps": agent.num_timesteps, **{task: success(agent, task) for task in ("uniform", "detour")}}
+        row = {"steps": agent.num_timesteps, **{task: success(agent, env_id, task) for task in ("uniform", "detour")}}
         rows.append(row)
         print(f"{row['steps']:>6} steps: uniform {row['uniform']:.3f}, detour {row['detour']:.3f}", flush=True)
         if agent.num_timesteps >= total_steps:
@@ -67,26 +73,28 @@ def learning_curve(total_steps: int, evaluate_every: int, seed: int = SEED) -> l
         agent.learn(evaluate_every, reset_num_timesteps=False)
 
 
-def draw(rows: list[dict[str, float]]) -> plt.Figure:
+def draw(rows: list[dict[str, float]], env_id: str) -> plt.Figure:
     figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
     for task, marker in (("uniform", "o"), ("detour", "s")):
         axes.plot([row["steps"] for row in rows], [row[task] for row in rows], marker=marker, markersize=3, label=task)
     axes.set(xlabel="environment steps", ylabel="success", ylim=(-0.02, 1.02))
-    axes.set_title(f"SAC + HER on DoorWall-v0 ({TASKS} held-out tasks per kind, seed {SEED})", fontsize=9)
+    axes.set_title(f"SAC + HER on {env_id} ({TASKS} held-out tasks per kind, seed {SEED})", fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(title="tasks")
     return figure
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    rows = learning_curve(TOTAL_STEPS, EVALUATE_EVERY)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default="DoorWall-v0", choices=NAMES)
+    env_id = parser.parse_args().env
+    rows = learning_curve(TOTAL_STEPS, EVALUATE_EVERY, env_id)
     FIGURES.mkdir(parents=True, exist_ok=True)
-    with (FIGURES / "sb3_sac_her.csv").open("w", newline="") as file:
+    with (FIGURES / f"{NAMES[env_id]}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    draw(rows).savefig(FIGURES / "sb3_sac_her.png", dpi=150)
+    draw(rows, env_id).savefig(FIGURES / f"{NAMES[env_id]}.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         except (EOFError, ConnectionError):
             self.one.close()
             raise RuntimeError(
-                f"the processes that step {self.spec.id} ended as they began, see above; a script that starts them is a "
-                'file, with what it does below `if __name__ == "__main__":`, or use num_processes=1'
+                f"the processes that step {self.spec.id} could not start, see above; write the script to a file, and "
+                'what it does below `if __name__ == "__main__":`, or use num_processes=1'
             ) from None
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:

@@ -148,7 +148,7 @@ def test_a_script_that_workers_cannot_import_is_told_so(tmp_path, from_a_file):
     command = [sys.executable, str(tmp_path / "script.py")] if from_a_file else [sys.executable]
     ended = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 1
-    assert "with what it does below `if __name__" in ended.stderr
+    assert "what it does below `if __name__" in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [{"num_envs": 0}, {"num_envs": 2, "num_processes": 0}])

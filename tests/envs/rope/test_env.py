@@ -117,7 +117,7 @@ def test_expert_of_segments_reaches_every_goal_exactly(action):
 def test_expert_names_the_task_it_cannot_solve():
     envs = make_vector_env(ID, 2, {"segment_steps": 1})
     tasks = {"states": [STRAIGHT.ravel()] * 2, "goals": [ABOVE.ravel()] * 2}
-    with pytest.raises(ValueError, match="segments that gbplan/Rope-v0 itself drew, and the task of row 0 is none"):
+    with pytest.raises(ValueError, match="segments that gbplan/Rope-v0 drew, and the task of row 0 was given to it"):
         run_episodes(envs, ExpertPolicy(), seeds=[5, 6], **tasks)
 
 
