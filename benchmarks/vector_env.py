@@ -18,11 +18,11 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+from rollout import processor
 
 import gbplan
 from gbplan.data import make_vector_env
 from gbplan.envs import ParallelVectorEnv
-from gbplan.evaluation.provenance import processor
 
 NATIVE_ROWS, SYNC_ROWS = 4096, 64
 STEPS = 100  # one episode
