@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 TASK ?= door_wall
 FULL ?= 0
 JOBS ?= 2
-TIMED := vector_env rendering encoding training_throughput rollout plan_time planners start_up transformers
+TIMED := vector_env rendering encoding training_throughput rollout plan_time planners start_up transformer_plans
 
 .PHONY: install test test-all lint site notebooks reproduce documents benchmarks clean
 

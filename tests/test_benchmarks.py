@@ -16,7 +16,7 @@ SMALL = {
     "plan_time": ["--rounds=1"],
     "planners": ["--rounds=1"],
     "start_up": ["--rounds=1"],
-    "transformers": ["--rounds=1", "--tables", "gradient-1", "--steps=1", "--iterations=1", "--dino-horizon=1"],
+    "transformer_plans": ["--rounds=1", "--tables", "gradient-1", "--steps=1", "--iterations=1", "--dino-horizon=1"],
 }
 
 

@@ -17,7 +17,7 @@ Ways are interleaved, and ratios taken within a round, so that a busy machine sl
 reason all of it runs in one thread, and the clock counts the process's own CPU time. Times are of an iteration: plans
 of a few iterations are timed, and all iterations are alike.
 
-    python benchmarks/transformers.py            # prints the tables and writes them beside this file
+    python benchmarks/transformer_plans.py            # prints the tables and writes them beside this file
 """
 
 import argparse
@@ -355,7 +355,7 @@ def main() -> None:
     for name in arguments.tables:
         lines = measured[name]()
         made = (
-            f"`python benchmarks/transformers.py --tables {name} --rounds {rounds} --steps {steps} --iterations "
+            f"`python benchmarks/transformer_plans.py --tables {name} --rounds {rounds} --steps {steps} --iterations "
             f"{iterations} --dino-horizon {horizon}`, commit {commit.stdout.strip()}, {processor()}, one thread of "
             f"{os.cpu_count()} cores, shared with other work (load average {os.getloadavg()[0]:.1f}), Python "
             f"{platform.python_version()}, torch {torch.__version__}, {solvers}."
