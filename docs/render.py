@@ -46,6 +46,7 @@ MADE_BY = {
     "runs/robustness": "make reproduce TASK=robustness",
     "runs/point_maze/evaluate": "make reproduce TASK=point_maze",
     "runs/push_t/evaluate": "make reproduce TASK=push_t",
+    "runs/push_t_pixels/evaluate": "make reproduce TASK=push_t_pixels",
     "runs/fetch_push/evaluate": "make reproduce TASK=fetch_push",
     "runs/pixels/evaluate": "make reproduce TASK=door_wall_pixels",
     "runs/pixels/radii": "make reproduce TASK=door_wall_pixels_radii",
