@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 
 import gbplan
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.evaluation.provenance import processor
 
 SIZES, ROWS = (32, 64, 128, 256), (1, 64, 1024)
@@ -41,7 +41,7 @@ def pictures_per_second(render, states: np.ndarray, size: int) -> tuple[float, f
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    render = offer(gym.make("DoorWall-v0"), "render_state")
+    render = optional_method(gym.make("DoorWall-v0"), "render_state")
     states = np.random.default_rng(0).uniform(-1.99, 1.99, (max(ROWS), 2)).astype(np.float32)
     lines = [
         "# Pictures per second",

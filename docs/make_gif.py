@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from gbplan.data import make_vector_env
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.evaluation import TaskSet, evaluate, load_world_model
 from gbplan.policies import Agent
 
@@ -44,7 +44,8 @@ def film(
             results.append(evaluate(agent.policy(load_world_model(path)), envs, drawn))
             print(f"{name}: {results[-1].summary()}")
         shown = np.flatnonzero(~results[0].success)[:count]
-        pictures, goals = offer(envs, "render_state"), offer(envs, "render_goal")(drawn.goals[shown], SIZE)
+        pictures = optional_method(envs, "render_state")
+        goals = optional_method(envs, "render_goal")(drawn.goals[shown], SIZE)
         rows = []
         for result in results:
             states, episodes = result.trajectories.observations["observation"], [*result.trajectories.episodes()]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gbplan.data import Trajectories, make_vector_env
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.evaluation import ModelError, Tasks, TaskSet
 from gbplan.evaluation.evaluate import conclude
 from gbplan.evaluation.metrics import wilson_interval
@@ -143,7 +143,7 @@ def execute(
             )
         parts = [part for part in gather(part) if part is not None]
         result = conclude(Played.join(parts), policy, envs, tasks, world_model=model)
-        background = offer(envs, "background")
+        background = optional_method(envs, "background")
         return Executed(
             group=group,
             tasks=tasks,

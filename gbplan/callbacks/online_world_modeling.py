@@ -18,7 +18,7 @@ from gbplan.callbacks.requirements import placed_in, require_plannable, require_
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import describe, differences
-from gbplan.envs.offers import env_spec
+from gbplan.envs.contract import env_spec
 from gbplan.evaluation import Tasks, TaskSet, paths_figure, try_tasks
 from gbplan.evaluation.planning_evaluation import gather_of
 from gbplan.networks import WorldModel

@@ -7,7 +7,7 @@ import gymnasium as gym
 import lightning as L
 
 from gbplan.data import make_vector_env
-from gbplan.envs.offers import env_spec, time_limit
+from gbplan.envs.contract import env_spec, time_limit
 from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.task_set import Split, TaskSet
 from gbplan.networks import WorldModel

@@ -16,7 +16,7 @@ from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.trajectories import Trajectories
 from gbplan.describe import as_text, describe
-from gbplan.envs.offers import require_goal_conditioned, time_limit
+from gbplan.envs.contract import require_goal_conditioned, time_limit
 from gbplan.envs.policy import Policy
 from gbplan.seeds import TRAINING_SEEDS, episode_seeds
 

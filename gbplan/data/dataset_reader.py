@@ -18,7 +18,7 @@ from gbplan.data.bounds import require_inside
 from gbplan.data.dataset_folder import dataset_folder, list_datasets
 from gbplan.data.dataset_guard import require_harmless, require_harmless_array, require_harmless_arrays
 from gbplan.data.trajectories import Trajectories
-from gbplan.envs.offers import require_goal_conditioned
+from gbplan.envs.contract import require_goal_conditioned
 
 Episode = dict[str, NDArray]
 """Rows per frame: ``observations/<key>``, ``infos/<key>``; per step: ``actions``, ``rewards``, ``terminations``."""

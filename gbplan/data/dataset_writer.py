@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gbplan.data.bounds import require_inside
 from gbplan.data.dataset_folder import dataset_folder, writing
 from gbplan.data.trajectories import Trajectories
-from gbplan.envs.offers import require_goal_conditioned
+from gbplan.envs.contract import require_goal_conditioned
 from gbplan.files import replacing, replacing_folder, require_written
 
 

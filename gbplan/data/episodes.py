@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.data.trajectories import Trajectories
-from gbplan.envs.offers import require_goal_conditioned
+from gbplan.envs.contract import require_goal_conditioned
 from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.envs.policy import Policy
 from gbplan.envs.rows import make_rows, reset_rows, row_infos

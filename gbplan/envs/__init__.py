@@ -4,8 +4,8 @@ Importing this package registers the environments.
 """
 
 from gbplan.envs import door_layouts, door_wall, fetch_push, point_maze, push_t, rope
+from gbplan.envs.contract import OptionalMethods, optional_method
 from gbplan.envs.fetch_push import FetchPusherPolicy
-from gbplan.envs.offers import Offers, offer
 from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
@@ -17,7 +17,7 @@ __all__ = [
     "FetchPusherPolicy",
     "NoisyPusherPolicy",
     "Observation",
-    "Offers",
+    "OptionalMethods",
     "ParallelVectorEnv",
     "PixelObservation",
     "PixelVectorObservation",
@@ -27,7 +27,7 @@ __all__ = [
     "door_layouts",
     "door_wall",
     "fetch_push",
-    "offer",
+    "optional_method",
     "point_maze",
     "push_t",
     "rope",

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.offers import offer
+from gbplan.envs.contract import optional_method
 from gbplan.envs.policy import Observation, Policy
 from gbplan.seeds import policy_generators
 
@@ -54,7 +54,7 @@ class Expert(Policy, Generic[W]):
         """
         if len(seeds) != envs.num_envs:
             raise ValueError(f"expected one seed for each of {envs.num_envs} rows, got {len(seeds)} seeds")
-        make = offer(envs, "expert")
+        make = optional_method(envs, "expert")
         known: Any = None if make is None else make()
         if not isinstance(known, type(self)) or known._world is None:
             name = type(self).__name__

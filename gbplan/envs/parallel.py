@@ -59,7 +59,7 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 raise ValueError(f"{name} must be at least 1, got {count}")
         kwargs = env_kwargs or {}
         self.one = make_rows(env_id, 1, kwargs)
-        """A row in this process, which has spaces and offers, but no episode."""
+        """A row in this process, which has spaces and optional methods, but no episode."""
         assert self.one.spec is not None  # make_vec sets it
         self.spec = self.one.spec
         self.metadata = {**self.one.metadata, "autoreset_mode": AutoresetMode.DISABLED}

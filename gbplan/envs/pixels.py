@@ -10,7 +10,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gbplan.envs.offers import Env, name_of, offer
+from gbplan.envs.contract import Env, name_of, optional_method
 
 Pictures = NDArray[np.uint8]
 
@@ -21,7 +21,7 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
     | Key              | Meaning                                                                                |
     |------------------|----------------------------------------------------------------------------------------|
     | `pixels`         | picture of `observation`, its noise included, if there is any                          |
-    | `desired_pixels` | picture of `desired_goal`; only if the environment offers `render_goal`                |
+    | `desired_pixels` | picture of `desired_goal`; only if the environment has `render_goal`                   |
 
     Both are uint8, ``(size, size, 3)`` or ``(3, size, size)``. Other observations stay: an agent that may only use
     pictures must read ``pixels`` alone. The goal is drawn once an episode. If the environment only has ``render()``,
@@ -32,12 +32,12 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
         """Wrap an environment.
 
         Args:
-            env: goal-conditioned, and offers ``render_state`` (see ``gbplan.envs.Offers``).
+            env: goal-conditioned, with a method ``render_state`` (see ``gbplan.envs.OptionalMethods``).
             size: pixels along an edge of a picture.
             channels_first: pictures as ``(3, size, size)``, torch's layout; else ``(size, size, 3)``.
 
         Raises:
-            ValueError: the environment offers no ``render_state``, or has pictures already.
+            ValueError: the environment has no ``render_state``, or has pictures already.
         """
         RecordConstructorArgs.__init__(self, size=size, channels_first=channels_first)
         gym.ObservationWrapper.__init__(self, env)
@@ -78,10 +78,11 @@ class _Painter:
     def __init__(self, env: Env, size: int, channels_first: bool) -> None:
         self._env = env  # its name is looked up later: gymnasium.make has not set it yet
         self._size, self._channels_first = size, channels_first
-        self._render_state, self._render_goal = offer(env, "render_state"), offer(env, "render_goal")
+        self._render_state = optional_method(env, "render_state")
+        self._render_goal = optional_method(env, "render_goal")
         if self._render_state is None:
             raise ValueError(
-                f"{name_of(self._env)} offers no render_state(states, size) for these observations; add it to the "
+                f"{name_of(self._env)} has no render_state(states, size) for these observations; add it to the "
                 "environment, or use gymnasium.wrappers.AddRenderObservation, which takes its pictures from render()"
             )
         self._goals: NDArray | None = None
@@ -89,7 +90,7 @@ class _Painter:
 
     def space(self, space: gym.Space) -> Dict:
         """Return an observation space with the pictures added."""
-        assert isinstance(space, Dict)  # else there would be no offer
+        assert isinstance(space, Dict)  # else there would be no render_state
         keys = ["pixels"] if self._render_goal is None else ["pixels", "desired_pixels"]
         for key in keys:
             if key in space.spaces:

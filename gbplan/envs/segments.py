@@ -7,8 +7,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gbplan.envs.contract import name_of
 from gbplan.envs.expert import Expert
-from gbplan.envs.offers import name_of
 from gbplan.envs.policy import Observation
 
 

@@ -121,7 +121,7 @@ def simulate(env_id: str, env_kwargs: dict[str, Any], workers: int = 1) -> World
     """Make a world model of an environment: its own steps.
 
     Args:
-        env_id: registered id, of an environment that keeps the contract of ``gbplan.envs.offers``.
+        env_id: registered id, of an environment that keeps the contract of ``gbplan.envs.contract``.
         env_kwargs: its arguments.
         workers: processes that step it.
     """

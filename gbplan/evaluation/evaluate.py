@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from gbplan.data import Trajectories
-from gbplan.envs import Policy, offer
-from gbplan.envs.offers import name_of
+from gbplan.envs import Policy, optional_method
+from gbplan.envs.contract import name_of
 from gbplan.evaluation.diagnostics.diagnose import LARGEST, diagnose
 from gbplan.evaluation.diagnostics.landscape import Landscape
 from gbplan.evaluation.diagnostics.model_error import ModelError
@@ -147,9 +147,9 @@ def require_measurable(envs: gym.vector.VectorEnv, thresholds: Sequence[float], 
     """
     if list(thresholds) != sorted(set(thresholds)) or not all(threshold > 0 for threshold in thresholds):
         raise ValueError(f"thresholds must be positive and ascending, got {list(thresholds)}")
-    if thresholds and offer(envs, "goal_distance") is None:
+    if thresholds and optional_method(envs, "goal_distance") is None:
         raise ValueError(
-            f"thresholds need distances between goals, which {name_of(envs)} does not offer; leave them out, or give "
+            f"thresholds need distances between goals, which {name_of(envs)} does not have; leave them out, or give "
             "the environment a method goal_distance"
         )
     if thresholds:
@@ -185,7 +185,7 @@ def conclude(
         first = tasks.select(np.arange(min(diagnostic_tasks, len(tasks))))
         begun = episodes_of(RandomPolicy(), first, envs, None, max_steps=1)
         expert = None
-        if offer(envs, "expert") is not None:  # run again, because pictures of all tasks would not fit into memory
+        if optional_method(envs, "expert") is not None:  # again: pictures of all tasks would not fit into memory
             expert = episodes_of(ExpertPolicy(), first, envs, (*STATE, *policy.world_model.encoder.observation_keys))
         found = diagnose(
             policy,
@@ -197,7 +197,7 @@ def conclude(
             expert,
             action_bounds(envs),
             diagnostic_tasks,
-            offer(envs, "goal_distance") is not None,
+            optional_method(envs, "goal_distance") is not None,
         )
         diagnostics, around_plan = found.metrics, found.landscape
         for horizon, cosine in found.cosine.items():
@@ -222,18 +222,18 @@ def conclude(
 
 def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict[str, str]:
     """Give the reasons for metrics that are None, unless the kind of policy is the reason."""
-    lacking = f"{name_of(envs)} offers no"
+    lacking = f"{name_of(envs)} has no"
     found: dict[str, str] = {}
-    if offer(envs, "goal_distance") is None:
+    if optional_method(envs, "goal_distance") is None:
         found |= dict.fromkeys(("within", "final_distance", "gradient_alignment"), f"{lacking} goal_distance")
-    if offer(envs, "shortest_path") is None:
+    if optional_method(envs, "shortest_path") is None:
         found["spl"] = f"{lacking} shortest_path"
     if world_model is None:
         found.pop("gradient_alignment", None)
         return found
-    if offer(envs, "expert") is None:
+    if optional_method(envs, "expert") is None:
         found["expert"] = f"{lacking} expert"
-    if offer(envs, "compute_success") is None:
+    if optional_method(envs, "compute_success") is None:
         found["believed_success"] = f"{lacking} compute_success"
     if not world_model.has_probe:
         without = ("believed_success", "model_error", "gradient_alignment", "landscape")
@@ -275,7 +275,7 @@ def _mean(errors: NDArray[np.float64] | None) -> float | None:
 
 def _truth(envs: gym.vector.VectorEnv) -> WorldModel | gym.vector.VectorEnv:
     """The environment's dynamics, in differentiable form if it exists."""
-    simulator = offer(envs, "simulator")
+    simulator = optional_method(envs, "simulator")
     if simulator is None:
         return envs
     with torch.inference_mode(False):  # otherwise its tensors could not be part of a gradient

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 
 
 def success_radius(envs: gym.vector.VectorEnv, start: ArrayLike, goal: ArrayLike) -> float | None:
@@ -16,10 +16,10 @@ def success_radius(envs: gym.vector.VectorEnv, start: ArrayLike, goal: ArrayLike
         goal: the goal, ``(*G)``.
 
     Returns:
-        The distance to the goal there; None if the environment offers no distance between goals, or no success for
+        The distance to the goal there; None if the environment has no distance between goals, or no success for
         pairs of goals.
     """
-    distance, reached = offer(envs, "goal_distance"), offer(envs, "compute_success")
+    distance, reached = optional_method(envs, "goal_distance"), optional_method(envs, "compute_success")
     if distance is None or reached is None:
         return None
     away, goal = np.asarray(start, np.float64), np.asarray(goal, np.float64)

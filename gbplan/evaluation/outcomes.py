@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from gbplan.data import Trajectories
-from gbplan.envs import offer
-from gbplan.envs.offers import name_of, require_success
+from gbplan.envs import optional_method
+from gbplan.envs.contract import name_of, require_success
 from gbplan.evaluation.goal_region import success_radius
 from gbplan.evaluation.metrics import SPL, SuccessRate
 from gbplan.evaluation.task_set import Tasks
@@ -36,7 +36,7 @@ def task_records(
     Returns:
         Columns ``(N,)``: ``steps``; ``first_hit``, the first step at which the environment says that the goal is
         reached, -1 if there is none; ``believed``, whether the model's predicted path reaches it; ``contacts``, at how
-        many frames the info entry ``contact`` is true, see ``gbplan.envs.offers.Offers``. Where goals are metric
+        many frames the info entry ``contact`` is true, see ``gbplan.envs.OptionalMethods``. Where goals are metric
         ``start_distance``, ``final_distance``, ``minimum_distance``, ``first_hit@<threshold>``, ``believed_distance``
         (the smallest one imagined), ``path_length`` up to the first hit, and ``shortest_path`` to the edge of the goal
         region. Columns that do not apply are left out.
@@ -48,7 +48,7 @@ def task_records(
     first_hit = _first(trajectories, trajectories.infos["is_success"].astype(np.bool_))
     _require_unsolved(first_hit, "at their goal; draw tasks with TaskSet, which draws such ones again")
     records: dict[str, NDArray] = {"steps": trajectories.lengths, "first_hit": first_hit}
-    distance, reached = offer(envs, "goal_distance"), offer(envs, "compute_success")
+    distance, reached = optional_method(envs, "goal_distance"), optional_method(envs, "compute_success")
     if distance is not None:
         records |= _distances(trajectories, distance, first_hit, thresholds)
     if imagined is not None and reached is not None:
@@ -58,7 +58,7 @@ def task_records(
     if "contact" in trajectories.infos:
         contact = trajectories.infos["contact"]
         records["contacts"] = np.asarray([int(contact[episode].sum()) for episode in trajectories.episodes()])
-    shortest = offer(envs, "shortest_path")
+    shortest = optional_method(envs, "shortest_path")
     radius = success_radius(envs, trajectories.observations["achieved_goal"][0], tasks.goals[0])
     if shortest is not None and radius is not None:
         # Success begins at the edge of the goal region, not at its centre.

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gbplan.data import make_vector_env
-from gbplan.envs import Policy, offer
+from gbplan.envs import Policy, optional_method
 from gbplan.evaluation.evaluate import EvaluationResult, conclude, require_measurable
 from gbplan.evaluation.metrics import SuccessRate
 from gbplan.evaluation.played import Played, play, tasks_at_once
@@ -187,8 +187,8 @@ class PlanningEvaluation(L.LightningModule):
         }
         # All processes have the same numbers.
         self.log_dict({f"test/{name}": value for name, value in logged.items() if value is not None}, sync_dist=True)
-        offered = offer(self._envs, "background")
-        self.background = None if offered is None else offered()
+        draw = optional_method(self._envs, "background")
+        self.background = None if draw is None else draw()
 
     def teardown(self, stage: str) -> None:
         """Close the environments."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from gbplan.data import Trajectories, make_vector_env, run_episodes
-from gbplan.envs import Policy, offer
-from gbplan.envs.offers import time_limit_of
+from gbplan.envs import Policy, optional_method
+from gbplan.envs.contract import time_limit_of
 from gbplan.evaluation.diagnostics.model_error import ModelError, model_error
 from gbplan.evaluation.playback import batches
 from gbplan.evaluation.task_set import Tasks
@@ -124,7 +124,7 @@ def play(
     planner_policy = policy if isinstance(policy, PlannerPolicy) else None
     read, kept = (*_read(world_model), *keys), (*STATE, *keys)
     time_limit = time_limit_of(envs)
-    has_expert = world_model is not None and offer(envs, "expert") is not None
+    has_expert = world_model is not None and optional_method(envs, "expert") is not None
     actions = envs.single_action_space
     bounds = (actions.low, actions.high) if isinstance(actions, gym.spaces.Box) else None
     rows = np.arange(len(tasks)) if rows is None else rows

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from gbplan import checks
 from gbplan.data import make_vector_env
 from gbplan.describe import describe
-from gbplan.envs import Policy, offer
-from gbplan.envs.offers import require_contract, without_noise
+from gbplan.envs import Policy, optional_method
+from gbplan.envs.contract import require_contract, without_noise
 from gbplan.evaluation.diagnostics.model_error import require_within_episodes
 from gbplan.evaluation.drawable import drawable
 from gbplan.evaluation.environment_model import EnvironmentDynamics, simulate
@@ -103,7 +103,7 @@ def run_evaluation(
     Raises:
         ValueError: not exactly one of checkpoint, pretrained, simulator and policy; a model without an agent, or a
             policy with one; a checkpoint that is broken, of another class, or of another environment; an environment
-            without a simulator, or one that does not keep the contract of ``gbplan.envs.offers.require_contract``.
+            without a simulator, or one that does not keep the contract of ``gbplan.envs.contract.require_contract``.
         FileExistsError: the output folder contains a result, and ``overwrite`` is false.
         FileNotFoundError: the checkpoint does not exist.
         PermissionError: the output folder cannot be written to.
@@ -242,8 +242,8 @@ def _evaluated(
     at_once = tasks_at_once(tasks, model)
     with closing(make_vector_env(tasks.env_id, at_once, tasks.env_kwargs, num_processes)) as envs:
         result = evaluate(policy, envs, tasks, **how)
-        offered = offer(envs, "background")
-        return result, None if offered is None else offered()
+        background = optional_method(envs, "background")
+        return result, None if background is None else background()
 
 
 def _require_free(folder: Path, overwrite: bool) -> None:
@@ -290,7 +290,7 @@ def _world_model(checkpoint: CheckpointFile) -> WorldModel:
 def _simulator(tasks: TaskSet, workers: int | None) -> WorldModel:
     env_id, env_kwargs = tasks.require_env_id(), without_noise(tasks.require_env_id(), tasks.env_kwargs)
     with closing(gym.make(env_id, **env_kwargs)) as env:
-        make = offer(env, "simulator")
+        make = optional_method(env, "simulator")
         if make is not None:
             model: WorldModel = make()
             return model

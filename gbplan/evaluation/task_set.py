@@ -20,8 +20,8 @@ from gbplan.data import (
     make_vector_env,
     run_episodes,
 )
-from gbplan.envs.offers import (
-    offer,
+from gbplan.envs.contract import (
+    optional_method,
     require_begun,
     require_contract,
     require_goal_conditioned,
@@ -146,7 +146,7 @@ class TaskSet:
                 whether a goal is reached; or (almost) no task is as far as ``min_distance``.
         """
         env_id, count = self.require_env_id(), self.count
-        # The environment of the episodes gets the kind as well: offers such as the expert may depend on it.
+        # The environment of the episodes gets the kind as well: optional methods such as the expert may depend on it.
         kind = {} if self.kind is None else {"task": self.kind}
         kwargs = (self.env_kwargs or {}) | kind
         world = without_noise(env_id, self.env_kwargs) | kind
@@ -156,10 +156,10 @@ class TaskSet:
         kept = drawn = 0
         envs = _make_envs(env_id, count, world, num_processes)
         try:
-            distance = offer(envs, "goal_distance") if self.min_distance else None
+            distance = optional_method(envs, "goal_distance") if self.min_distance else None
             if self.min_distance and distance is None:
                 raise ValueError(
-                    f"min_distance needs distances between goals, which {env_id} does not offer; leave it out, or give "
+                    f"min_distance needs distances between goals, which {env_id} does not have; leave it out, or give "
                     "the environment a method goal_distance"
                 )
             while kept < count:

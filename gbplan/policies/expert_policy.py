@@ -6,14 +6,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.offers import name_of, offer
+from gbplan.envs.contract import name_of, optional_method
 from gbplan.envs.policy import Observation, Policy
 
 
 class ExpertPolicy(Policy):
     """Acts as the expert of the environment with which it is reset.
 
-    An environment has an expert if it has a method ``expert(action_noise) -> Policy``, see ``gbplan.envs.Offers``.
+    The environment needs a method ``expert(action_noise) -> Policy``, see ``gbplan.envs.OptionalMethods``.
     """
 
     def __init__(self, action_noise: float = 0.0) -> None:
@@ -43,7 +43,7 @@ class ExpertPolicy(Policy):
         return self._expert.act(observation, active)
 
     def _find(self, envs: gym.vector.VectorEnv) -> Policy:
-        factory = offer(envs, "expert")
+        factory = optional_method(envs, "expert")
         if factory is None:
             raise ValueError(
                 f"{name_of(envs)} has no expert for these observations and actions; give its environment (or the "

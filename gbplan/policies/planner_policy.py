@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gbplan.envs.offers import time_limit_of
+from gbplan.envs.contract import time_limit_of
 from gbplan.envs.policy import Observation, Policy
 from gbplan.networks.bfloat16 import in_bfloat16
 from gbplan.networks.eval_mode import eval_mode

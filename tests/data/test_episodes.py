@@ -159,7 +159,7 @@ def test_an_environment_that_writes_into_its_own_buffers_is_recorded_right():
     np.testing.assert_allclose(trajectories.observations["observation"][:, 0], [0, 0.25, 0.5, 0.75])
 
 
-def test_make_vector_env_disables_autoreset_whatever_the_environment_offers():
+def test_make_vector_env_disables_autoreset_in_every_form_of_environment():
     for env_id in ("Drift-v0", "DoorWall-v0", "CartPole-v1"):  # CartPole's own vector form resets by itself
         envs = make_vector_env(env_id, 2)
         assert envs.metadata["autoreset_mode"] == AutoresetMode.DISABLED

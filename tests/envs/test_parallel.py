@@ -9,7 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import data_equivalence
 
 from gbplan.data import make_vector_env, run_episodes
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.policies import ExpertPolicy, RandomPolicy
 
@@ -100,11 +100,11 @@ def test_reset_mask_leaves_other_rows_and_workers_alone_and_masks_say_whom_infos
     assert data_equivalence(steps[0], steps[1])
 
 
-def test_calls_and_offers_are_those_of_the_rows():
+def test_calls_and_optional_methods_are_those_of_the_rows():
     envs = make_vector_env("DoorWall-v0", 3, {"door_center": 0.25}, 2)
     assert isinstance(envs, ParallelVectorEnv)
     assert envs.spec.id == "DoorWall-v0"
-    assert offer(envs, "background")()[0].tolist() == [[0, -2], [0, -0.25]]
+    assert optional_method(envs, "background")()[0].tolist() == [[0, -2], [0, -0.25]]
     distances = envs.call("goal_distance", np.zeros(2), np.array([3.0, 4.0]))
     assert [float(each) for each in distances] == [5.0] * 3
     envs.close()

@@ -9,8 +9,8 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from gbplan.data import make_vector_env
-from gbplan.envs import PixelObservation, PixelVectorObservation, offer
-from gbplan.envs.offers import MADE_FOR, require_contract
+from gbplan.envs import PixelObservation, PixelVectorObservation, optional_method
+from gbplan.envs.contract import MADE_FOR, require_contract
 
 ID = "DoorWallPixels-v0"
 
@@ -96,12 +96,12 @@ def test_specification_makes_the_same_environment_again():
                 same(again.reset(seed=1)[0], env.reset(seed=1)[0])
 
 
-def test_offers_stay_usable_behind_the_pictures():
+def test_optional_methods_stay_usable_behind_the_pictures():
     for env in (gym.make(ID), make_vector_env(ID, 2)):
-        assert all(offer(env, name) is not None for name in MADE_FOR)
+        assert all(optional_method(env, name) is not None for name in MADE_FOR)
     envs = make_vector_env(ID, 8)
     observation, _ = envs.reset(seed=0)
-    expert = offer(envs, "expert")()
+    expert = optional_method(envs, "expert")()
     solved = np.zeros(8, np.bool_)
     while not solved.all():
         observation, _, over, cut, info = envs.step(expert.act(observation))
@@ -132,9 +132,9 @@ def test_environment_that_draws_no_goals_has_no_pictures_of_them():
 
 
 def test_what_cannot_be_wrapped_is_refused_in_one_line():
-    with pytest.raises(ValueError, match=r"Blind offers no render_state\(states, size\) .*AddRenderObservation"):
+    with pytest.raises(ValueError, match=r"Blind has no render_state\(states, size\) .*AddRenderObservation"):
         PixelObservation(Blind())
-    with pytest.raises(ValueError, match="CartPole-v1 offers no render_state"):
+    with pytest.raises(ValueError, match="CartPole-v1 has no render_state"):
         PixelVectorObservation(gym.make_vec("CartPole-v1", 2, vectorization_mode="sync"))
     with pytest.raises(ValueError, match="DoorWallPixels-v0 has 'pixels' in its observations already"):
         PixelObservation(gym.make(ID))

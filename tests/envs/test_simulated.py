@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from gbplan.data import make_vector_env, run_episodes
-from gbplan.envs.offers import require_contract
+from gbplan.envs.contract import require_contract
 from gbplan.policies import RandomPolicy
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, episode_seeds
 

@@ -55,13 +55,13 @@ def test_world_whose_goals_have_no_distance_is_judged_by_itself_and_says_what_is
     assert evaluate(RandomPolicy(), envs, tasks).metrics["success"]["rate"] < 1.0
     assert [expert.metrics[name] for name in ("within", "final_distance", "spl", "contacts")] == [None] * 4
     assert expert.metrics["missing"] == {
-        "within": "TinyPixels-v0 offers no goal_distance",
-        "final_distance": "TinyPixels-v0 offers no goal_distance",
-        "spl": "TinyPixels-v0 offers no shortest_path",
+        "within": "TinyPixels-v0 has no goal_distance",
+        "final_distance": "TinyPixels-v0 has no goal_distance",
+        "spl": "TinyPixels-v0 has no shortest_path",
     }
     assert set(expert.records) == {"steps", "first_hit"}
     assert "distance" not in expert.summary()
-    with pytest.raises(ValueError, match="thresholds need distances between goals, which TinyPixels-v0 does not offer"):
+    with pytest.raises(ValueError, match="thresholds need distances between goals, which TinyPixels-v0 does not have"):
         evaluate(ExpertPolicy(), envs, tasks, thresholds=[0.1])
 
 
@@ -72,7 +72,7 @@ def test_tasks_that_begin_solved_are_drawn_again():
 
 
 class Odometer(PassingBy):
-    """Offers a distance to the goal, and tells how far it has gone under the same name."""
+    """Has a distance to the goal, and an info entry of that name with the distance travelled."""
 
     def goal_distance(self, achieved, desired):
         return np.abs(np.subtract(achieved, desired, dtype=np.float64))[..., 0]
@@ -86,7 +86,7 @@ if "Odometer-v0" not in gym.registry:
     gym.register("Odometer-v0", entry_point=Odometer, max_episode_steps=6)
 
 
-def test_distance_is_the_one_offered_whatever_the_info_calls_distance():
+def test_distance_is_that_of_the_method_whatever_the_info_calls_distance():
     tasks = TaskSet("Odometer-v0", count=1).draw()
     records = evaluate(ConstantPolicy([0.0]), make_vector_env("Odometer-v0", 1), tasks).records
     assert [records[f"{when}_distance"].tolist() for when in ("start", "final", "minimum")] == [[9.0], [3.0], [3.0]]

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.modules import VICReg
 from gbplan.networks import ViTEncoder
 
 
 @pytest.mark.slow
 def test_a_small_thing_before_a_large_background_is_found_within_300_steps():
-    render = offer(gym.make("DoorWall-v0"), "render_state")
+    render = optional_method(gym.make("DoorWall-v0"), "render_state")
     rng = np.random.default_rng(0)
 
     def drawn(rows):

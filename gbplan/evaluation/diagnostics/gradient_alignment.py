@@ -70,7 +70,7 @@ def gradient_alignment(
 
     Args:
         world_model: a model with a probe; used in eval mode, its mode is restored.
-        truth: the true dynamics: a differentiable simulator, such as environments offer, for gradients by autograd, or
+        truth: the true dynamics: a differentiable simulator of the environment, for gradients by autograd, or
             any vector environment whose ``reset`` sets states, without autoreset, for gradients by finite differences.
             These run every task ``1 + 2 H A`` times, H environment steps of the longest horizon. At an obstacle
             autograd takes one side of the kink, differences average over both.

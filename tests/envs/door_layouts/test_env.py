@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gbplan.envs.door_layouts.env
-from gbplan.envs import offer
+from gbplan.envs import optional_method
+from gbplan.envs.contract import MADE_FOR
 from gbplan.envs.door_layouts.world import layouts
 from gbplan.envs.door_wall.contact import SKIN
-from gbplan.envs.offers import MADE_FOR
 
 ID, PIXELS = "gbplan/DoorLayouts-v0", "gbplan/DoorLayoutsPixels-v0"
 
@@ -117,8 +117,9 @@ def test_expert_reaches_every_goal_in_time_about_as_fast_as_can_be(task):
     assert reached.all()
 
 
-def test_offers_all_but_a_simulator_and_what_would_depend_on_the_episode():
-    assert {name for name in MADE_FOR if offer(gym.make(ID), name)} == set(MADE_FOR) - {"simulator", "background"}
+def test_optional_methods_are_all_but_a_simulator_and_what_would_depend_on_the_episode():
+    found = {name for name in MADE_FOR if optional_method(gym.make(ID), name)}
+    assert found == set(MADE_FOR) - {"simulator", "background"}
 
 
 def test_pictures_show_the_layout_and_those_of_goals_the_same_one():

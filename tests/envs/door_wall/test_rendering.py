@@ -2,7 +2,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.envs.door_wall.rendering import DOOR, VIEW, scene_of
 from gbplan.envs.door_wall.world import World
 from gbplan.envs.planar import AGENT, BACKGROUND, GOAL, START, TRAIL, WALL, draw_episode
@@ -55,23 +55,23 @@ def states_everywhere(count):
 
 def test_small_pictures_show_the_room_and_the_agent():
     env = gym.make("DoorWall-v0", door_center=1.0)
-    (picture,) = offer(env, "render_state")([[-1.0, -0.5]])
+    (picture,) = optional_method(env, "render_state")([[-1.0, -0.5]])
     assert (picture.shape, picture.dtype) == ((64, 64, 3), np.uint8)
     places = {(0.0, 0.3): WALL, (0.0, 1.0): DOOR, (2.05, 0.0): WALL, (-1.0, -0.5): AGENT, (1.0, 1.0): BACKGROUND}
     assert {place: colour_at(picture, *place) for place in places} == places
-    np.testing.assert_array_equal(offer(env, "render_goal")([[-1.0, -0.5]])[0], picture)
+    np.testing.assert_array_equal(optional_method(env, "render_goal")([[-1.0, -0.5]])[0], picture)
 
 
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 def test_small_pictures_are_the_large_one_averaged_down(size):
-    render = offer(gym.make("DoorWall-v0"), "render_state")
+    render = optional_method(gym.make("DoorWall-v0"), "render_state")
     states = states_everywhere(64)
     np.testing.assert_allclose(render(states, size), averaged(render(states, 256), 256 // size), atol=1)
 
 
 @pytest.mark.parametrize(("size", "fine"), [(84, 252), (96, 192), (10, 250)])
 def test_pictures_of_other_sizes_are_averaged_down_from_their_largest_multiple(size, fine):
-    render, states = offer(gym.make("DoorWall-v0"), "render_state"), states_everywhere(16)
+    render, states = optional_method(gym.make("DoorWall-v0"), "render_state"), states_everywhere(16)
     np.testing.assert_allclose(render(states, size), averaged(render(states, fine), fine // size), atol=1)
 
 
@@ -80,7 +80,7 @@ def test_large_pictures_are_the_rendered_ones_but_for_goal_and_trail():
     for state in states_everywhere(16):
         goal = -np.sign(state) * np.float32([1.0, 1.0])
         env.reset(options={"state": state, "goal": goal})
-        shown, drawn = env.render(), offer(env, "render_state")(state[None], 256)[0]
+        shown, drawn = env.render(), optional_method(env, "render_state")(state[None], 256)[0]
         other = (shown != drawn).any(axis=-1)
         rows, columns = np.nonzero(other)
         scale = 256 / (2 * VIEW)
@@ -90,7 +90,7 @@ def test_large_pictures_are_the_rendered_ones_but_for_goal_and_trail():
 
 
 def test_picture_tells_the_position_much_finer_than_its_pixels():
-    render = offer(gym.make("DoorWall-v0"), "render_state")
+    render = optional_method(gym.make("DoorWall-v0"), "render_state")
     x, y = np.meshgrid(np.linspace(0.5, 1.5, 41), np.linspace(-0.5, 0.5, 41))  # on the open floor
     states = np.stack([x.ravel(), y.ravel()], axis=1)
     darkness = (BACKGROUND[0] - render(states)[..., 0].astype(np.float64))[:, 4:60, 34:60]  # beside walls
@@ -103,7 +103,7 @@ def test_picture_tells_the_position_much_finer_than_its_pixels():
 
 
 def test_picture_does_not_depend_on_those_drawn_with_it():
-    render = offer(gym.make("DoorWall-v0"), "render_state")
+    render = optional_method(gym.make("DoorWall-v0"), "render_state")
     states = states_everywhere(600)
     together = render(states)
     for row in (0, 255, 256, 599):
@@ -112,7 +112,7 @@ def test_picture_does_not_depend_on_those_drawn_with_it():
 
 
 def test_velocity_is_not_seen():
-    render = offer(gym.make("DoorWall-v0", dynamics="velocity"), "render_state")
+    render = optional_method(gym.make("DoorWall-v0", dynamics="velocity"), "render_state")
     np.testing.assert_array_equal(render([[0.5, 0.5, 0.1, 0.0]]), render([[0.5, 0.5, 0.0, -0.1]]))
 
 
@@ -126,7 +126,7 @@ def test_velocity_is_not_seen():
 )
 def test_what_cannot_be_drawn_is_named(states, size, message):
     with pytest.raises(ValueError, match=message):
-        offer(gym.make("DoorWall-v0"), "render_state")(states, size)
+        optional_method(gym.make("DoorWall-v0"), "render_state")(states, size)
 
 
 def test_both_forms_of_the_environment_draw_the_same_picture():

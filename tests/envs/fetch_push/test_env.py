@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import gbplan.envs.fetch_push.env
-from gbplan.envs import offer
+from gbplan.envs import optional_method
+from gbplan.envs.contract import MADE_FOR
 from gbplan.envs.fetch_push.states import LYING
-from gbplan.envs.offers import MADE_FOR
 
 ID = "gbplan/FetchPush-v0"
 
@@ -27,9 +27,9 @@ def test_docstring_example_runs():
     assert tried.failed == 0
 
 
-def test_offers_all_but_paths_goal_pictures_and_a_differentiable_simulator():
+def test_optional_methods_are_all_but_paths_goal_pictures_and_a_differentiable_simulator():
     absent = {"shortest_path", "render_goal", "simulator"}
-    assert {name for name in MADE_FOR if offer(gym.make(ID), name)} == set(MADE_FOR) - absent
+    assert {name for name in MADE_FOR if optional_method(gym.make(ID), name)} == set(MADE_FOR) - absent
 
 
 def test_short_options_put_the_cube_on_the_table_and_the_robot_where_episodes_begin():

@@ -8,8 +8,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import gbplan.envs.point_maze.env
-from gbplan.envs import offer
-from gbplan.envs.offers import MADE_FOR, require_contract
+from gbplan.envs import optional_method
+from gbplan.envs.contract import MADE_FOR, require_contract
 
 ID = "gbplan/PointMaze-v0"
 WORLDS = [{}, {"maze": "medium", "reward_type": "dense"}, {"maze": "large", "task": "detour", "continuing_task": True}]
@@ -45,8 +45,8 @@ def test_contract_is_kept_within_the_time_limit(world):
     assert require_contract(ID, world) == 200
 
 
-def test_offers_all_but_a_differentiable_simulator():
-    assert {name for name in MADE_FOR if offer(gym.make(ID), name)} == set(MADE_FOR) - {"simulator"}
+def test_optional_methods_are_all_but_a_differentiable_simulator():
+    assert {name for name in MADE_FOR if optional_method(gym.make(ID), name)} == set(MADE_FOR) - {"simulator"}
 
 
 def test_docstring_example_runs():

@@ -1,7 +1,7 @@
 import gymnasium as gym
 import numpy as np
 
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.envs.planar import AGENT, BACKGROUND, START, TRAIL, WALL, draw_episode
 from gbplan.envs.point_maze.rendering import scene_of
 
@@ -32,10 +32,10 @@ def test_picture_shows_walls_agent_trail_and_start_where_they_are():
 def test_small_pictures_show_the_state_and_not_the_goal():
     env = gym.make(ID, render_mode="rgb_array")
     observation, _ = env.reset(seed=0, options={"state": [-1.0, 1.0], "goal": [-1.0, -1.0]})
-    pictures = offer(env, "render_state")(observation["observation"][None])
+    pictures = optional_method(env, "render_state")(observation["observation"][None])
     assert pictures.shape == (1, 64, 64, 3)
     assert [colour_at(pictures[0], 2.5, -1.0, y) for y in (1.0, 0.0, -1.0)] == [AGENT, WALL, BACKGROUND]
-    goal = offer(env, "render_goal")(observation["desired_goal"][None])[0]
+    goal = optional_method(env, "render_goal")(observation["desired_goal"][None])[0]
     assert [colour_at(goal, 2.5, -1.0, y) for y in (1.0, 0.0, -1.0)] == [BACKGROUND, WALL, AGENT]
 
 

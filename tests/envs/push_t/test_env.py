@@ -11,8 +11,8 @@ from gymnasium.utils.env_checker import check_env
 
 import gbplan.envs.push_t.env
 from gbplan.data import HELD_OUT_SEEDS, episode_seeds, make_vector_env, run_episodes
-from gbplan.envs import offer
-from gbplan.envs.offers import require_contract
+from gbplan.envs import optional_method
+from gbplan.envs.contract import require_contract
 from gbplan.policies import ExpertPolicy
 
 ID = "gbplan/PushT-v0"
@@ -222,15 +222,15 @@ def test_expert_names_the_task_it_cannot_solve():
     tasks = {"states": drawn["observation"], "goals": drawn["desired_goal"]}
     with pytest.raises(ValueError, match="the task of row 0 is none; reset with the seed that drew the task"):
         run_episodes(envs, ExpertPolicy(), seeds=[5, 6], **tasks)
-    assert offer(gym.make(ID, task="pose"), "expert") is None
+    assert optional_method(gym.make(ID, task="pose"), "expert") is None
     with pytest.raises(ValueError, match="has no expert"):
         ExpertPolicy().reset(make_vector_env(ID, 2, {"task": "pose"}), [0, 1])
 
 
-def test_offers_are_success_pictures_and_walls_but_no_distance():
+def test_optional_methods_are_success_pictures_and_walls_but_no_distance():
     env = gym.make(ID)
     for name in ("compute_success", "render_state", "render_goal", "background", "expert"):
-        assert offer(env, name) is not None
+        assert optional_method(env, name) is not None
     for name in ("goal_distance", "shortest_path", "simulator"):
-        assert offer(env, name) is None
-    np.testing.assert_array_equal(np.unique(offer(env, "background")()), [7.0, 504.0])
+        assert optional_method(env, name) is None
+    np.testing.assert_array_equal(np.unique(optional_method(env, "background")()), [7.0, 504.0])

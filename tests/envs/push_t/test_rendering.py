@@ -2,7 +2,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gbplan.envs import offer
+from gbplan.envs import optional_method
 from gbplan.envs.push_t.rendering import AGENT, BLOCK, GOAL_AGENT, GOAL_BLOCK, TABLE, WALL
 from gbplan.envs.push_t.states import at_rest
 from gbplan.envs.push_t.tasks import draw_start
@@ -16,7 +16,7 @@ def colour_at(picture, x, y):
 
 
 def render(states, size=64):
-    return offer(gym.make("gbplan/PushT-v0"), "render_state")(states, size)
+    return optional_method(gym.make("gbplan/PushT-v0"), "render_state")(states, size)
 
 
 def states(count):
@@ -53,8 +53,8 @@ def test_pixels_change_smoothly_with_the_state():
 
 def test_goal_is_drawn_as_the_state_that_reaches_it():
     env, block = gym.make("gbplan/PushT-v0"), gym.make("gbplan/PushT-v0", success="block")
-    np.testing.assert_array_equal(offer(env, "render_goal")([STATE[:6]]), render([STATE]))
-    (picture,) = offer(block, "render_goal")([STATE[2:6]])
+    np.testing.assert_array_equal(optional_method(env, "render_goal")([STATE[:6]]), render([STATE]))
+    (picture,) = optional_method(block, "render_goal")([STATE[2:6]])
     assert colour_at(picture, 250, 275) == BLOCK
     assert colour_at(picture, 100, 120) == TABLE
 

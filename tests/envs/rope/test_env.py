@@ -6,8 +6,8 @@ import pytest
 
 import gbplan.envs.rope.env
 from gbplan.data import make_vector_env, run_episodes
-from gbplan.envs import offer
-from gbplan.envs.offers import MADE_FOR
+from gbplan.envs import optional_method
+from gbplan.envs.contract import MADE_FOR
 from gbplan.policies import ExpertPolicy
 from gbplan.seeds import HELD_OUT_SEEDS, episode_seeds
 
@@ -31,10 +31,10 @@ def test_docstring_example_runs():
     assert tried.failed == 0
 
 
-def test_offers_all_but_paths_walls_and_a_differentiable_simulator_and_an_expert_of_segments_only():
+def test_optional_methods_are_all_but_paths_walls_and_a_differentiable_simulator_with_an_expert_of_segments_only():
     absent = {"shortest_path", "simulator", "background"}
-    assert {name for name in MADE_FOR if offer(gym.make(ID), name)} == set(MADE_FOR) - absent
-    assert offer(gym.make(ID, task="shape"), "expert") is None
+    assert {name for name in MADE_FOR if optional_method(gym.make(ID), name)} == set(MADE_FOR) - absent
+    assert optional_method(gym.make(ID, task="shape"), "expert") is None
 
 
 def test_shape_given_is_the_one_observed_and_its_distance_is_known():

@@ -116,7 +116,7 @@ def test_model_with_history_and_blocks_in_a_world_without_distances(probe):
         assert result.landscape.loss["truth"].shape == (21, 21)
         assert result.imagined.shape == (3, 3, 4)
         assert metrics["believed_success"]["successes"] == 0
-        assert missing["gradient_alignment"] == "TinyPixels-v0 offers no goal_distance"
+        assert missing["gradient_alignment"] == "TinyPixels-v0 has no goal_distance"
     else:
         assert [metrics["landscape"], result.landscape, result.imagined, metrics["believed_success"]] == [None] * 4
         assert metrics["model_error"]["planned"]["open_loop"] is None

@@ -1,9 +1,9 @@
-"""The contract of environments for planning, and the optional methods they may offer.
+"""The contract of environments for planning, and their optional methods.
 
 An environment must be goal-conditioned with continuous actions, and ``observation`` must be the whole state; it must
 begin where ``reset(options={"state": ..., "goal": ...})`` says; report in ``info["is_success"]`` whether the goal is
 reached, after ``reset`` and after ``step``; and end its episodes by a time limit. `require_contract` checks all
-of this. `Offers` lists the optional methods, and `offer` finds them.
+of this. `OptionalMethods` lists the optional methods, and `optional_method` finds them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ from gbplan.envs.policy import Policy
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
-class Offers(Protocol):
+class OptionalMethods(Protocol):
     """The optional methods of an environment; each may be there without the others.
 
     They depend on the environment's arguments, never on its current episode. A vector environment has them for one row,
     in the same form as the single environment. A wrapper that changes the meaning of a space's numbers, but not the
     space, must set methods that no longer fit to None.
 
-    Two offers are not methods. The info entry ``contact`` (bool, after reset and step) tells whether the step met an
+    Two more parts are optional. The info entry ``contact`` (bool, after reset and step) tells whether the step met an
     obstacle; evaluations count such steps, and read no other info entries. ``metadata["noise_arguments"]`` names the
     constructor's arguments that add noise to observations or to the dynamics: tasks are true states, so they are drawn
     and checked in an environment without these arguments.
@@ -79,7 +79,7 @@ class Offers(Protocol):
         ...
 
 
-# The spaces that each offer depends on: entries of the observation, and whether actions matter as well.
+# The spaces that each optional method depends on: entries of the observation, and whether actions matter as well.
 MADE_FOR: dict[str, tuple[tuple[str, ...], bool]] = {
     "expert": (("observation", "desired_goal"), True),
     "shortest_path": (("observation", "desired_goal"), False),
@@ -97,12 +97,12 @@ Env = gym.Env[Any, Any] | VectorEnv[Any, Any, Any]
 _twins: WeakKeyDictionary[AsyncVectorEnv, gym.Env] = WeakKeyDictionary()
 
 
-def offer(envs: Env, name: str) -> Any | None:
+def optional_method(envs: Env, name: str) -> Any | None:
     """Find an optional method of an environment, inside its wrappers.
 
     Args:
         envs: a single environment; or a vector environment, native or Gymnasium's, with equal rows; wrapped or not.
-        name: a method of `Offers`.
+        name: a method of `OptionalMethods`.
 
     Returns:
         The method; None if the environment has none, or if a wrapper has changed the spaces it depends on.

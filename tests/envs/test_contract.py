@@ -5,22 +5,22 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.wrappers import RecordEpisodeStatistics, RescaleAction, TransformObservation
 
 from gbplan.data import make_vector_env
-from gbplan.envs import Policy, offer
-from gbplan.envs.offers import MADE_FOR, Offers, require_contract, time_limit, time_limit_of, without_noise
+from gbplan.envs import Policy, optional_method
+from gbplan.envs.contract import MADE_FOR, OptionalMethods, require_contract, time_limit, time_limit_of, without_noise
 
-ALL = set(MADE_FOR)  # DoorWall-v0 offers everything
+ALL = set(MADE_FOR)  # DoorWall-v0 has everything
 
 
 def found(envs):
-    return {name for name in MADE_FOR if offer(envs, name) is not None}
+    return {name for name in MADE_FOR if optional_method(envs, name) is not None}
 
 
-def test_table_and_protocol_name_the_same_offers():
-    assert set(MADE_FOR) == {name for name in vars(Offers) if not name.startswith("_")}
+def test_table_and_protocol_name_the_same_methods():
+    assert set(MADE_FOR) == {name for name in vars(OptionalMethods) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("mode", ["single", "vector_entry_point", "sync", "async"])
-def test_offers_are_found_in_every_form_of_an_environment_and_beneath_wrappers(mode):
+def test_methods_are_found_in_every_form_of_an_environment_and_inside_wrappers(mode):
     if mode == "single":
         envs = gym.make("DoorWall-v0", door_center=0.25)
         wrapped = RecordEpisodeStatistics(envs)
@@ -30,8 +30,8 @@ def test_offers_are_found_in_every_form_of_an_environment_and_beneath_wrappers(m
     try:
         for env in (envs, wrapped):
             assert found(env) == ALL
-            assert offer(env, "background")()[0].tolist() == [[0, -2], [0, -0.25]]  # of this world
-            assert isinstance(offer(env, "expert")(0.1), Policy)
+            assert optional_method(env, "background")()[0].tolist() == [[0, -2], [0, -0.25]]  # of this world
+            assert isinstance(optional_method(env, "expert")(0.1), Policy)
     finally:
         envs.close()
 
@@ -64,12 +64,12 @@ def double(env, key):
         (lambda env: double(env, "desired_goal"), ALL - {"background", "render_state"}),
     ],
 )
-def test_offers_made_for_other_spaces_are_not_used(wrap, lost):
+def test_methods_made_for_other_spaces_are_not_used(wrap, lost):
     assert found(wrap(gym.make("DoorWall-v0"))) == ALL - lost
     assert found(gym.make_vec("DoorWall-v0", num_envs=2, vectorization_mode="sync", wrappers=[wrap])) == ALL - lost
 
 
-def test_wrapper_can_replace_an_offer_and_withdraw_one():
+def test_wrapper_can_replace_a_method_and_remove_one():
     class Own(Blocks):
         simulator = None
         shortest_path = None
@@ -78,15 +78,15 @@ def test_wrapper_can_replace_an_offer_and_withdraw_one():
             return "of blocks"
 
     env = Own(gym.make("DoorWall-v0"))
-    assert offer(env, "expert")() == "of blocks"
-    assert offer(env, "shortest_path") is None
+    assert optional_method(env, "expert")() == "of blocks"
+    assert optional_method(env, "shortest_path") is None
 
 
-def test_offer_that_the_world_does_not_allow_is_absent():
+def test_method_that_the_world_does_not_allow_is_absent():
     assert found(gym.make("DoorWall-v0", contact="stop")) == ALL - {"simulator"}
 
 
-def test_wrapper_that_forwards_attributes_does_not_own_the_offer():
+def test_wrapper_that_forwards_attributes_does_not_own_the_method():
     class Forwards(Blocks):
         def __getattr__(self, name):
             return getattr(self.env, name)
@@ -94,7 +94,7 @@ def test_wrapper_that_forwards_attributes_does_not_own_the_offer():
     assert found(Forwards(gym.make("DoorWall-v0"))) == ALL - {"expert", "simulator"}
 
 
-def test_environment_of_another_form_offers_nothing():
+def test_environment_of_another_form_has_no_optional_methods():
     assert found(gym.make("CartPole-v1")) == set()
 
 
@@ -192,15 +192,15 @@ def test_time_limit_of_rows_is_the_one_they_were_made_with(mode):
 def test_distance_and_success_are_those_of_the_info_to_the_bit(world):
     env = gym.make("DoorWall-v0", continuing_task=True, **world)
     envs = make_vector_env("DoorWall-v0", 8, {"continuing_task": True, **world})
-    expert = offer(env, "expert")()
+    expert = optional_method(env, "expert")()
     seen, info = env.reset(seed=1)
     rows, infos = envs.reset(seed=0)
     hits = 0
     for _ in range(60):
         for observation, told, who in ((seen, info, env), (rows, infos, envs)):
             goals = observation["achieved_goal"], observation["desired_goal"]
-            np.testing.assert_array_equal(offer(who, "goal_distance")(*goals), told["distance"])
-            np.testing.assert_array_equal(offer(who, "compute_success")(*goals), told["is_success"])
+            np.testing.assert_array_equal(optional_method(who, "goal_distance")(*goals), told["distance"])
+            np.testing.assert_array_equal(optional_method(who, "compute_success")(*goals), told["is_success"])
         hits += infos["is_success"].sum()
         seen, _, _, _, info = env.step(expert.act(seen))
         rows, _, _, _, infos = envs.step(expert.act(rows))
