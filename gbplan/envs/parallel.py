@@ -1,6 +1,7 @@
 """Rows of a vector environment that worker processes step."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -58,6 +59,7 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             if count < 1:
                 raise ValueError(f"{name} must be at least 1, got {count}")
         kwargs = env_kwargs or {}
+        self._seeded = False
         self.one = make_rows(env_id, 1, kwargs)
         """A row in this process, which has spaces and optional methods, but no episode."""
         assert self.one.spec is not None  # make_vec sets it
@@ -76,7 +78,7 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         make = partial(make_rows, gym.registry[self.spec.id], each, kwargs)
         try:
             self._workers = AsyncVectorEnv(
-                [partial(_Share, make, rows) for rows in self._rows.reshape(-1, each)],
+                [partial(_Share, make, rows, os.getpid()) for rows in self._rows.reshape(-1, each)],
                 copy=False,
                 context=_context(),
                 autoreset_mode=AutoresetMode.DISABLED,
@@ -102,12 +104,19 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         mask = tasks.pop("reset_mask", None)
         if unknown := set(tasks) - {"state", "goal"}:
             raise ValueError(f"options must be state, goal and reset_mask, got {sorted(unknown)}")
-        if mask is not None and not (isinstance(mask, np.ndarray) and mask.shape == (self.num_envs,)):
-            raise ValueError(f"options['reset_mask'] must be a bool array of shape ({self.num_envs},), got {mask!r}")
+        if mask is not None:
+            is_array = isinstance(mask, np.ndarray)
+            if not is_array or mask.dtype != np.bool_ or mask.shape != (self.num_envs,) or not mask.any():
+                raise ValueError(
+                    f"options['reset_mask'] must be a bool array of shape ({self.num_envs},) with at least one True, "
+                    f"got {mask!r}"
+                )
         if seed is None or isinstance(seed, int | np.integer):
             seeds = [None if seed is None else int(seed) + row for row in range(self.num_envs)]
         elif len(seeds := list(seed)) != self.num_envs:
             raise ValueError(f"seed must have one entry for each of {self.num_envs} rows, got {len(seeds)}")
+        if not self._seeded:  # a row's first random stream must be that of the rows that repeat it
+            seeds = [int(np.random.SeedSequence().generate_state(1)[0]) if each is None else each for each in seeds]
         asked: dict[str, Any] = {
             "seeds": [seeds[row] for row in self._rows],
             "tasks": {name: self._per_row(name, value)[self._rows] for name, value in tasks.items()},
@@ -116,6 +125,7 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if mask is not None:  # a worker without a row to reset does nothing
             asked["reset_mask"] = mask[self._rows].reshape(self._workers.num_envs, -1).any(axis=1)
         observation, infos = self._workers.reset(options=asked)
+        self._seeded = True
         return self._joined(observation), self._infos(infos)
 
     def step(self, actions: ArrayLike) -> tuple[Observation, NDArray[Any], Bools, Bools, dict[str, Any]]:
@@ -190,8 +200,8 @@ class _Infos(NamedTuple):
 class _Share(gym.Env[Observation, NDArray[Any]]):
     """The rows of one worker, as one environment."""
 
-    def __init__(self, make: Callable[[], VectorEnv], rows: NDArray[np.int64]) -> None:
-        if multiprocessing.parent_process() is not None:
+    def __init__(self, make: Callable[[], VectorEnv], rows: NDArray[np.int64], owner: int) -> None:
+        if os.getpid() != owner:  # the owner makes one, too, to read its spaces
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that closes the workers
         self._envs, self._rows = make(), rows
         self.observation_space, self.action_space = self._envs.observation_space, self._envs.action_space

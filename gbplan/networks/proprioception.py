@@ -63,9 +63,14 @@ class ProprioceptiveEncoder(Encoder):
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode ``observation_keys`` into latents ``(..., *D)``."""
         seen = observations[self.key]
-        return self._join(
-            self.encoder.encode(observations), seen if self.indices is None else seen[..., self.indices], self.dim
-        )
+        if self.indices is not None:
+            if max(self.indices) >= seen.shape[-1]:
+                raise ValueError(
+                    f"indices of proprioception must be below {seen.shape[-1]}, the numbers of {self.key!r}, got "
+                    f"{self.indices}"
+                )
+            seen = seen[..., self.indices]
+        return self._join(self.encoder.encode(observations), seen, self.dim)
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Encode ``goal_keys`` into goal space."""

@@ -127,10 +127,10 @@ class PushedCubePredictor(Predictor):
         checks.at_least_one(steps=steps)
         for width in hidden_sizes:
             checks.at_least_one(hidden_sizes=width)
-        checks.positive(unit=unit, reach=min(reach))
-        checks.one_of(Activation, activation=activation)
         if len(reach) != 3:
             raise ValueError(f"reach must be three numbers, of x, y and z, got {list(reach)}")
+        checks.positive(unit=unit, reach=min(reach))
+        checks.one_of(Activation, activation=activation)
         self.latent_shape, self.action_dim, self.unit = (POINTS, 3), _ENV_ACTION * steps, unit
         self.register_buffer("reach", torch.tensor(reach) / unit, persistent=False)
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
@@ -151,7 +151,16 @@ class PushedCubePredictor(Predictor):
         return self._activations
 
     def set_units(self, normalizer: Normalizer) -> None:
-        """Keep what standardised numbers mean; see ``Predictor``."""
+        """Keep what standardised numbers mean; see ``Predictor``.
+
+        Raises:
+            ValueError: the points do not share their moments, so that their differences would mean nothing.
+        """
+        if normalizer.per != "channel":
+            raise ValueError(
+                "PushedCubePredictor compares points, so the world model needs normalize='channel', got "
+                f"{normalizer.per!r}"
+            )
         self._units = (normalizer,)
 
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:

@@ -118,6 +118,7 @@ class WorldModel(nn.Module):
         """Standard deviations of goal features over the training frames, ``(*G)``.
 
         Exact where each goal feature is a multiple of one number of the latent, as for all encoders of the package.
+        They come from the normaliser, so they are 1 for an encoder trained with the model, which is not standardised.
 
         Raises:
             ValueError: the normaliser is not fitted, or a deviation is not positive.

@@ -26,7 +26,7 @@ class Scaled(Objective):
         objective: the objective of the scaled numbers.
         scale: numbers > 0 in the goal's units, one for each entry of its last dimension, or one for all; infinity
             leaves an entry out. ``data``: the standard deviations of the training frames, which the world model knows
-            (1 for a simulator, which has seen no data).
+            (1 for a simulator, which has seen no data, and for an encoder that was trained with the model).
 
     Raises:
         ValueError: the scale is empty, or contains NaN or a number that is not positive.

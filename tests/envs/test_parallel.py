@@ -100,6 +100,18 @@ def test_reset_mask_leaves_other_rows_and_workers_alone_and_masks_say_whom_infos
     assert data_equivalence(steps[0], steps[1])
 
 
+def test_the_repeated_row_of_an_unseeded_reset_is_the_row_itself():
+    # Otherwise it could end before the row does, and would refuse the next step.
+    envs = make_vector_env("DoorWall-v0", 3, {}, 2)
+    try:
+        for options in (None, {"reset_mask": np.array([False, False, True])}):
+            envs.reset(options=options)
+            last, repeated = envs._workers.observations["observation"][1]
+            assert last.tolist() == repeated.tolist()
+    finally:
+        envs.close()
+
+
 def test_calls_and_optional_methods_are_those_of_the_rows():
     envs = make_vector_env("DoorWall-v0", 3, {"door_center": 0.25}, 2)
     assert isinstance(envs, ParallelVectorEnv)
@@ -125,6 +137,8 @@ def test_an_error_of_a_row_reaches_the_caller():
         ({"goals": [0, 0]}, r"options must be state, goal and reset_mask, got \['goals'\]"),
         ({"state": np.zeros((3, 2))}, r"one entry for each of 2 rows, or be one for all, got shape \(3, 2\)"),
         ({"reset_mask": [True, False]}, r"must be a bool array of shape \(2,\)"),
+        ({"reset_mask": np.array([1, 0])}, r"must be a bool array of shape \(2,\)"),
+        ({"reset_mask": np.zeros(2, np.bool_)}, "with at least one True"),
     ],
 )
 def test_bad_options_are_named_before_a_worker_sees_them(options, message):

@@ -132,6 +132,8 @@ def test_proprioception_may_be_some_numbers_of_the_state_and_fewer_of_the_goal()
     assert latent[:, 5:].tolist() == [[0.0, 1.0, 6.0], [7.0, 8.0, 13.0]]
     assert goal[:, 5:].tolist() == [[-1.0, -1.0], [-1.0, -1.0]]
     assert encoder.goal_features(latent)[:, 5:].tolist() == [[0.0, 1.0], [7.0, 8.0]]
+    with pytest.raises(ValueError, match=r"must be below 6, the numbers of 'observation', got \[0, 1, 6\]"):
+        encoder.encode({**seen(), "observation": torch.zeros(2, 6)})
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,11 @@ def test_a_number_out_of_range_is_named(changes, message):
         PushedCubePredictor(**{"steps": STEPS, **changes})
 
 
+def test_points_must_share_their_moments():
+    with pytest.raises(ValueError, match="needs normalize='channel', got 'dimension'"):
+        WorldModel(PushedCubeEncoder(), PushedCubePredictor(STEPS), action_block=STEPS)
+
+
 def test_the_turned_point_is_apart_from_the_cube():
     with pytest.raises(ValueError, match="turn must be positive"):
         PushedCubeEncoder(turn=0.0)

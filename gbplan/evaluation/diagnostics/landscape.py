@@ -7,12 +7,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from gbplan.evaluation.playback import play_back
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.objectives import GoalMSE, Objective
+from gbplan.objectives import GoalMSE, Objective, Scaled
 from gbplan.planners import PlanningProblem
 
 
@@ -64,7 +65,8 @@ def landscape(
         second: actions ``(H, A')``.
         truth: the true dynamics, for the loss called ``truth``: the environment's differentiable simulator, or a vector
             environment whose ``reset`` sets states, without autoreset; an episode that it ends early stays where it
-            ended. The objective is the same, on the achieved goal after every n-th step.
+            ended. The objective is the same, on the achieved goal after every n-th step; a scale of the data is that
+            of the first model's data.
         observations: the environment's observations at the start, ``(1, ...)`` per key; None: the task's state and
             goal.
         low: lower bounds of an environment action, ``(A,)`` or one for all.
@@ -93,6 +95,8 @@ def landscape(
     actions = single.reshape(actions.shape)
     known = {"observation": tasks.states, "desired_goal": tasks.goals}
     loss = {name: _cost(model, objective, observations or known, actions) for name, model in models.items()}
+    if isinstance(objective, Scaled) and objective.scale == "data" and models:
+        objective = objective.of_data(_deviations(next(iter(models.values()))))
     if isinstance(truth, WorldModel) and block == 1:
         loss["truth"] = _cost(truth, objective, known, actions)
     elif truth is not None:
@@ -112,6 +116,11 @@ def _cost(
     problem = _problem(model, objective, observations)
     with eval_mode(model), torch.no_grad():
         return problem.cost(torch.from_numpy(actions).to(problem.context)[None])[0].cpu().double().numpy()
+
+
+def _deviations(model: WorldModel) -> Tensor:
+    """Standard deviations of the environment's achieved goals in the data of a model with a probe."""
+    return model.goal_deviations() if model.probe is None else model.probe.goal_std
 
 
 def _simulated(

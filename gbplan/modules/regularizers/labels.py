@@ -46,7 +46,7 @@ class Labels(Regularizer):
                 "indices, offset and scale must have the same number of entries, at least one, got "
                 f"{len(indices)}, {len(offset)} and {len(scale)}"
             )
-        if min(scale) <= 0:
+        if not all(each > 0 for each in scale):
             raise ValueError(f"scale must be positive, got {list(scale)}")
         checks.not_negative(weight=weight)
         self.indices, self.key, self.weight = list(indices), key, weight

@@ -5,8 +5,8 @@ import torch
 from gbplan.data import make_vector_env
 from gbplan.envs.door_wall.simulator import PerfectDoorWallModel
 from gbplan.evaluation import Tasks, landscape
-from gbplan.networks import IdentityEncoder, Predictor, WorldModel
-from gbplan.objectives import GoalMSE, ReachGoal
+from gbplan.networks import IdentityEncoder, Predictor, Probe, WorldModel
+from gbplan.objectives import GoalMSE, ReachGoal, Scaled
 
 STATE, GOAL = [-1.0, 1.5], [1.0, 1.0]
 
@@ -52,6 +52,22 @@ def test_loss_of_a_linear_model_is_its_parabola_with_the_minimum_where_it_belong
     np.testing.assert_allclose(found.loss["linear"], expected, atol=1e-8)
     j, i = np.unravel_index(found.loss["linear"].argmin(), (11, 11))
     assert (found.alpha[i], found.beta[j]) == (pytest.approx(0.5), pytest.approx(-0.5))
+
+
+@pytest.mark.parametrize("probe", [None, Probe(2, 2)], ids=["exact goals", "a probe"])
+@pytest.mark.parametrize("differentiable", [True, False])
+def test_the_truth_is_scaled_by_the_deviations_of_the_models_data(probe, differentiable):
+    truth = PerfectDoorWallModel() if differentiable else make_vector_env("DoorWall-v0", 9)
+    model = WorldModel(IdentityEncoder(2), Moving(), probe=probe)
+    model.normalizer.set(torch.zeros(2), torch.tensor([2.0, 4.0]), torch.zeros(2), torch.ones(2))
+    if probe is not None:
+        probe.set_units(torch.zeros(2), torch.tensor([2.0, 4.0]))
+    one, other = (
+        landscape({"model": model}, Scaled(GoalMSE(), scale), task(), *plans(), truth=truth, points=3).loss
+        for scale in ("data", [2.0, 4.0])
+    )
+    for name in ("model", "truth"):
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-6)
 
 
 def test_environment_gives_the_landscape_of_its_differentiable_form():

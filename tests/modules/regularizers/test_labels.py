@@ -26,6 +26,7 @@ def test_missing_labels_and_latents_are_named():
     [
         ({"offset": [0.0]}, "indices, offset and scale must have the same number of entries, at least one, got 2, 1"),
         ({"scale": [1.0, 0.0]}, "scale must be positive"),
+        ({"scale": [1.0, float("nan")]}, "scale must be positive"),
         ({"weight": -1.0}, "weight"),
     ],
 )
