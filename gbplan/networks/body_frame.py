@@ -1,13 +1,12 @@
 """A point that pushes a body in the plane, predicted in the body's frame."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from gbplan import checks
-from gbplan.networks.mlp import ACTIVATIONS, Activation
+from gbplan.networks.mlp import Activation, perceptron
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
@@ -45,7 +44,7 @@ class BodyFramePredictor(Predictor):
             hidden_sizes: width of each hidden layer of the perceptron that moves the body.
             activation: nonlinearity between the layers.
             symmetric: the body is its own mirror image along its x axis, so that what is learned on one side holds on
-                the other.
+                the other; at walls only if the data's mean place is the middle of the table.
 
         Raises:
             ValueError: a number is outside its range, or the activation is unknown.
@@ -60,8 +59,8 @@ class BodyFramePredictor(Predictor):
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
-        self.body = _perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
-        self.point = _perceptron(3, _POINT_SIZES, 2, activation)
+        self.body = perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
+        self.point = perceptron(3, _POINT_SIZES, 2, activation)
         self.point_shift = nn.Linear(2, 2, bias=False)  # where no wall is near, the point's motion is linear
         self._activations = 2 * steps * (sum(hidden_sizes) + 2 * sum(_POINT_SIZES) + 40)
 
@@ -71,7 +70,16 @@ class BodyFramePredictor(Predictor):
         return self._activations
 
     def set_units(self, normalizer: Normalizer) -> None:
-        """Keep what standardised numbers mean; see ``Predictor``."""
+        """Keep what standardised numbers mean; see ``Predictor``.
+
+        Raises:
+            ValueError: all numbers share their moments, those of an angle and of places alike.
+        """
+        if normalizer.per != "dimension":
+            raise ValueError(
+                "BodyFramePredictor tells places, angle and velocity apart, so the world model needs "
+                f"normalize='dimension', got {normalizer.per!r}"
+            )
         self._units = (normalizer,)
 
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
@@ -123,10 +131,3 @@ def _turned(vectors: Tensor, turn: Tensor) -> Tensor:
     """Vectors ``(B, 2)`` turned by an angle, given as its cosine and sine ``(B, 2)``."""
     (x, y), (cos, sin) = vectors.unbind(1), turn.unbind(1)
     return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=1)
-
-
-def _perceptron(size: int, hidden_sizes: Sequence[int], outputs: int, activation: Activation) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width, following in pairwise([size, *hidden_sizes]):
-        layers += [nn.Linear(width, following), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers, nn.Linear([size, *hidden_sizes][-1], outputs))

@@ -1,6 +1,7 @@
 """The multilayer perceptron as a predictor."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 from typing import Literal
 
@@ -12,6 +13,14 @@ from gbplan.networks.predictor import Predictor
 Activation = Literal["relu", "silu", "gelu", "tanh"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+
+
+def perceptron(inputs: int, hidden_sizes: Sequence[int], outputs: int, activation: Activation) -> nn.Sequential:
+    """Linear layers with a nonlinearity between them."""
+    layers: list[nn.Module] = []
+    for width, following in pairwise([inputs, *hidden_sizes]):
+        layers += [nn.Linear(width, following), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers, nn.Linear([inputs, *hidden_sizes][-1], outputs))
 
 
 class MLPPredictor(Predictor):
@@ -54,13 +63,7 @@ class MLPPredictor(Predictor):
         self.residual = residual
         self.activation: Activation = activation
         self.hidden_sizes = list(hidden_sizes)
-        layers: list[nn.Module] = []
-        width = history * (prod(shape) + action_dim)
-        for hidden in hidden_sizes:
-            layers += [nn.Linear(width, hidden), ACTIVATIONS[activation]()]
-            width = hidden
-        layers.append(nn.Linear(width, prod(shape)))
-        self.net = nn.Sequential(*layers)
+        self.net = perceptron(history * (prod(shape) + action_dim), hidden_sizes, prod(shape), activation)
 
     @property
     def activation_size(self) -> int:

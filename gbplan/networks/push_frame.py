@@ -1,13 +1,12 @@
 """A chain of nodes in the plane, after a straight push."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gbplan import checks
-from gbplan.networks.mlp import ACTIVATIONS, Activation
+from gbplan.networks.mlp import Activation, perceptron
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
@@ -48,11 +47,7 @@ class PushFramePredictor(Predictor):
         self.latent_shape, self.action_dim, self.reach = (2 * nodes,), 4, reach
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
         self._activations = 4 * (2 * sum(hidden_sizes) + 6 * nodes)
-        widths = [2 * nodes + 1, *hidden_sizes]
-        layers: list[nn.Module] = []
-        for width, following in pairwise(widths):
-            layers += [nn.Linear(width, following), ACTIVATIONS[activation]()]
-        self.net = nn.Sequential(*layers, nn.Linear(widths[-1], 2 * nodes))
+        self.net = perceptron(2 * nodes + 1, hidden_sizes, 2 * nodes, activation)
 
     @property
     def activation_size(self) -> int:

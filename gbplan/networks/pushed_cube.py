@@ -1,14 +1,13 @@
 """A gripper and a cube as points in space, and a predictor that does not ask where on the table they are."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from gbplan import checks
 from gbplan.networks.encoder import Encoder
-from gbplan.networks.mlp import ACTIVATIONS, Activation
+from gbplan.networks.mlp import Activation, perceptron
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
@@ -134,12 +133,9 @@ class PushedCubePredictor(Predictor):
         self.latent_shape, self.action_dim, self.unit = (POINTS, 3), _ENV_ACTION * steps, unit
         self.register_buffer("reach", torch.tensor(reach) / unit, persistent=False)
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
-        widths = [3 * (POINTS - 1) + 1 + 3 * steps + 3 * steps, *hidden_sizes]
-        self._activations = 2 * sum(hidden_sizes) + 2 * widths[0] + 6 * POINTS
-        layers: list[nn.Module] = []
-        for width, following in pairwise(widths):
-            layers += [nn.Linear(width, following), ACTIVATIONS[activation]()]
-        self.net = nn.Sequential(*layers, nn.Linear(widths[-1], 3 * POINTS))
+        inputs = 3 * (POINTS - 1) + 1 + 3 * steps + 3 * steps
+        self._activations = 2 * sum(hidden_sizes) + 2 * inputs + 6 * POINTS
+        self.net = perceptron(inputs, hidden_sizes, 3 * POINTS, activation)
         self.free = nn.Linear(6, 6)  # of a gripper: velocity and action to displacement and velocity
         with torch.no_grad():
             self.free.weight.copy_(torch.kron(torch.tensor(_FREE), torch.eye(3)))

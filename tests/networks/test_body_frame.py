@@ -133,3 +133,8 @@ def test_a_copy_reads_its_own_normaliser_and_no_weights_are_added():
 def test_a_setting_out_of_range_is_named(changes, message):
     with pytest.raises(ValueError, match=message):
         BodyFramePredictor(**{"unit": 50.0, **changes})
+
+
+def test_moments_shared_by_places_and_angle_are_refused():
+    with pytest.raises(ValueError, match="needs normalize='dimension', got 'channel'"):
+        WorldModel(IdentityEncoder(8, range(6)), BodyFramePredictor(50.0), normalize="channel")
