@@ -220,7 +220,7 @@ def test_expert_names_the_task_it_cannot_solve():
     envs = make_vector_env(ID, 2)
     drawn, _ = envs.reset(seed=0)
     tasks = {"states": drawn["observation"], "goals": drawn["desired_goal"]}
-    with pytest.raises(ValueError, match="the task of row 0 is none; reset with the seed that drew the task"):
+    with pytest.raises(ValueError, match="the task of row 0 was given to it; reset with the seed that drew the task"):
         run_episodes(envs, ExpertPolicy(), seeds=[5, 6], **tasks)
     assert optional_method(gym.make(ID, task="pose"), "expert") is None
     with pytest.raises(ValueError, match="has no expert"):

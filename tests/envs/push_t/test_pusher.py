@@ -54,7 +54,7 @@ def test_speed_is_limited_but_for_the_noise():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="NoisyPusherPolicy is for gbplan/PushT-v0, which observes 11 numbers"):
+    with pytest.raises(ValueError, match="NoisyPusherPolicy is for gbplan/PushT-v0, whose states are 11 numbers"):
         NoisyPusherPolicy().reset(gym.make_vec("DoorWall-v0", num_envs=2), [0, 1])
     envs = gym.make_vec("gbplan/PushT-v0", num_envs=2)
     with pytest.raises(ValueError, match="one seed for each of 2 rows, got 1"):

@@ -146,5 +146,7 @@ def test_a_rollout_longer_than_an_episode_is_refused_unless_it_is_the_default(
     if longest is None:
         require_within_episodes(error_horizon, time_limit, action_block)
         return
-    with pytest.raises(ValueError, match=f"exceed the {longest} model steps of an episode, got {error_horizon}; it"):
+    with pytest.raises(
+        ValueError, match=f"exceed the {longest} model steps of an episode, got {error_horizon}; lower it"
+    ):
         require_within_episodes(error_horizon, time_limit, action_block)
