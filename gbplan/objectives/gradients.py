@@ -49,7 +49,9 @@ def cost_and_gradients(
 
 def reads_last_only(objective: Objective) -> bool:
     """Whether the cost is known to depend on the last prediction alone, so that only that one is decoded."""
-    return type(objective.objective if type(objective) is Scaled else objective) is GoalMSE
+    while type(objective) is Scaled:
+        objective = objective.objective
+    return type(objective) is GoalMSE
 
 
 def _goal_mse(objective: GoalMSE, predicted: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Costs of goals whose numbers have different units."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,7 +26,8 @@ class Scaled(Objective):
         objective: the objective of the scaled numbers.
         scale: numbers > 0 in the goal's units, one for each entry of its last dimension, or one for all; infinity
             leaves an entry out. ``data``: the standard deviations of the training frames, which the world model knows
-            (1 for a simulator, which has seen no data, and for an encoder that was trained with the model).
+            (1 for a simulator, which has seen no data, and for an encoder that was trained with the model). Scales of
+            one ``Scaled`` inside another multiply.
 
     Raises:
         ValueError: the scale is empty, or contains NaN or a number that is not positive.
@@ -49,19 +50,25 @@ class Scaled(Objective):
         """The same, for a plan made after ``step`` executed model steps."""
         return replace(self, objective=at_step(self.objective, step))
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether its scale, or that of a ``Scaled`` inside it, comes from the data."""
+        return self.scale == "data" or (isinstance(self.objective, Scaled) and self.objective.needs_data)
+
     def of_data(self, deviations: Tensor) -> "Scaled":
-        """The same with these standard deviations as scale, which a scale of numbers ignores.
+        """The same with these standard deviations as scale, inside it as well; a scale of numbers ignores them.
 
         Args:
             deviations: of the goal's numbers, ``(*G)``; entries of the last dimension share their root mean square over
                 the others.
         """
+        inner = with_data_scale(self.objective, lambda: deviations)
         if self.scale != "data":
-            return self
+            return self if inner is self.objective else replace(self, objective=inner)
         rows = deviations.reshape(-1, deviations.shape[-1])
         # A single row as it is: a square and its root may round.
         scale = rows[0] if len(rows) == 1 else rows.square().mean(0).sqrt()
-        return replace(self, scale=scale.tolist())
+        return replace(self, objective=inner, scale=scale.tolist())
 
     def weights(self, goal: Tensor) -> Tensor:
         """Factors for goals ``(B, *G)``, broadcast over all but the last dimension.
@@ -71,8 +78,9 @@ class Scaled(Objective):
         """
         if isinstance(self.scale, str):
             raise ValueError(
-                "the scale of the data is the world model's; plan with PlanningProblem.from_observations, or call "
-                "of_data(model.goal_deviations())"
+                "the scale must be numbers when a cost is computed, got 'data'; PlanningProblem.from_observations takes "
+                "them from the world model, but only for a Scaled that is the whole objective or directly inside "
+                "another Scaled; anywhere else, give numbers, or call of_data(model.goal_deviations()) first"
             )
         if len(self.scale) not in (1, goal.shape[-1]):
             raise ValueError(
@@ -85,3 +93,8 @@ class Scaled(Objective):
         """Cost of each row, ``(B,)``; see ``Objective``."""
         weights = self.weights(goal)
         return self.objective(predicted * weights, goal * weights, actions)
+
+
+def with_data_scale(objective: Objective, deviations: Callable[[], Tensor]) -> Objective:
+    """The objective with its scale of the data, if it has one, from ``deviations``, which is called only then."""
+    return objective.of_data(deviations()) if isinstance(objective, Scaled) and objective.needs_data else objective

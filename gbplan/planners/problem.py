@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.objective import Objective
-from gbplan.objectives.scaled import Scaled
+from gbplan.objectives.scaled import with_data_scale
 from gbplan.planners import rollouts
 from gbplan.planners.cuda_graph import Function, Graphed, capture_for
 from gbplan.planners.memory import default_memory_mib
@@ -78,7 +78,8 @@ class PlanningProblem:
 
         Args:
             model: the world model in eval mode.
-            objective: cost of a predicted trajectory in goal space; a scale of the data is taken from the model.
+            objective: cost of a predicted trajectory in goal space; a scale of the data is taken from the model, if
+                ``Scaled`` is the objective itself or inside another ``Scaled``.
             observations: the last k frames of B tasks, oldest first, ``(B, k, ...)`` for each of the encoder's
                 ``observation_keys`` and ``goal_keys``, 1 <= k <= K; goals are those of the last frame.
             past_actions: model actions between these frames, ``(B, k - 1, A)``; None: standing still.
@@ -90,8 +91,7 @@ class PlanningProblem:
             ValueError: a key is missing, a shape does not fit the model, or there are more frames than it looks at.
         """
         context, past_actions, goal, low, high = read_observations(model, observations, past_actions, bounds)
-        if isinstance(objective, Scaled) and objective.scale == "data":
-            objective = objective.of_data(model.goal_deviations())
+        objective = with_data_scale(objective, lambda: model.goal_deviations())
         return cls(model, objective, context, past_actions, goal, low, high, memory_mib, model.action_block)
 
     @property

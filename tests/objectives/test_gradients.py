@@ -2,7 +2,7 @@ import pytest
 import torch
 from test_objectives import OBJECTIVES, batch  # noqa: F401  (a fixture)
 
-from gbplan.objectives import GoalMSE, Objective, ReachGoal
+from gbplan.objectives import GoalMSE, Objective, ReachGoal, Scaled
 from gbplan.objectives.gradients import cost_and_gradients, reads_last_only
 
 
@@ -27,7 +27,11 @@ class Indifferent(Objective):
         return actions.square().sum((1, 2))
 
 
-ALL = [*OBJECTIVES, Restless(), AlsoAlongTheWay(), Indifferent()]
+def innermost(objective):
+    return innermost(objective.objective) if type(objective) is Scaled else objective
+
+
+ALL = [*OBJECTIVES, Restless(), AlsoAlongTheWay(), Indifferent(), Scaled(Scaled(GoalMSE(), [2.0]), [0.5])]
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: type(o).__name__)
@@ -45,6 +49,6 @@ def test_cost_and_gradients_are_those_of_autograd(objective, batch):  # noqa: F8
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: type(o).__name__)
 def test_what_is_known_to_read_the_last_prediction_only_reads_no_other(objective, batch):  # noqa: F811
     predicted, goal, actions = batch
-    assert reads_last_only(objective) == (type(objective) is GoalMSE)
+    assert reads_last_only(objective) == (type(innermost(objective)) is GoalMSE)
     if reads_last_only(objective):
         assert torch.equal(objective(predicted, goal, actions), objective(predicted[:, -1:], goal, actions))

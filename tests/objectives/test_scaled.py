@@ -47,16 +47,32 @@ def test_a_scale_that_is_none_is_refused(scale):
 
 def test_the_scale_of_the_data_is_its_standard_deviations():
     objective, goal = Scaled(ReachGoal(0.3), "data"), draw(4, 3)
-    with pytest.raises(ValueError, match=r"the scale of the data is the world model's; .*of_data"):
+    with pytest.raises(ValueError, match=r"scale must be numbers .*, got 'data'; .* call of_data\(model\.goal_dev"):
         objective(draw(4, 6, 3), goal, draw(4, 6, 1))
     assert objective.of_data(torch.tensor([0.5, 2.0, 10.0])) == Scaled(ReachGoal(0.3), [0.5, 2.0, 10.0])
     # Two tokens of two channels: 3 and 4, 1 and 7.
     assert objective.of_data(torch.tensor([[3.0, 1.0], [4.0, 7.0]])).scale == pytest.approx((12.5**0.5, 5.0))
 
 
-def test_numbers_given_as_scale_stay():
-    objective = Scaled(GoalMSE(), [2.0])
-    assert objective.of_data(torch.tensor([5.0])) is objective
+@pytest.mark.parametrize("nested", [Scaled(GoalMSE(), [2.0]), Scaled(Scaled(GoalMSE(), [2.0]), [4.0])])
+def test_numbers_given_as_scale_stay(nested):
+    assert nested.of_data(torch.tensor([5.0])) is nested
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        Scaled(Scaled(GoalMSE(), "data"), [10.0, math.inf]),
+        Scaled(Scaled(GoalMSE(), [10.0, math.inf]), "data"),
+        Scaled(Scaled(Scaled(GoalMSE(), "data"), [5.0, 5.0]), [2.0, math.inf]),
+    ],
+)
+def test_a_scale_of_the_data_inside_another_is_found_and_scales_multiply(nested):
+    assert nested.needs_data
+    known = nested.of_data(torch.tensor([0.5, 3.0]))
+    assert not known.needs_data
+    predicted, goal, actions = torch.tensor([[[20.0, 7.0]]]), torch.zeros(1, 2), torch.zeros(1, 1, 1)
+    assert known(predicted, goal, actions).item() == pytest.approx(8)  # (20 / (10 * 0.5))^2 and nothing, in the mean
 
 
 def test_the_scale_of_the_data_stays_so_in_the_course_of_an_episode():

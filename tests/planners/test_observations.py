@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gbplan.networks import Encoder, IdentityEncoder, MLPPredictor, WorldModel
-from gbplan.objectives import ReachGoal, Scaled
+from gbplan.objectives import Objective, ReachGoal, Scaled
 from gbplan.planners import CEMPlanner, PlanningProblem
 
 BOUNDS = (np.array([-1.0, 0.5], np.float32), np.array([1.0, 2.0], np.float32))  # standing still is (0, 0.5)
@@ -141,3 +141,35 @@ def test_a_scale_of_the_data_is_the_model_s_deviations_so_that_the_unit_does_not
     assert torch.equal(cost("data"), cost([2.0, 3.0]))  # the goal is the first two numbers
     assert torch.equal(cost("data"), cost("data", unit=128.0))  # a power of 2, which changes no digit
     assert not torch.allclose(cost([1.0]), cost([1.0], unit=128.0))
+
+
+def test_a_scale_of_the_data_is_found_inside_a_scale_of_numbers():
+    model = make_model()
+    model.normalizer.set(torch.ones(3), torch.tensor([2.0, 3.0, 4.0]), torch.zeros(2), torch.ones(2))
+    actions = torch.linspace(0.5, 1, 2 * 3 * 4 * 2).reshape(2, 3, 4, 2)
+    nested, product = (
+        PlanningProblem.from_observations(model, objective, observe(1), bounds=BOUNDS).cost(actions)
+        for objective in (Scaled(Scaled(ReachGoal(0.3), "data"), [0.5, 2.0]), Scaled(ReachGoal(0.3), [1.0, 6.0]))
+    )
+    torch.testing.assert_close(nested, product)
+
+
+class Twice(Objective):
+    """Twice another cost."""
+
+    def __init__(self, objective):
+        self.objective = objective
+
+    def __call__(self, predicted, goal, actions):
+        return 2 * self.objective(predicted, goal, actions)
+
+
+def test_a_scale_of_the_data_inside_another_objective_is_refused_with_what_to_do():
+    model = make_model()
+    model.normalizer.set(torch.ones(3), torch.tensor([2.0, 3.0, 4.0]), torch.zeros(2), torch.ones(2))
+    scaled, actions = Scaled(ReachGoal(0.3), "data"), torch.zeros(2, 1, 4, 2)
+    problem = PlanningProblem.from_observations(model, Twice(scaled), observe(1), bounds=BOUNDS)
+    with pytest.raises(ValueError, match=r"got 'data'; .* only for a Scaled that is the whole objective .* give num"):
+        problem.cost(actions)
+    told = Twice(scaled.of_data(model.goal_deviations()))
+    PlanningProblem.from_observations(model, told, observe(1), bounds=BOUNDS).cost(actions)

@@ -13,7 +13,8 @@ from gbplan.evaluation.playback import play_back
 from gbplan.evaluation.task_set import Tasks
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
-from gbplan.objectives import GoalMSE, Objective, Scaled
+from gbplan.objectives import GoalMSE, Objective
+from gbplan.objectives.scaled import with_data_scale
 from gbplan.planners import PlanningProblem
 
 
@@ -95,8 +96,8 @@ def landscape(
     actions = single.reshape(actions.shape)
     known = {"observation": tasks.states, "desired_goal": tasks.goals}
     loss = {name: _cost(model, objective, observations or known, actions) for name, model in models.items()}
-    if isinstance(objective, Scaled) and objective.scale == "data" and models:
-        objective = objective.of_data(_deviations(next(iter(models.values()))))
+    if models:
+        objective = with_data_scale(objective, lambda: _deviations(next(iter(models.values()))))
     if isinstance(truth, WorldModel) and block == 1:
         loss["truth"] = _cost(truth, objective, known, actions)
     elif truth is not None:
