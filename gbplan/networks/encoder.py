@@ -102,9 +102,14 @@ class IdentityEncoder(Encoder):
         self.goal_index: slice | list[int] = slice(first, last + 1) if consecutive else self.goal_indices
 
     def encode(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the state itself, or the part of it that is the latent."""
-        state = observations[self.observation_keys[0]]
-        return state if self.state_indices is None else state[..., self.state_indices]
+        """Return the state itself, or the part of it that is the latent.
+
+        Raises:
+            ValueError: the state has fewer numbers than ``state_indices`` name.
+        """
+        (key,) = self.observation_keys
+        state = observations[key]
+        return state if self.state_indices is None else pick(state, self.state_indices, key, "state_indices")
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the desired goal itself."""
@@ -113,6 +118,30 @@ class IdentityEncoder(Encoder):
     def goal_features(self, latent: Tensor) -> Tensor:
         """Pick the goal coordinates, ``(..., G)``."""
         return latent[..., self.goal_index]
+
+
+def pick(values: Tensor, indices: list[int], key: str, setting: str) -> Tensor:
+    """Pick numbers of an entry of the observation.
+
+    Args:
+        values: the entry, ``(..., n)``.
+        indices: which numbers, each >= 0.
+        key: the entry's name, for the message.
+        setting: the name of the argument that the indices come from, for the message.
+
+    Returns:
+        ``(..., len(indices))``.
+
+    Raises:
+        ValueError: an index is not below n.
+    """
+    count = values.shape[-1]
+    if max(indices) >= count:
+        raise ValueError(
+            f"{setting} must be below {count}, how many numbers {key!r} has, got {max(indices)} in {indices}; correct "
+            "them, or use the environment or the data that they were made for"
+        )
+    return values[..., indices]
 
 
 def encoder_hash(encoder: Encoder) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from gbplan.networks.encoder import Encoder
+from gbplan.networks.encoder import Encoder, pick
 
 
 class ProprioceptiveEncoder(Encoder):
@@ -39,7 +39,7 @@ class ProprioceptiveEncoder(Encoder):
 
         Raises:
             ValueError: ``dim`` < 1, the weight is not positive, another number of indices than ``dim``, or ``goal_dim``
-                outside 1..dim.
+                outside 1..dim or without a ``goal_key``.
         """
         super().__init__(encoder.frozen)
         if dim < 1 or not weight > 0:
@@ -48,6 +48,11 @@ class ProprioceptiveEncoder(Encoder):
             raise ValueError(f"indices must be dim = {dim} numbers >= 0, got {list(indices)}")
         if goal_dim is not None and not 1 <= goal_dim <= dim:
             raise ValueError(f"goal_dim must lie in 1..{dim} (dim = {dim}), got {goal_dim}")
+        if goal_dim is not None and goal_key is None:
+            raise ValueError(
+                f"goal_dim must be null where goals do not contain the vector (goal_key is null), got {goal_dim}; leave "
+                "it out, or give goal_key"
+            )
         *tokens, width = encoder.latent_shape
         self.latent_shape = (*tokens, width + dim)
         self.observation_keys = (*encoder.observation_keys, key)
@@ -64,12 +69,7 @@ class ProprioceptiveEncoder(Encoder):
         """Encode ``observation_keys`` into latents ``(..., *D)``."""
         seen = observations[self.key]
         if self.indices is not None:
-            if max(self.indices) >= seen.shape[-1]:
-                raise ValueError(
-                    f"indices of proprioception must be below {seen.shape[-1]}, the numbers of {self.key!r}, got "
-                    f"{self.indices}"
-                )
-            seen = seen[..., self.indices]
+            seen = pick(seen, self.indices, self.key, "indices of proprioception")
         return self._join(self.encoder.encode(observations), seen, self.dim)
 
     def encode_goal(self, observations: Mapping[str, Tensor]) -> Tensor:

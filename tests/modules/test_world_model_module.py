@@ -107,6 +107,10 @@ def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_fram
             r"the data's achieved goals have shape \(2,\), the world model's \(3,\)",
         ),
         (
+            lambda: WorldModel(IdentityEncoder(2, state_indices=[1, 2]), MLPPredictor(2, 2)),
+            r"state_indices must be below 2, how many numbers 'observation' has, got 2 in \[1, 2\]",
+        ),
+        (
             lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 6), action_block=2),
             r"the data's actions have 2 numbers, so the predictor's action_dim must be 4 \(action_block = 2\), got 6",
         ),
@@ -115,7 +119,7 @@ def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_fram
             r"no training episode of the dataset door-wall/tiny-v0 has .*the longest has",
         ),
     ],
-    ids=["keys", "probe", "block", "history"],
+    ids=["keys", "probe", "state indices", "block", "history"],
 )
 def test_data_that_do_not_fit_the_model_are_named_before_training(model, message, dataset_root):
     with pytest.raises(ValueError, match=message):

@@ -132,7 +132,7 @@ def test_proprioception_may_be_some_numbers_of_the_state_and_fewer_of_the_goal()
     assert latent[:, 5:].tolist() == [[0.0, 1.0, 6.0], [7.0, 8.0, 13.0]]
     assert goal[:, 5:].tolist() == [[-1.0, -1.0], [-1.0, -1.0]]
     assert encoder.goal_features(latent)[:, 5:].tolist() == [[0.0, 1.0], [7.0, 8.0]]
-    with pytest.raises(ValueError, match=r"must be below 6, the numbers of 'observation', got \[0, 1, 6\]"):
+    with pytest.raises(ValueError, match=r"must be below 6, how many numbers 'observation' has, got 6 in \[0, 1, 6\]"):
         encoder.encode({**seen(), "observation": torch.zeros(2, 6)})
 
 
@@ -142,6 +142,7 @@ def test_proprioception_may_be_some_numbers_of_the_state_and_fewer_of_the_goal()
         ({"indices": [0]}, "indices must be dim = 2 numbers >= 0"),
         ({"goal_dim": 3}, r"goal_dim must lie in 1\.\.2"),
         ({"goal_dim": 0}, r"goal_dim must lie in 1\.\.2"),
+        ({"goal_dim": 1, "goal_key": None}, r"goal_dim must be null where .* \(goal_key is null\), got 1; leave it out"),
     ],
 )
 def test_numbers_of_proprioception_must_fit_its_size(changes, message):
@@ -190,6 +191,12 @@ def test_a_part_of_the_state_may_be_the_latent():
     latent = encoder.encode({"observation": state})
     assert latent.tolist() == [[4.0, 1.0, 0.0], [9.0, 6.0, 5.0]]
     assert encoder.goal_features(latent).tolist() == [[0.0, 4.0], [5.0, 9.0]]
+
+
+def test_a_state_index_that_the_observation_lacks_is_named():
+    encoder = IdentityEncoder(2, state_indices=[0, 7], key="features")
+    with pytest.raises(ValueError, match=r"state_indices must be below 4, how many numbers 'features' has, got 7 in \[0"):
+        encoder.encode({"features": torch.zeros(2, 4)})
 
 
 @pytest.mark.parametrize("indices", [[0, 1], [], [0, 1, -1]])

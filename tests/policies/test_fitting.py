@@ -45,6 +45,10 @@ ROWS = {
         "'observation' must be uint8 pictures .*float32",
     ),
     "what torch says": (lambda: model(Narrow()), r"Narrow cannot encode the .*'observation' has shape \(4,\); use a"),
+    "state indices": (
+        lambda: model(IdentityEncoder(2, state_indices=[0, 4])),
+        r"state_indices must be below 4, how many numbers 'observation' has, got 4 in \[0, 4\]; correct them, or use",
+    ),
     "actions": (lambda: model(action_dim=2), r"actions have shape \(3,\), the world model's \(2,\)"),
     "probe": (lambda: model(probe=Probe(4, 3)), r"probe predicts goals of shape \(3,\), .*achieved_goal has \(4,\)"),
     "history": (

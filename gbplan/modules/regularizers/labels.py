@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gbplan import checks
 from gbplan.modules.regularizers.regularizer import Regularizer
+from gbplan.networks.encoder import pick
 
 
 class Labels(Regularizer):
@@ -30,15 +31,15 @@ class Labels(Regularizer):
         """Choose the labels and their units.
 
         Args:
-            indices: which N numbers of the entry the latent's first N are to be, in their order.
+            indices: which N numbers of the entry the latent's first N are to be, in their order, each >= 0.
             offset: labels that are zero in the latent, N.
             scale: labels' units in a unit of the latent, N numbers above 0.
             key: entry of the observation with the labels; ``achieved_goal`` is in the batches of a model with a probe.
             weight: weight of the loss.
 
         Raises:
-            ValueError: the lists are empty or have different lengths, a scale is not positive, or the weight is
-                negative.
+            ValueError: the lists are empty or have different lengths, an index or the weight is negative, or a scale is
+                not positive.
         """
         super().__init__()
         if not indices or not len(indices) == len(offset) == len(scale):
@@ -46,6 +47,8 @@ class Labels(Regularizer):
                 "indices, offset and scale must have the same number of entries, at least one, got "
                 f"{len(indices)}, {len(offset)} and {len(scale)}"
             )
+        if min(indices) < 0:
+            raise ValueError(f"indices must be numbers >= 0, got {list(indices)}")
         if not all(each > 0 for each in scale):
             raise ValueError(f"scale must be positive, got {list(scale)}")
         checks.not_negative(weight=weight)
@@ -57,7 +60,7 @@ class Labels(Regularizer):
         """Return the loss; see ``Regularizer``.
 
         Raises:
-            ValueError: the batch has no labels, or the latents have fewer numbers.
+            ValueError: the batch has no labels or too few numbers in their entry, or the latents have fewer numbers.
         """
         if self.key not in observations:
             raise ValueError(
@@ -69,5 +72,5 @@ class Labels(Regularizer):
                 f"latents must be vectors of at least {len(self.indices)} numbers, one for each label, got "
                 f"{tuple(latents.shape[2:])}; raise the encoder's dim"
             )
-        labels = (observations[self.key][..., self.indices] - self.offset) / self.scale
+        labels = (pick(observations[self.key], self.indices, self.key, "indices of Labels") - self.offset) / self.scale
         return self.weight * (latents[..., : len(self.indices)] - labels).square().mean()

@@ -19,12 +19,15 @@ def test_missing_labels_and_latents_are_named():
         LABELS(torch.zeros(2, 1, 2), torch.zeros(2, 0, 1), {"pixels": torch.zeros(2, 1, 3)})
     with pytest.raises(ValueError, match="latents must be vectors of at least 2 numbers, one for each label, got"):
         LABELS(torch.zeros(2, 1, 1), torch.zeros(2, 0, 1), {"achieved_goal": torch.zeros(2, 1, 3)})
+    with pytest.raises(ValueError, match=r"indices of Labels must be below 2, .* 'achieved_goal' has, got 2 in \[2, 0\]"):
+        LABELS(torch.zeros(2, 1, 2), torch.zeros(2, 0, 1), {"achieved_goal": torch.zeros(2, 1, 2)})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"offset": [0.0]}, "indices, offset and scale must have the same number of entries, at least one, got 2, 1"),
+        ({"indices": [0, -1]}, r"indices must be numbers >= 0, got \[0, -1\]"),
         ({"scale": [1.0, 0.0]}, "scale must be positive"),
         ({"scale": [1.0, float("nan")]}, "scale must be positive"),
         ({"weight": -1.0}, "weight"),
