@@ -11,6 +11,7 @@ from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
 _WAVES = 1.0, 2.0, 4.0  # radians per unit of the sines and cosines that let a small perceptron see edges
+_MIRROR = -1.0, 1.0  # x changes sides
 _POINT_SIZES = 64, 64  # hidden layers of the perceptron that moves the point
 
 
@@ -27,6 +28,7 @@ class BodyFramePredictor(Predictor):
 
     latent_shape = (8,)
     waves: Tensor
+    mirror: Tensor
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class BodyFramePredictor(Predictor):
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
+        self.register_buffer("mirror", torch.tensor(_MIRROR), persistent=False)
         self.body = perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
         self.point = perceptron(3, _POINT_SIZES, 2, activation)
         self.point_shift = nn.Linear(2, 2, bias=False)  # where no wall is near, the point's motion is linear
@@ -95,29 +98,32 @@ class BodyFramePredictor(Predictor):
         pushes = (actions[:, -1] * units.action_std + units.action_mean) / units.action_std.mean()
         place = self.unit / scale[1]
         for push in pushes.unflatten(1, (self.steps, 2)).unbind(1):
-            shift, turn = self._moved(point - body, body * place, heading, velocity, push)
+            vectors = torch.stack([point - body, velocity, push, body * place], dim=1)
+            shift, heading = self._moved(vectors, heading)
             point, velocity = self._pushed(point, velocity, push, place)
             body = body + shift
-            heading = _turned(heading, turn)
         parts = [self.unit * point + middle, self.unit * body + middle, heading, velocity * scale[3]]
         return units.standardize(torch.cat(parts, dim=1))
 
-    def _moved(
-        self, apart: Tensor, place: Tensor, heading: Tensor, velocity: Tensor, push: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """How far the body moves, ``(B, 2)`` in units, and cosine and sine of how far it turns, ``(B, 2)``."""
-        back = heading * heading.new_tensor([1.0, -1.0])  # turns the table into the body's frame
-        seen = torch.stack([_turned(vector, back) for vector in (apart, velocity, push, place)], dim=1)
-        side = torch.ones_like(seen[:, 0])
+    def _moved(self, vectors: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
+        """How far the body moves, ``(B, 2)`` in units, and its heading afterwards, ``(B, 2)``.
+
+        Args:
+            vectors: way from the body to the point, velocity and push of the point, and the body's place, ``(B, 4, 2)``.
+            heading: cosine and sine of the body's angle, ``(B, 2)``.
+        """
+        seen = self._turned(vectors, heading, back=True)
+        side = torch.ones_like(heading)
         if self.symmetric:  # what happens on the left is seen as if it happened on the right
-            side = torch.cat([torch.where(seen[:, 0, :1] < 0, -1.0, 1.0), side[:, 1:]], dim=1)
+            side = torch.where(seen[:, 0, :1] < 0, self.mirror, 1.0)
             seen = seen * side[:, None]
         waves = (seen[:, 0, :, None] * self.waves).flatten(1)
         walls = heading * side.flip(1)
         change = self.body(torch.cat([seen.flatten(1), walls, waves.sin(), waves.cos()], dim=1))
         angle = 0.2 * change[:, 2:] * side[:, :1]
-        shift = _turned(0.4 * change[:, :2] * side, heading)
-        return shift, torch.cat([angle.cos(), angle.sin()], dim=1)
+        there = torch.stack([0.4 * change[:, :2] * side, torch.cat([angle.cos(), angle.sin()], dim=1)], dim=1)
+        shift, heading = self._turned(there, heading).unbind(1)
+        return shift, heading
 
     def _pushed(self, point: Tensor, velocity: Tensor, push: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """The point and its velocity one step later, ``(B, 2)`` each."""
@@ -126,8 +132,8 @@ class BodyFramePredictor(Predictor):
         change = self.point_shift(motion) + self.point(seen)
         return point + change[..., 0], change[..., 1]
 
-
-def _turned(vectors: Tensor, turn: Tensor) -> Tensor:
-    """Vectors ``(B, 2)`` turned by an angle, given as its cosine and sine ``(B, 2)``."""
-    (x, y), (cos, sin) = vectors.unbind(1), turn.unbind(1)
-    return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=1)
+    def _turned(self, vectors: Tensor, turn: Tensor, back: bool = False) -> Tensor:
+        """Turn vectors ``(B, N, 2)`` by an angle, or back by it; the angle is its cosine and sine, ``(B, 2)``."""
+        cos, sin = turn[:, None].split(1, dim=2)
+        left = vectors.flip(2) * self.mirror  # each a quarter further
+        return torch.addcmul(vectors * cos, left, sin, value=-1.0 if back else 1.0)
