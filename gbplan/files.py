@@ -78,7 +78,7 @@ class _Steady(io.FileIO):
 def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
     """Open a file that appears under ``path`` only when it is complete and on the disk.
 
-    It is written beside its target, so on the same file system, and replaces it in one step.
+    It is written beside its target, on the same file system, and replaces the target in one step.
 
     Args:
         path: the file.
@@ -102,7 +102,7 @@ def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
 
 
 def finish(file: IO[Any]) -> None:
-    """Flush a file of ``replacing`` to the disk, before several appear together.
+    """Flush a file of ``replacing`` to the disk early, so that several files can appear together.
 
     Raises:
         WriteError: something could not be written.
@@ -195,7 +195,7 @@ def _sync(path: Path) -> None:
 def _draft(path: Path) -> Path:
     """Name an incomplete file: hidden, beside its target, with its writer's host and process.
 
-    With a random part, because two containers may share a host name and a process number.
+    The name has a random part, because two containers may share a host name and a process number.
     """
     sweep(path.parent)
     return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}-{secrets.token_hex(4)}.draft")
@@ -217,7 +217,7 @@ def sweep(folder: Path) -> None:
 
 
 def _is_at_work(path: Path, host: str, pid: int) -> bool:
-    """Whether the process that writes a draft may still run; on another machine, for a week."""
+    """Whether a draft's writer may still run: its process on this host exists, and the draft is younger than a week."""
     try:
         if host == _HOST:
             os.kill(pid, 0)
@@ -228,7 +228,7 @@ def _is_at_work(path: Path, host: str, pid: int) -> bool:
         return True
 
 
-# ------------------------------------------------------------------------------------------------------ one a folder
+# --------------------------------------------------------------------------------------------- one command per folder
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def episode_seeds(span: range, stream: int, count: int, start: int = 0) -> list[
 def policy_seeds(seeds: Sequence[int]) -> list[int]:
     """Derive one seed for the policy's own draws from each environment's seed.
 
-    Hashed, so that a policy's noise is independent of the environment's draws, and depends on the episode's seed alone.
+    Seeds are hashed, so that a policy's noise depends only on the episode's seed but not on the environment's draws.
     """
     return [int(np.random.SeedSequence((seed, 1)).generate_state(1)[0]) for seed in seeds]
 

@@ -13,9 +13,9 @@ COUNT = range(2**31)
 """Range of counts: larger ones fit neither into memory nor into integer types."""
 
 Form = Any
-"""What data must be: None, a type, a ``range`` or ``Number``, a compiled pattern that a whole text matches, a list of
-one form, that of its entries, a dict of forms by key, or a tuple of forms; any of them will do. A key that ends with
-"?" may be missing. ``str`` or a pattern as a key is for all keys not named; without one, those are not looked at.
+"""Expected form of data: None, a type, a ``range`` or ``Number``, a compiled pattern that the whole text matches, a
+list with the form of its entries, a dict of forms by key, or a tuple of alternative forms. A key that ends with "?" may
+be missing. A key that is ``str`` or a pattern stands for all keys not named; without it, those are not checked.
 """
 
 
@@ -53,7 +53,7 @@ def require_form(value: Any, form: Form, name: str) -> None:
         name: name of the data, for messages.
 
     Raises:
-        ValueError: they have another form; the message has the entry, the expected form, and the value.
+        ValueError: they have another form; the message names the entry, the expected form and the value.
     """
     # Not every tuple, because a Number is a tuple as well.
     forms = form if type(form) is tuple else (form,)

@@ -27,11 +27,11 @@ class Attack(ABC):
         """Perturb a point.
 
         Args:
-            loss: what the attack raises, differentiable. Rows of ``x`` are attacked independently of each other if
-                their losses are added up or averaged.
-            x: the point, a floating-point tensor of any shape; left as it is.
+            loss: the loss to increase, differentiable. Rows of ``x`` are attacked independently of each other if their
+                losses are summed or averaged.
+            x: the point, a floating-point tensor of any shape; not modified.
             radius: half the width of the box, >= 0, in the units of ``x``; must broadcast to the shape of ``x``.
-            generator: everything random is drawn from it.
+            generator: source of all random draws.
 
         Returns:
             The perturbed point, shaped like ``x``, detached.
@@ -70,8 +70,8 @@ class Attack(ABC):
         """Perturb a checked point with gradients enabled; ``perturb`` clips the result to the box.
 
         Args:
-            loss: what the attack raises.
-            x: the point, owned by the call.
+            loss: the loss to increase.
+            x: a copy of the point, which may be modified.
             radius: of the shape of ``x``.
             generator: on any device; see ``uniform_noise``.
 

@@ -6,7 +6,7 @@ from gbplan.attacks.attack import Attack, Loss
 
 
 class NoAttack(Attack):
-    """Returns the point unchanged: training with it is plain training, the other control of adversarial training."""
+    """Returns the point unchanged: training with it is plain training, a control beside ``RandomNoise``."""
 
     def _perturb(self, loss: Loss, x: Tensor, radius: Tensor, generator: Generator) -> Tensor:
         return x

@@ -47,7 +47,7 @@ COMMANDS = {
     "fit": "Train a world model: Lightning's Trainer.fit.",
     "validate": "Validate a world model: Lightning's Trainer.validate.",
 }
-# Commands that call a function: the arguments are its own.
+# Commands that call a function, whose parameters are their arguments.
 FUNCTIONS = {
     "collect": "gbplan.data.collect:collect",
     "demo": "gbplan.cli.demo:demo",
@@ -164,7 +164,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: command line without the program's name; None takes it from ``sys.argv``.
 
     Exits with 2 and one line on bad input, with 1 and one line where memory or disk is full, with 130 when interrupted,
-    with 141 when nobody reads on, and with 143 when terminated. ``GBPLAN_DEBUG=1`` shows the traceback.
+    with 141 when the reader of its output is gone, with 143 when terminated. ``GBPLAN_DEBUG=1`` shows the traceback.
     """
     # In-memory data need no loader workers, and users can do nothing about the other warnings.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

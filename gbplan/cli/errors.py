@@ -45,7 +45,7 @@ def quiet_in_threads(failed: threading.ExceptHookArgs) -> None:
 
 
 def is_environments_own(error: Exception) -> bool:
-    """Whether an error comes from ``step`` or ``reset`` of a user's environment: a bug there, no bad input."""
+    """Whether an error comes from ``step`` or ``reset`` of a user's environment: a bug there, not bad input."""
     for frame, _ in walk_tb(error.__traceback__):
         room = frame.f_globals.get("__name__", "").partition(".")[0]
         if frame.f_code.co_name in ("step", "reset") and room not in ("gbplan", "gymnasium"):

@@ -2,7 +2,7 @@
 
 A command needs torch and Lightning to parse its arguments in full, and their import takes seconds. Names and plain
 types of arguments are in the sources of the functions it calls, which are read here and not imported. Arguments that
-this cannot decide, such as those of a class that is chosen by name, are left to the command's own parser.
+it cannot decide, such as those of a class that is chosen by name, are left to the command's own parser.
 """
 
 import ast
@@ -68,7 +68,7 @@ def require_plausible(command: str, args: Sequence[str]) -> None:
         return
     known = arguments_of(command)
     positional = _POSITIONAL.get(command, 0)
-    waiting = ""  # the option that the next word may be the value of
+    waiting = ""  # the option whose value the next word may be
     for word in args:
         option = re.match(r"(--[A-Za-z][\w.]*|-[A-Za-z])\+?(?:=|$)", word)
         if option is None and word.startswith("-") and not re.match(r"-[\d.]", word):

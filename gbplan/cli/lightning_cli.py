@@ -238,8 +238,7 @@ def _acting(agent: Agent | None = None) -> None:
     """The command line's type of a group's agent, which is optional; in the callback it is a required argument.
 
     Args:
-        agent: plans through the model in training and acts: a yaml file of an agent, or its parts; null: no such
-            callback.
+        agent: planner, objective and replanning, or a yaml file of them; null: no such callback.
     """
 
 

@@ -72,7 +72,7 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         each = -(-num_envs // num_processes)
-        # All workers have equally many rows: those of the last that are too many repeat the last row.
+        # All workers have equally many rows: surplus rows of the last worker repeat the last row.
         self._rows = np.minimum(np.arange(-(-num_envs // each) * each), num_envs - 1)
         # Workers may not have imported the module that registers the environment, but they can make its spec.
         make = partial(make_rows, gym.registry[self.spec.id], each, kwargs)

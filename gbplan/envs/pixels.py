@@ -24,7 +24,7 @@ class PixelObservation(gym.ObservationWrapper, RecordConstructorArgs):
     | `desired_pixels` | picture of `desired_goal`; only if the environment has `render_goal`                   |
 
     Both are uint8, ``(size, size, 3)`` or ``(3, size, size)``. Other observations stay: an agent that may only use
-    pictures must read ``pixels`` alone. The goal is drawn once an episode. If the environment only has ``render()``,
+    pictures must read ``pixels`` alone. The goal is drawn once per episode. If the environment only has ``render()``,
     use Gymnasium's ``AddRenderObservation``.
     """
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 class ReachPosition:
     """Reward, success and distance for positions and goals of G numbers. All methods accept leading axes.
 
-    A subclass whose goals are no positions writes its own ``goal_distance``.
+    A subclass whose goals are not positions writes its own ``goal_distance``.
     """
 
     world: Any  # has reward_type ("sparse" or "dense"), goal_threshold (world units) and continuing_task (bool)

@@ -20,9 +20,10 @@ def drawable(
         shown: n, upper limit of episodes.
 
     Returns:
-        ``success`` ``(n,)`` and ``goals`` ``(n, *G)``; of a plane ``executed`` ``(n, T + 1, 2)``, filled up with NaN,
-        ``radius`` of the goal region (NaN without one), ``background``, and ``imagined`` ``(n, H, 2)`` if the model has
-        a probe; of a landscape ``alpha``, ``beta`` and one ``loss of <model>`` for each.
+        ``success`` ``(n,)`` and ``goals`` ``(n, *G)``. If the goal space is a plane, also ``executed``
+        ``(n, T + 1, 2)``, padded with NaN, ``radius`` of the goal region (NaN without one), ``background``, and
+        ``imagined`` ``(n, H, 2)`` if the model has a probe. If there is a landscape, ``alpha``, ``beta`` and one
+        ``loss of <model>`` for each model.
     """
     achieved = result.trajectories.observations["achieved_goal"]
     arrays: dict[str, NDArray] = {"success": result.success[:shown], "goals": goals[:shown]}

@@ -58,8 +58,8 @@ class EnvironmentDynamics(Predictor):
         Args:
             env_id: registered id, of an environment that sets states.
             env_kwargs: its arguments.
-            sizes: numbers of its state, its goals and its actions.
-            workers: processes, >= 1; with 1 it is stepped in this one.
+            sizes: dimensions of its state, of its goals and of its actions.
+            workers: processes that step it, >= 1; with 1 this process steps it.
         """
         super().__init__()
         self._world = env_id, tuple(sorted(env_kwargs.items()))
@@ -78,7 +78,7 @@ class EnvironmentDynamics(Predictor):
         return stepped
 
     def stepped(self, latents: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Step rows ``(B, D)`` and ``(B, A)``, ``(B, D)``."""
+        """Return the latents ``(B, D)`` one step after ``latents`` ``(B, D)``, under actions ``(B, A)``."""
         size = min(AT_ONCE, -(-len(latents) // self._workers))
         parts = [slice(start, start + size) for start in range(0, len(latents), size)]
         given = [(self._world, latents[part], actions[part], self._state_size) for part in parts]

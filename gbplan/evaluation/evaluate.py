@@ -112,7 +112,8 @@ def evaluate(
         ``believed_success``; ``final_distance``; ``steps_to_success`` (of successes); ``spl``; ``contacts`` (at how
         many steps of an episode the info entry ``contact`` is true; None without such entries); ``model_error`` (one
         step, open loop, and open loop by step, on the expert's and on the executed trajectories of these tasks,
-        environment units, and the same in latents; by step, on the tasks in which both are so long); ``planning``
+        environment units, and the same in latents; each step's mean is over tasks whose trajectories both last as long
+        as the whole list); ``planning``
         (plans, seconds per plan and task, tasks planned together, model calls per plan, mean cost of the first plans
         under the model); ``gradient_alignment``, ``input_smoothness`` and ``landscape``, see
         ``gbplan.evaluation.diagnostics.diagnose.Diagnostics``; and ``missing``, the reasons for metrics that are None.
@@ -185,7 +186,7 @@ def conclude(
         first = tasks.select(np.arange(min(diagnostic_tasks, len(tasks))))
         begun = episodes_of(RandomPolicy(), first, envs, None, max_steps=1)
         expert = None
-        if optional_method(envs, "expert") is not None:  # again: pictures of all tasks would not fit into memory
+        if optional_method(envs, "expert") is not None:  # run again: pictures of all tasks would not fit into memory
             expert = episodes_of(ExpertPolicy(), first, envs, (*STATE, *policy.world_model.encoder.observation_keys))
         found = diagnose(
             policy,
@@ -244,7 +245,7 @@ def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict
 
 
 def _errors(errors: dict[str, ModelError], action_block: int) -> dict[str, Any]:
-    """Mean errors of the model on the executed trajectories and, where there is an expert, on its."""
+    """Mean errors of the model on the executed trajectories, and on the expert's if there is an expert."""
     horizon = errors["planned"].horizon
     return {"horizon": horizon, "horizon_environment_steps": horizon * action_block} | {
         name: {

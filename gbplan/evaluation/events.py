@@ -18,7 +18,7 @@ def write_events(folder: Path, result: dict[str, Any], figures: dict[str, Any]) 
     """Write an evaluation's file of events.
 
     Args:
-        folder: where to.
+        folder: the output folder.
         result: contents of its result file.
         figures: matplotlib figures by kind of tasks.
     """

@@ -88,8 +88,8 @@ def run_evaluation(
             to measure how much it amplifies its inputs; 0 leaves this out.
         name: name in tables; the output folder's name if not given.
         device: where the model runs: cpu, cuda, ...
-        num_threads: CPU threads of torch, and processes that step an environment for --simulator; null: those of this
-            machine. On a busy machine one thread is many times faster than two that wait for each other.
+        num_threads: CPU threads of torch, and processes that step an environment for --simulator; null: as many as this
+            machine has. On a busy machine one thread is many times faster than two that wait for each other.
         num_processes: processes that draw the tasks and step the environment, beside the one that plans; the results
             are the same.
         modules: your own modules, whose classes the checkpoint may name; they are imported first.
@@ -211,7 +211,8 @@ def run_evaluation(
             "tasks": metrics,
             "provenance": provenance(),
         }
-        # To be removed: the old result's files, or the new ones if it fails. Without a result they are a training's.
+        # Events to be removed: the old result's, or the new ones if writing fails. Without a result in the folder, old
+        # events are a training's.
         before = {*folder.glob(EVENTS)}
         events = before if (folder / RESULT_FILE).exists() else set()
         try:

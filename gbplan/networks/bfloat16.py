@@ -22,7 +22,7 @@ def in_bfloat16(model: WorldModel) -> WorldModel:
     small change of an action accumulates instead of being rounded away. The copy has its own weights of the linear
     layers, taken at this moment, and shares all other tensors. It is not for training.
 
-    Returns the model itself, with a warning, if the predictor is no ``ViTPredictor`` or the processor has no
+    Returns the model itself, with a warning, if the predictor is not a ``ViTPredictor`` or the processor has no
     instructions for bfloat16.
     """
     predictor = getattr(model, "predictor", None)  # a simulator in a model's place has none

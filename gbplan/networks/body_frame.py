@@ -10,7 +10,7 @@ from gbplan.networks.mlp import Activation, perceptron
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
-_WAVES = 1.0, 2.0, 4.0  # radians per unit of the sines and cosines that let a small perceptron see edges
+_WAVES = 1.0, 2.0, 4.0  # frequencies of sine and cosine features, rad per unit; a small perceptron sees edges by them
 _MIRROR = -1.0, 1.0  # x changes sides
 _POINT_SIZES = 64, 64  # hidden layers of the perceptron that moves the point
 
@@ -41,12 +41,12 @@ class BodyFramePredictor(Predictor):
         """Build the perceptrons.
 
         Args:
-            unit: length in which distances are about 1 at contact, in the latent's units; half the body's width.
+            unit: length in the latent's units, > 0, that makes distances at contact about 1: half the body's width.
             steps: environment steps in a model action, the world model's ``action_block``.
             hidden_sizes: width of each hidden layer of the perceptron that moves the body.
             activation: nonlinearity between the layers.
-            symmetric: the body is its own mirror image along its x axis, so that what is learned on one side holds on
-                the other; at walls only if the data's mean place is the middle of the table.
+            symmetric: the body looks the same when x is -x in its frame, so what is learned on one side applies to the
+                other. Near walls this is right only if the mean place in the data is the middle of the table.
 
         Raises:
             ValueError: a number is outside its range, or the activation is unknown.
@@ -59,7 +59,7 @@ class BodyFramePredictor(Predictor):
             checks.at_least_one(hidden_sizes=width)
         checks.one_of(Activation, activation=activation)
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
-        self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
+        self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
         self.register_buffer("mirror", torch.tensor(_MIRROR), persistent=False)
         self.body = perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
@@ -73,10 +73,10 @@ class BodyFramePredictor(Predictor):
         return self._activations
 
     def set_units(self, normalizer: Normalizer) -> None:
-        """Keep what standardised numbers mean; see ``Predictor``.
+        """Store the world model's normaliser; see ``Predictor``.
 
         Raises:
-            ValueError: all numbers share their moments, those of an angle and of places alike.
+            ValueError: the normaliser is per channel, so places, angle and velocity share their moments.
         """
         if normalizer.per != "dimension":
             raise ValueError(
@@ -88,7 +88,7 @@ class BodyFramePredictor(Predictor):
     def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Predict the next latents ``(B, 8)``; see ``Predictor``."""
         (units,) = self._units
-        # One scale for both axes, so that what is turned stays as long as it was.
+        # One scale for both axes, so that rotations keep lengths.
         scale = units.latent_std.unflatten(0, (4, 2)).mean(1)
         state = units.restore(latents[:, -1])
         point, body, heading, velocity = state.unflatten(1, (4, 2)).unbind(1)
@@ -114,7 +114,7 @@ class BodyFramePredictor(Predictor):
         """
         seen = self._turned(vectors, heading, back=True)
         side = torch.ones_like(heading)
-        if self.symmetric:  # what happens on the left is seen as if it happened on the right
+        if self.symmetric:  # a point on the left is mirrored to the right
             side = torch.where(seen[:, 0, :1] < 0, self.mirror, 1.0)
             seen = seen * side[:, None]
         waves = (seen[:, 0, :, None] * self.waves).flatten(1)

@@ -12,7 +12,7 @@ class ConvEncoder(Encoder):
     """Encodes square pictures into a vector, or a 4 x 4 grid of tokens; a goal is a picture as well.
 
     Layers halve the picture until 4 x 4 cells remain; batch normalisation makes small moving objects visible to an
-    encoder in training, before a large background. Pictures are uint8 with channels last, Gymnasium's layout, and are
+    encoder in training, on a large background. Pictures are uint8 with channels last, Gymnasium's layout, and are
     scaled to [-0.5, 0.5].
     """
 

@@ -14,7 +14,7 @@ class Decoder(nn.Module):
     """A convolutional decoder from latents to square pictures: uint8, channels last.
 
     Layers double a grid of cells until it is as large as the picture. The result is added to the mean picture of the
-    first training batch, because moving objects are often small before a constant background. Tokens that fill a
+    first training batch, because moving objects are often small on a constant background. Tokens that fill a
     square, ``(n * n, C)``, are the first cells; any other latent is mapped to 4 x 4 cells.
 
     As a part of a world model it is trained on latents whose gradient is stopped: it shows what the model imagines and
@@ -72,7 +72,8 @@ class Decoder(nn.Module):
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*layers)
         self.register_buffer("mean", torch.full(self.picture_shape, 0.5))
-        self.register_buffer("has_mean", torch.zeros((), dtype=torch.uint8))  # no bool: averages of weights include it
+        # Not a bool: Lightning's WeightAveraging averages buffers.
+        self.register_buffer("has_mean", torch.zeros((), dtype=torch.uint8))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode standardised latents ``(..., *D)`` into pictures ``(..., H, W, C)``; colours are about in [0, 1]."""

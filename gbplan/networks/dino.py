@@ -91,7 +91,7 @@ class DinoEncoder(Encoder):
             features: ``patches`` gives latents ``(grid * grid, C)``; ``cls`` (the class token) and ``mean`` (the mean
                 of the patches) give ``(C,)``.
             project_to: number of dimensions to project each token's C to, by a fixed random matrix that approximately
-                preserves distances; null: no projection. For caches and predictors that fit a small machine.
+                preserves distances, for small caches and predictors; null: no projection.
             pixels_key: entry of the observation that is the picture.
             goal_key: entry of the observation that is the picture of the goal.
             frozen: must be true.
@@ -181,7 +181,7 @@ def _folder(model: str) -> Path:
         hub = _imported("huggingface_hub")
         try:
             return Path(hub.snapshot_download(model, local_files_only=True))
-        except Exception:  # its kind depends on what the cache lacks
+        except Exception:  # the error's class depends on what the cache lacks
             advice += f"; to fetch it, once: hf download {model}"
     raise FileNotFoundError(f"there is no folder {model}, which DinoEncoder should read its weights from; {advice}")
 
@@ -225,7 +225,7 @@ def _load(folder: Path) -> nn.Module:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-    except Exception as error:  # its kind depends on where the files are damaged
+    except Exception as error:  # the error's class depends on where the files are damaged
         said = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{folder} holds no model that transformers can load ({type(error).__name__}: {said}); its config.json and "

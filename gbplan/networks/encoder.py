@@ -81,7 +81,7 @@ class IdentityEncoder(Encoder):
             key: the entry of the observation that the model reads as the state.
 
         Raises:
-            ValueError: ``dim`` < 1, an index outside 0..dim - 1, or another number of state indices than ``dim``.
+            ValueError: ``dim`` < 1, a goal index is outside 0..dim - 1, or there are not ``dim`` state indices.
         """
         super().__init__()
         if dim < 1:

@@ -45,9 +45,9 @@ class Normalizer(nn.Module):
     The moments are buffers, saved with the weights; until they are set they are the identity.
 
     Attributes:
-        latent_mean: ``(*D)``; per channel ``(C,)``, the last axis of *D, over which all other axes share it.
+        latent_mean: ``(*D)``; per channel it is ``(C,)``, the last axis of *D, and all other axes share it.
         latent_std: likewise, > 0.
-        action_mean: of a model action, ``(A',)``: that of an environment action, once for each of its block.
+        action_mean: of a model action, ``(A',)``: that of an environment action, repeated for each of the block.
         action_std: likewise, > 0.
         fitted: whether the moments have been set, 0 or 1.
     """
@@ -106,7 +106,7 @@ class Normalizer(nn.Module):
             action_std: likewise.
 
         Raises:
-            ValueError: there are no latents, or see ``set``.
+            ValueError: there are no latents; and as ``set``.
         """
         moments = Moments()
         for part in latents:

@@ -34,7 +34,7 @@ class Predictor(nn.Module, ABC):
     def set_units(self, normalizer: Normalizer) -> None:
         """Receive the world model's normaliser, which standardises inputs and outputs; most predictors ignore it.
 
-        The normaliser is fitted later, and belongs to the world model: keep it, but not as a part.
+        The normaliser is fitted later, and belongs to the world model: store it, but not as a submodule.
         """
 
     @abstractmethod
@@ -70,8 +70,8 @@ class Predictor(nn.Module, ABC):
         Args:
             context: the last K frames, ``(B, K, *D)``.
             past_actions: taken between them, ``(B, K - 1, A')``.
-            actions: to try from then on, ``(N, H, A')``; N is B, or a multiple for several candidates of each row, side
-                by side.
+            actions: actions to try, ``(N, H, A')``; N is B, or a multiple of it for several candidates of each row,
+                side by side.
 
         Returns:
             ``(N, H, *D)``.
@@ -80,7 +80,7 @@ class Predictor(nn.Module, ABC):
         frames = list(repeated(context, count).split(1, dim=1))
         taken = actions if self.history == 1 else torch.cat([repeated(past_actions, count), actions], dim=1)
         for t in range(actions.shape[1]):
-            # Of one frame no window is copied: gradients then add up in the same order as in a chain of steps.
+            # With K = 1 the window is not copied, so that gradients add up in the same order as in a chain of steps.
             window = frames[-1] if self.history == 1 else torch.cat(frames[-self.history :], dim=1)
             frames.append(self(window, taken[:, t : t + self.history])[:, None])
         return torch.cat(frames[self.history :], dim=1)

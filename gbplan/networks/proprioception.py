@@ -34,11 +34,11 @@ class ProprioceptiveEncoder(Encoder):
             goal_key: entry of the observation that is the same vector at the goal; None: goals do not contain it.
             weight: weight of the vector, in latents and goals alike; the larger, the more it counts in a distance.
             indices: which numbers of the entry are the vector, ``dim`` of them; null: all. The others stay unseen.
-            goal_dim: a goal contains only so many of the vector's numbers, the first ones, such as the agent's position
+            goal_dim: how many of the vector's numbers, from the first, a goal contains, such as the agent's position
                 without its velocity; the entry ``goal_key`` begins with them. Null: all.
 
         Raises:
-            ValueError: ``dim`` < 1, the weight is not positive, another number of indices than ``dim``, or ``goal_dim``
+            ValueError: ``dim`` < 1, the weight is not positive, there are not ``dim`` indices, or ``goal_dim`` is
                 outside 1..dim or without a ``goal_key``.
         """
         super().__init__(encoder.frozen)

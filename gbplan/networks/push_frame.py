@@ -45,7 +45,7 @@ class PushFramePredictor(Predictor):
         checks.positive(reach=reach)
         checks.one_of(Activation, activation=activation)
         self.latent_shape, self.action_dim, self.reach = (2 * nodes,), 4, reach
-        self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
+        self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         self._activations = 4 * (2 * sum(hidden_sizes) + 6 * nodes)
         self.net = perceptron(2 * nodes + 1, hidden_sizes, 2 * nodes, activation)
 

@@ -1,4 +1,4 @@
-"""A gripper and a cube as points in space, and a predictor that does not ask where on the table they are."""
+"""FetchPush's gripper and cube as points in space, and a predictor that is invariant to shifts on the table."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,25 +14,24 @@ from gbplan.networks.predictor import Predictor
 POINTS = 5
 CUBE = 2  # which of them is the cube
 
-_FAST = 3.0  # velocities, per step, are several times smaller than other lengths
-_STILL = 1e-3  # square of the cube's velocity, in units a step, of one that moves as much as not
-_FREE = [
-    [0.03, 0.6],
-    [-0.1, 1.55],
-]  # what the linear step begins with: about FetchPush's, since data of contact mislead
-_BLUR = 0.1  # width of the edge of the reach, in units
+_FAST = 3.0  # factor for velocities, which per step are several times smaller than other lengths
+_STILL = 1e-3  # squared speed of a cube that counts as half moving, (units per step)^2
+# Initial weights of the linear step: about FetchPush's motion without contact, since data of contact mislead.
+_FREE = [[0.03, 0.6], [-0.1, 1.55]]
+_BLUR = 0.1  # width of the soft edge of the reach, in units
 _ENV_ACTION = 4
 
 
 class PushedCubeEncoder(Encoder):
     """The 25 numbers of FetchPush as five points, ``(5, 3)``, m.
 
-    They are the gripper and where it would be in a step's time at its present velocity, the same two of the cube, and
-    the cube's middle moved by its orientation. So all numbers are in metres: velocities and angles, which contact makes
-    hard to predict, do not outweigh places in a loss. Standardise them per channel.
+    They are the gripper, now and one step later at its present velocity; the cube, likewise; and the cube's middle
+    displaced by its orientation. All numbers are then in metres, so velocities and angles, which are hard to predict in
+    contact, do not outweigh places in a loss. Standardise them per channel.
 
-    Orientation is what rotations of a cube onto itself do not change: with its axes' horizontal parts as complex
-    numbers u, half the sum of ``u ** 4``, which is ``exp(4i yaw)`` for a cube on a face, and how upright it stands.
+    The orientation does not change when a cube is rotated onto itself. With the horizontal parts of the cube's axes as
+    complex numbers u, it is half the sum of ``u ** 4``, which is ``exp(4i yaw)`` for a cube on a face, and a number for
+    the tilt.
     """
 
     exact_goals = True
@@ -41,7 +40,7 @@ class PushedCubeEncoder(Encoder):
         """Choose how much orientation counts.
 
         Args:
-            turn: how far the fifth point is from the cube's middle, m.
+            turn: distance of the fifth point from the cube's middle, m, > 0.
 
         Raises:
             ValueError: ``turn`` is not positive.
@@ -91,13 +90,13 @@ def orientation(angles: Tensor) -> Tensor:
 
 
 class PushedCubePredictor(Predictor):
-    """Moves the points of ``PushedCubeEncoder`` in a block of steps, by what is the same anywhere on the table.
+    """Moves the points of ``PushedCubeEncoder`` by a block of steps, in the same way anywhere on the table.
 
-    A linear step says how the gripper would move if it touched nothing, and is taken once for each action of the block.
-    A perceptron sees this way relative to the cube, velocities, orientation, the cube's height and the actions, and
-    corrects it. It moves the cube only as far as the way comes near, or the cube is moving already: from data alone,
-    plans find gripper and cube that the model believes to touch at a distance. So a push shifted in x and y together
-    with the cube has the same outcome, shifted.
+    A linear step predicts how the gripper would move without contact, once for each action of the block. A perceptron
+    sees this path relative to the cube, the velocities, the orientation, the cube's height and the actions, and
+    corrects the prediction. The cube moves only if the path comes within reach of it, or if it is already moving:
+    without this rule, planners find actions by which the model moves the cube from a distance. A push that is shifted
+    in x and y together with the cube has the same outcome, shifted.
     """
 
     reach: Tensor
@@ -116,8 +115,8 @@ class PushedCubePredictor(Predictor):
             steps: environment steps n in a model step, the world model's ``action_block``.
             hidden_sizes: width of each hidden layer.
             activation: nonlinearity between the layers.
-            reach: how far apart gripper and cube are in x, y and z when they can touch, m.
-            unit: what lengths are counted in, m, so that those which matter are about one.
+            reach: largest distances of gripper and cube in x, y and z at which they can touch, m, > 0.
+            unit: unit of length inside the predictor, m, > 0; lengths that matter should be about one unit.
 
         Raises:
             ValueError: a number is outside its range, there are not three reaches, or the activation is unknown.
@@ -132,11 +131,11 @@ class PushedCubePredictor(Predictor):
         checks.one_of(Activation, activation=activation)
         self.latent_shape, self.action_dim, self.unit = (POINTS, 3), _ENV_ACTION * steps, unit
         self.register_buffer("reach", torch.tensor(reach) / unit, persistent=False)
-        self._units: tuple[Normalizer, ...] = ()  # in a tuple, since the normaliser is no part of the predictor
+        self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         inputs = 3 * (POINTS - 1) + 1 + 3 * steps + 3 * steps
         self._activations = 2 * sum(hidden_sizes) + 2 * inputs + 6 * POINTS
         self.net = perceptron(inputs, hidden_sizes, 3 * POINTS, activation)
-        self.free = nn.Linear(6, 6)  # of a gripper: velocity and action to displacement and velocity
+        self.free = nn.Linear(6, 6)  # from the gripper's velocity and action to its displacement and velocity
         with torch.no_grad():
             self.free.weight.copy_(torch.kron(torch.tensor(_FREE), torch.eye(3)))
             self.free.bias.zero_()
@@ -147,7 +146,7 @@ class PushedCubePredictor(Predictor):
         return self._activations
 
     def set_units(self, normalizer: Normalizer) -> None:
-        """Keep what standardised numbers mean; see ``Predictor``.
+        """Store the world model's normaliser; see ``Predictor``.
 
         Raises:
             ValueError: the points do not share their moments, so that their differences would mean nothing.
@@ -175,7 +174,7 @@ class PushedCubePredictor(Predictor):
             way.append(place)
         seen = [*way, _FAST * speed, _FAST * cube_speed, turned - cube, cube[:, 2:], pulls.flatten(1)]
         change = self.net(torch.cat(seen, dim=1)).unflatten(1, (POINTS, 3))
-        gap = (torch.stack(way, dim=1).abs() - self.reach).amax(2).amin(1)  # how near they come, beyond the reach
+        gap = (torch.stack(way, dim=1).abs() - self.reach).amax(2).amin(1)  # smallest distance beyond the reach
         moving = cube_speed.square().sum(1)
         moving = moving / (moving + _STILL)
         touched = (1 - (1 - moving) * torch.sigmoid(gap / _BLUR))[:, None, None]

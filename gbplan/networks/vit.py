@@ -30,7 +30,7 @@ class ViTPredictor(Predictor):
       the position of each frame. DINO-WM and LeWorldModel do the same.
     - ``"sliding"``: in each layer a frame attends to the K - 1 frames before it, with a learned bias per head and
       distance. The encoding of a frame never changes, so a rollout caches its keys and values and encodes each frame
-      once, and a training sequence is encoded once instead of once a window. Through the layers, predictions depend
+      once, and a training sequence is encoded once instead of once per window. Through the layers, predictions depend
       on frames further back than K: train on sequences as long as the plans (``--data.steps``).
 
     Sources: DINO-WM (Zhou et al., arXiv 2411.04983), with an action token in place of action channels; AdaLN-zero from
@@ -183,7 +183,7 @@ class ViTPredictor(Predictor):
         return latents + self.read_out(self.norm(x[..., : self.tokens, :])).reshape(latents.shape)
 
     def _mask(self, frames: int) -> Tensor:
-        """Attention mask over the tokens of all frames, a row a query; with sliding attention the heads' biases."""
+        """Attention mask over all frames' tokens, one row per query; with sliding attention, the heads' biases."""
         age = torch.arange(frames, device=self.place.device).repeat_interleave(self.per_frame)
         back = age[:, None] - age
         seen = (back >= 0) & (back < self.history)

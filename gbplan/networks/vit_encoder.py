@@ -10,11 +10,11 @@ from gbplan.networks.pictures import picture_rows
 
 
 class ViTEncoder(Encoder):
-    """A transformer from square pictures of 64 to 96 pixels to a vector, or to one token a patch; a goal is a picture.
+    """A transformer from square pictures of 64 to 96 pixels to a vector or a token per patch; a goal is a picture.
 
     P patches, W the width. Patches become tokens with a learned embedding of their place, and attend to each other in
     every layer. The vector is a linear function of all tokens side by side, so it keeps positions. Batch normalisation
-    before this layer lets training find a small moving object before a large background. Pictures are uint8 with
+    before this layer lets training find a small moving object on a large background. Pictures are uint8 with
     channels last, scaled to [-0.5, 0.5].
 
     Source: Dosovitskiy et al., An image is worth 16x16 words, 2021, without its class token; layers normalise first.

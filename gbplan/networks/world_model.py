@@ -37,8 +37,7 @@ class WorldModel(nn.Module):
             action_block: environment steps in a model step; the predictor's ``action_dim`` is a multiple of it.
             normalize: latents are standardised per dimension, or per channel, the last axis (for patches).
             probe: from latents to the environment's achieved goal; None: no probe, or the encoder is exact.
-
-            decoder: from latents to pictures, to look at; None: there is none.
+            decoder: from latents to pictures, for inspection; None: no decoder.
 
         Raises:
             ValueError: the encoder's latent shape is not the predictor's, the probe's or the decoder's, or the block
@@ -118,7 +117,8 @@ class WorldModel(nn.Module):
         """Standard deviations of goal features over the training frames, ``(*G)``.
 
         Exact where each goal feature is a multiple of one number of the latent, as for all encoders of the package.
-        They come from the normaliser, so they are 1 for an encoder trained with the model, which is not standardised.
+        They come from the normaliser, so they are 1 for an encoder trained with the model: its latents are not
+        standardised.
 
         Raises:
             ValueError: the normaliser is not fitted, or a deviation is not positive.

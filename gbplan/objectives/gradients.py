@@ -79,7 +79,7 @@ def _weighted_goal_loss(objective: WeightedGoalLoss, predicted: Tensor, goal: Te
     return (weighted * away).sum((1, 2)), (2 * weighted).view(predicted.shape)
 
 
-# By exact type.
+# Looked up by exact type, because a subclass may compute another cost.
 _KNOWN: dict[type[Objective], Callable[..., tuple[Tensor, Tensor]]] = {
     GoalMSE: _goal_mse,
     ReachGoal: _reach_goal,

@@ -47,7 +47,7 @@ class Scaled(Objective):
         object.__setattr__(self, "scale", tuple(map(float, self.scale)))
 
     def at_step(self, step: int) -> "Scaled":
-        """The same, for a plan made after ``step`` executed model steps."""
+        """Return the objective of a plan made after ``step`` executed model steps, with the same scale."""
         return replace(self, objective=at_step(self.objective, step))
 
     @property
@@ -56,7 +56,7 @@ class Scaled(Objective):
         return self.scale == "data" or (isinstance(self.objective, Scaled) and self.objective.needs_data)
 
     def of_data(self, deviations: Tensor) -> "Scaled":
-        """The same with these standard deviations as scale, inside it as well; a scale of numbers ignores them.
+        """Return the objective with these standard deviations as its scale, and inside it; a scale of numbers stays.
 
         Args:
             deviations: of the goal's numbers, ``(*G)``; entries of the last dimension share their root mean square over
@@ -66,7 +66,7 @@ class Scaled(Objective):
         if self.scale != "data":
             return self if inner is self.objective else replace(self, objective=inner)
         rows = deviations.reshape(-1, deviations.shape[-1])
-        # A single row as it is: a square and its root may round.
+        # A single row is taken as it is, because its square and root may round.
         scale = rows[0] if len(rows) == 1 else rows.square().mean(0).sqrt()
         return replace(self, objective=inner, scale=scale.tolist())
 

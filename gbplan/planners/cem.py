@@ -30,8 +30,8 @@ class CEMPlanner(Planner):
         num_samples: samples S per iteration.
         num_elites: number of best samples that determine the next mean and spread, <= ``num_samples``.
         noise: distribution of the samples.
-        init_std: standard deviation at the start.
-        min_std: standard deviation below which no action shrinks.
+        init_std: standard deviation in the first iteration.
+        min_std: lower limit of each action's standard deviation.
 
     Raises:
         ValueError: a number is out of range, or there are more elites than samples.

@@ -24,9 +24,9 @@ class Graphed:
 
     A rollout is hundreds of small kernels, and launching one takes longer than running it. A CUDA graph launches all of
     them at once. The first call warms up everything that a capture must not contain: lazy initialisation, and the
-    choice of algorithms. Each shape has its own capture, and all are freed with the object, which should live as long
-    as a plan: a capture refers to parameters by their place in memory. Autograd does not see captured operations, so
-    while it is on, calls are plain.
+    choice of algorithms. Each shape has its own capture, and all are freed with the object. It should live no longer
+    than a plan, because a capture refers to parameters by their address. Autograd does not see captured operations, so
+    calls are plain while it is on.
     """
 
     def __init__(self, capture: Capture | None, model: object = None) -> None:
@@ -42,7 +42,7 @@ class Graphed:
         self._captured: dict[Any, Function] = {}
 
     def __call__(self, name: str, function: Function, *given: Tensor) -> tuple[Tensor, ...]:
-        """Return ``function(*given)``; captures are found by the function's name, and tensors belong to the caller."""
+        """Return ``function(*given)``, in tensors that no later call overwrites; ``name`` identifies the function."""
         if self._capture is None or torch.is_grad_enabled():
             return function(*given)
         key = name, *((x.shape, x.dtype) for x in given)
@@ -52,7 +52,7 @@ class Graphed:
         if key not in self._captured:
             try:
                 self._captured[key] = self._capture(function, *given)
-            except RuntimeError as error:  # it waits for the GPU, copies to the CPU, ...: it works without a capture
+            except RuntimeError as error:  # a function that, for example, waits for the GPU works only without capture
                 warnings.warn(
                     "planning launches kernel by kernel, because capturing it in a CUDA graph failed: "
                     f"{str(error).splitlines()[0]}",
@@ -97,7 +97,7 @@ def capture_cuda_graph(function: Function, *given: Tensor) -> Function:
     def launch(*given: Tensor) -> tuple[Tensor, ...]:
         for x, new in zip(memory, given, strict=True):
             x.copy_(new)
-        graph.replay()  # PyTorch's word for it
+        graph.replay()
         return tuple(result.clone() for result in results)
 
     return launch

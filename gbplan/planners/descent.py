@@ -19,13 +19,13 @@ class Descent:
     """
 
     def __init__(self, optimizer: Optimizer, lr: float, like: Tensor, weight_decay: float = 0.0) -> None:
-        """Begin at rest.
+        """Create the optimizer state, zero-initialised.
 
         Args:
             optimizer: the rule.
             lr: step size.
             like: a tensor of the shape, dtype and device of those to be moved.
-            weight_decay: AdamW's pull towards zero: each step also multiplies by ``1 - lr * weight_decay``.
+            weight_decay: AdamW's weight decay: each step also multiplies by ``1 - lr * weight_decay``.
         """
         self.optimizer: Optimizer = optimizer
         self.lr = lr
@@ -36,10 +36,10 @@ class Descent:
     def step(self, x: Tensor, gradient: Tensor) -> None:
         """Move ``x`` by one step, without autograd; NaN and infinite gradients count as zero.
 
-        ``x`` must be contiguous: torch's fused kernel goes through memory, whatever the strides say.
+        ``x`` must be contiguous, because torch's fused kernel ignores strides.
         """
         assert x.is_contiguous()
-        # A rollout that overflows stays where it is.
+        # Actions whose rollout overflows do not move.
         g = gradient.nan_to_num(0.0, 0.0, 0.0).contiguous()
         if self.optimizer == "gd":
             x.sub_(g, alpha=self.lr)

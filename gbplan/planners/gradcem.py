@@ -40,8 +40,8 @@ class GradCEMPlanner(Planner):
         lr: step size of Adam.
         action_noise: standard deviation of the noise added after each descent step.
         noise: distribution of the samples.
-        init_std: standard deviation at the start.
-        min_std: standard deviation below which no action shrinks.
+        init_std: standard deviation in the first iteration.
+        min_std: lower limit of each action's standard deviation.
 
     Raises:
         ValueError: a number is out of range, or there are more elites than samples.
@@ -71,7 +71,7 @@ class GradCEMPlanner(Planner):
     def _plan(self, problem: PlanningProblem, init: Tensor | None, horizon: int, generator: Generator) -> Plan:
         shape = (problem.batch_size, horizon, problem.action_dim)
         center, half_range = problem.center, problem.half_range
-        # Everything in half ranges: the box becomes [-1, 1].
+        # All quantities are in half ranges: the box becomes [-1, 1].
         mean = torch.zeros(shape).to(center) if init is None else (init - center) / half_range
         std = torch.full(shape, self.init_std).to(center)
         best = Incumbent(*shape, like=mean)

@@ -39,15 +39,15 @@ class GradientPlanner(Planner):
     of the action box.
 
     The defaults were chosen on the true dynamics of a point in a room with a door: correlated candidates at full speed
-    matter most, then their number, then descent; four restarts or eight, clip or tanh, and the learning rate hardly
-    matter.
+    matter most, then their number, then descent. Whether there are four restarts or eight, clip or tanh, and the
+    learning rate hardly matter.
 
     Args:
         horizon: number of steps H planned ahead.
         iterations: descent steps, at most.
         lr: step size.
         optimizer: plain gradient descent ("gd"), with momentum 0.9, Adam, or AdamW.
-        num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
+        num_samples: candidates S, drawn at random; an ``init`` replaces the first.
         restarts: number of best candidates to refine, <= ``num_samples``.
         noise: distribution of the candidates.
         init_std: standard deviation of the candidates before they are clipped to the bounds; at 2, arcs through

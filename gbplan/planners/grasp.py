@@ -52,14 +52,14 @@ class GRASPPlanner(Planner):
     Args:
         horizon: number of steps H planned ahead.
         iterations: parallel steps.
-        lr: step size of the actions.
+        lr: step size of Adam on the actions.
         state_lr: share of the distance that a state moves to its prediction, in 0..1.
         state_noise: standard deviation of the noise added to the states in each iteration, in latent units.
-        goal_weight: weight of the distances to the goal at all steps.
+        goal_weight: weight of each step's distance to the goal, >= 0; that of the last step is 1 more.
         sync_every: iterations between two full rollouts.
         sync_steps: descent steps on each full rollout; 0 only scores.
-        sync_lr: their step size.
-        num_samples: candidates S, drawn at random; with an ``init``, that is the first of them.
+        sync_lr: step size of Adam in these descent steps.
+        num_samples: candidates S, drawn at random; an ``init`` replaces the first.
         restarts: number of best candidates to refine, <= ``num_samples``.
         noise: distribution of the candidates.
         init_std: standard deviation of the candidates before they are clipped to the bounds.
@@ -152,8 +152,8 @@ def _pull(problem: PlanningProblem, x: Tensor, states: Tensor, weight: Tensor) -
         weight: weight of each step's distance to the goal, ``(H,)``.
 
     Returns:
-        The gradient of the actions, ``(N, H, A)``, and the distance of each state but the first from its prediction by
-        the step before, ``(N, H - 1, *D)``.
+        The gradient of the actions, ``(N, H, A)``, and the difference between the model's prediction of each state
+        except the first and that state, ``(N, H - 1, *D)``.
     """
     actions = torch.addcmul(problem.center, problem.half_range, x)
     size = memory.rows_at_once(problem, x.shape[1], with_gradient=True)

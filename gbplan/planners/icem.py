@@ -19,9 +19,9 @@ class ICEMPlanner(Planner):
     """CEM with correlated noise, kept elites, fewer samples in each iteration, and a mean with momentum.
 
     - Noise is coloured: its power falls with frequency.
-    - The best ``keep_elites`` samples compete again in the next iteration, at the cost they had.
+    - The best ``keep_elites`` samples compete again in the next iteration, without another rollout.
     - Iteration i draws ``num_samples * decay ** -i`` samples, at least ``2 * num_elites`` and at most ``num_samples``.
-    - ``momentum`` of the old mean and spread remain.
+    - The new mean and spread are averaged with the old ones, which have the weight ``momentum``.
     - The first and the last iteration score the mean itself. In the first it is ``init``: the planner has no state
       between calls, so the best elite of an earlier plan, shifted in time, is the only one that it can continue from.
 
@@ -43,8 +43,8 @@ class ICEMPlanner(Planner):
         decay: the number of samples is divided by this each iteration, >= 1.
         momentum: share of the old mean and spread in the new ones, in 0..1, 1 excluded.
         noise: distribution of the samples.
-        init_std: standard deviation at the start.
-        min_std: standard deviation below which no action shrinks.
+        init_std: standard deviation in the first iteration.
+        min_std: lower limit of each action's standard deviation.
 
     Raises:
         ValueError: a number is out of range, there are more elites than samples, or more are kept than there are.

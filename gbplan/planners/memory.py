@@ -7,7 +7,7 @@ import torch
 if TYPE_CHECKING:
     from gbplan.planners.problem import PlanningProblem
 
-# More small rows would leave a CPU's cache, and would not keep a GPU busier.
+# Limits for models with small rows: more rows would not fit a CPU's cache, and would not keep a GPU busier.
 CPU_ROWS = 2048
 CPU_ROWS_WITH_GRADIENT = 512
 GPU_ROWS = 2**16
@@ -33,6 +33,9 @@ def bytes_per_row(problem: "PlanningProblem", horizon: int, with_gradient: bool 
         problem: the problem, for its model and the shapes and type of its tensors.
         horizon: steps H.
         with_gradient: whether the rollout is differentiated.
+
+    Returns:
+        Bytes.
     """
     frames, latent = problem.context.shape[1], problem.context[0, 0].numel()
     activations = getattr(getattr(problem.model, "predictor", None), "activation_size", 32 * frames * latent)

@@ -17,15 +17,15 @@ from gbplan.planners.scoring import Incumbent, comparable
 class MPPIPlanner(Planner):
     """Samples around a mean, and moves the mean to their average, weighted by ``exp(-cost / temperature)``.
 
-    Costs are counted from the lowest of each task, samples are clipped to the action bounds before they are rolled out,
-    and the first sample of each iteration is the mean itself. The spread does not shrink, so the mean becomes precise,
-    not the samples. A sample whose cost is not finite has no weight.
+    Samples are clipped to the action bounds before they are rolled out, and the first sample of each iteration is the
+    mean itself. The spread does not shrink, so only the mean converges. A sample whose cost is not finite has no
+    weight.
 
     A task costs ``num_samples * iterations * H`` model calls. Temperature and noise were chosen on the true dynamics of
     a point in a room with a door, with ``ReachGoal``; another objective may need another temperature.
 
     Source: Williams et al., Information theoretic MPC for model-based reinforcement learning, ICRA 2017, with several
-    updates a plan.
+    updates per plan.
 
     Args:
         horizon: number of steps H planned ahead.

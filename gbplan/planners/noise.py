@@ -22,11 +22,11 @@ class Noise(ABC):
             count: number of sequences S.
             horizon: environment steps H.
             dim: dimensions A of an environment action.
-            generator: a CPU generator, so that a seed means the same on any device.
+            generator: a CPU generator.
 
         Returns:
-            Noise, ``(S, H, A)``, float32 on the CPU whatever the problem's precision, so that a seed means the same in
-            any.
+            Noise, ``(S, H, A)``, always float32 on the CPU, so that a seed gives the same noise for any device and
+            precision of the problem.
         """
 
 
@@ -108,7 +108,7 @@ def draw_for(problem: PlanningProblem, noise: Noise, count: int, horizon: int, g
     noise is also smooth within a block.
 
     Args:
-        problem: the problem, for the number and dimensions of a model action's environment actions.
+        problem: the problem, which has the number of environment actions in a model action, and their dimensions.
         noise: distribution of the sequences.
         count: number of sequences S.
         horizon: model steps H.

@@ -50,7 +50,7 @@ class Planner(ABC):
 
         Args:
             problem: B tasks.
-            init: actions to improve on, ``(B, H, A)``, within the bounds; None: start from nothing.
+            init: actions to improve on, ``(B, H, A)``, within the bounds; None: there are none.
             horizon: H for this call; None: the planner's own.
             generator: exactly one number is drawn from it, to seed the noise of this call, so that a planner's draws do
                 not shift the caller's stream. All tasks share the noise. None: the same fixed seed in every call.
@@ -90,7 +90,7 @@ class Planner(ABC):
             problem: B tasks.
             init: ``(B, H, A)`` or None; a candidate that must be considered.
             horizon: H.
-            generator: a CPU generator to draw everything from, the same for all rows.
+            generator: a CPU generator, the source of all random draws, which all rows share.
 
         Returns:
             The best actions found; a row without any of finite cost has infinite cost.

@@ -20,7 +20,7 @@ from gbplan.planners.observations import read_observations
 
 
 class PlanningModel(Protocol):
-    """The interface of world models for planning; ``gbplan.networks.WorldModel`` has it."""
+    """The interface of world models for planning; ``gbplan.networks.WorldModel`` implements it."""
 
     def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """Context ``(B, K, *D)``, past actions ``(B, K - 1, A)``, actions ``(B, H, A)`` to latents ``(B, H, *D)``."""
@@ -46,7 +46,8 @@ class PlanningProblem:
         high: upper action bounds, ``(A,)``.
         memory_mib: approximate memory for rollouts, in MiB: candidates are rolled out in chunks that fit. None: 512 on
             a CPU, half of the free memory on a GPU.
-        action_block: environment actions in a model action, side by side, which divide A; noise is drawn for them.
+        action_block: number of environment actions in a model action, side by side; it divides A. Noise is drawn per
+            environment action.
     """
 
     model: PlanningModel
@@ -73,8 +74,8 @@ class PlanningProblem:
         """Make a problem from observations: encodes frames and goals.
 
         At the start of an episode, with fewer than K frames, the first is repeated, and the actions between repeated
-        frames stand still (zero, or the bound nearest to it). Observations move to the model's device and dtype;
-        pictures stay uint8.
+        frames are zero, or the bounds nearest to it. Observations move to the model's device and dtype; pictures stay
+        uint8.
 
         Args:
             model: the world model in eval mode.
@@ -82,7 +83,8 @@ class PlanningProblem:
                 ``Scaled`` is the objective itself or inside another ``Scaled``.
             observations: the last k frames of B tasks, oldest first, ``(B, k, ...)`` for each of the encoder's
                 ``observation_keys`` and ``goal_keys``, 1 <= k <= K; goals are those of the last frame.
-            past_actions: model actions between these frames, ``(B, k - 1, A)``; None: standing still.
+            past_actions: model actions between these frames, ``(B, k - 1, A)``; None: zero, or the bounds nearest to
+                it.
             bounds: lowest and highest action of the environment, ``(A / n,)`` each; they apply to each of the n
                 environment actions of a model action.
             memory_mib: see the class.
@@ -116,7 +118,7 @@ class PlanningProblem:
 
     def clip(self, actions: Tensor) -> Tensor:
         """Clip actions ``(..., H, A)`` to the bounds."""
-        # Bounds for the whole horizon: with one step's bounds, torch would process only A actions at a time.
+        # Bounds for the whole horizon: with one step's bounds, torch would process only A numbers at a time.
         low, high = (bound.expand(actions.shape[-2:]).contiguous() for bound in (self.low, self.high))
         return actions.clamp(low, high)
 

@@ -21,7 +21,7 @@ class RandomShooting(Planner):
 
     Args:
         horizon: number of steps H planned ahead.
-        num_samples: sequences S; with an ``init``, that is the first of them.
+        num_samples: sequences S, drawn at random; an ``init`` replaces the first.
         noise: distribution of the sequences.
         init_std: standard deviation before clipping to the bounds, in half ranges of the action box.
 

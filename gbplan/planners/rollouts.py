@@ -1,7 +1,7 @@
 """Costs of candidates, and their gradients, in chunks that fit into memory.
 
-B tasks, S candidates per task, H steps. Candidates become rows, those of a task side by side, which share its context
-and its goal; a chunk goes forward and backward before the next, so memory does not grow with the number of candidates.
+B tasks, S candidates per task, H steps. Candidates become rows; the rows of a task are adjacent, and share its context
+and goal. Each chunk goes forward and backward before the next, so memory does not grow with the number of candidates.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -89,9 +89,9 @@ def _latents(problem: "PlanningProblem", rows: Tensor) -> Tensor:
 
 
 def _start(problem: "PlanningProblem", count: int) -> tuple[Tensor, Tensor]:
-    """Context and past actions to roll out so many candidates from."""
+    """Context and past actions for the rollouts of ``count`` candidates."""
     context, past = problem.context, problem.past_actions
-    if getattr(type(problem.model), "rollout", None) is WorldModel.rollout:  # encodes what candidates share once
+    if getattr(type(problem.model), "rollout", None) is WorldModel.rollout:  # computes once what candidates share
         return context, past
     return repeated(context, count), repeated(past, count)
 

@@ -126,7 +126,7 @@ def _set_ticks(axis: XAxis, log: bool, ticks: Collection[float] | None) -> None:
     if ticks is not None:
         axis.set_major_locator(FixedLocator(sorted(ticks)))
     elif log:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # less than a decade may hold no power of ten
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # less than a decade may contain no power of ten
     else:
         axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axis.set_major_formatter(StrMethodFormatter("{x:,g}"))

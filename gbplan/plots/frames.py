@@ -18,9 +18,9 @@ class Frames:
     """An episode in pictures, twice.
 
     Attributes:
-        executed: after each model step, the first before any, ``(M + 1, H, W, C)`` uint8.
+        executed: pictures at the start and after each of M model steps, ``(M + 1, H, W, C)`` uint8.
         imagined: the same, as a model imagines it from the first frame and the same actions.
-        steps: of the environment until each, ``(M + 1,)``.
+        steps: number of environment steps before each picture, ``(M + 1,)``.
     """
 
     executed: NDArray[np.uint8]
@@ -32,7 +32,7 @@ def plot_frames(episodes: dict[str, Frames]) -> Figure:
     """Draw episodes, two rows each: above what was executed, below what was imagined.
 
     Args:
-        episodes: by what they are called; a single one may be called "".
+        episodes: episodes by name; a single one may be called "".
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.

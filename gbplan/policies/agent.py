@@ -25,14 +25,14 @@ class Agent:
         warm_start: give the planner the rest of the previous plan, followed by standing still, as a candidate.
         seed: seed of the planner's noise, which all tasks share, in 0..2^63 - 1.
         precision: bfloat16 plans through a copy of the model whose ``ViTPredictor`` multiplies matrices in bfloat16,
-            faster where the processor can do so; elsewhere there is a warning, and it is float32.
+            which is faster where the processor supports it; elsewhere the agent warns and plans in float32.
 
     Raises:
         ValueError: ``replan_every`` < 1, ``seed`` is out of range, or the precision is unknown.
     """
 
     planner: Planner
-    # None is a default that a config can contain; an object is not. The constructor replaces it.
+    # The default is None, because a config cannot contain an object; the constructor replaces it.
     objective: Objective = None  # type: ignore[assignment]
     replan_every: int | None = 5
     shrink_horizon: bool = False

@@ -11,7 +11,7 @@ from gbplan.policies.action_bounds import action_bounds
 
 
 class ConstantPolicy(Policy):
-    """Repeats one action: the success that a task gives away for free."""
+    """Repeats one action: a baseline that shows how many tasks succeed without any control."""
 
     def __init__(self, action: Sequence[float]) -> None:
         """Choose the action.

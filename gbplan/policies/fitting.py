@@ -30,8 +30,8 @@ def require_fitting(
 
     Raises:
         TypeError: observations lack what the encoder reads.
-        ValueError: the model is of another size than the environment, or its weights are not finite; its history, or
-            the agent's plans, are longer than an episode.
+        ValueError: the model's sizes are not the environment's, its weights are not finite, or its history or the
+            agent's plans are longer than an episode.
     """
     model, space = world_model, envs.single_observation_space
     keys = (*model.encoder.observation_keys, *model.encoder.goal_keys)

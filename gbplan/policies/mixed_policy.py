@@ -20,7 +20,8 @@ class MixedPolicy(Policy):
             weights: relative frequencies; None: equal.
 
         Raises:
-            ValueError: no policies, or weights that are not as many, negative, not finite or all zero.
+            ValueError: there are no policies, there is not one weight per policy, a weight is negative or not finite,
+                or all are zero.
         """
         weights = [1.0] * len(policies) if weights is None else list(weights)
         valid = len(weights) == len(policies) and all(0 <= w < float("inf") for w in weights) and sum(weights) > 0
@@ -35,7 +36,7 @@ class MixedPolicy(Policy):
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:
         """Begin one episode per row; see ``Policy``."""
         probabilities = np.asarray(self.weights) / sum(self.weights)
-        # Keyed by more than the seed: the choice must be independent of the chosen policy's first draw.
+        # The key is not the seed alone, because the choice must be independent of the chosen policy's first draw.
         draws = [np.random.default_rng([seed, 1]).choice(len(self.policies), p=probabilities) for seed in seeds]
         self._choice = np.asarray(draws)
         for policy in self.policies:

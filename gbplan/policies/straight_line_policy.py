@@ -46,7 +46,7 @@ class StraightLinePolicy(Policy):
         """Choose the next action of each row; see ``Policy``.
 
         Raises:
-            ValueError: the goal has not as many dimensions as the action.
+            ValueError: the goal and the action have different numbers of dimensions.
         """
         wanted = (observation["desired_goal"] - observation["achieved_goal"]) / self.step_size
         if wanted.shape[1:] != self._low.shape:

@@ -24,7 +24,7 @@ class Difference(NamedTuple):
         mean: mean difference of success, in [-1, 1].
         low: lower end of its 95 % interval.
         high: upper end of its 95 % interval.
-        models: number of pairs of models, one a training seed.
+        models: number of pairs of models, one per training seed.
         tasks: number of tasks for each model.
     """
 
@@ -46,7 +46,7 @@ def comparison(results: list[dict[str, Any]], name: str, other: str) -> str:
 
 
 def compared(results: list[dict[str, Any]], name: str, other: str) -> list[dict[str, str]]:
-    """Return the rows of a comparison, one a task kind, as cells by column.
+    """Return the rows of a comparison, one per task kind, as cells by column.
 
     Args:
         results: contents of result files, with the folders they lie in.

@@ -30,8 +30,8 @@ def episodes(results: list[Result], kind: str) -> dict[str, Any] | None:
     Returns:
         Plain data: ``goals``, ``radius`` (null: goals have none) and ``walls``, in units of the square; and ``runs``,
         each with the index of its ``result`` and, by task, ``solved``, ``steps``, ``executed`` and, if the model has
-        belief, ``imagined``: points ``[x0, y0, x1, y1, ...]``, one ``every`` so many steps and the last one. None if no
-        result has goals in a plane.
+        belief, ``imagined``: points ``[x0, y0, x1, y1, ...]`` at every ``every``-th step and at the last one. None if
+        no result has goals in a plane.
     """
     found = {}
     for index, result in enumerate(results):
@@ -86,7 +86,7 @@ def _thinned(path: NDArray, box: tuple[NDArray, float], block: int) -> dict[str,
 
 
 def _box(true: list[NDArray], imagined: list[NDArray]) -> tuple[NDArray, float]:
-    """Left upper corner and side of a square that holds what is true, and of what is imagined what is not far away."""
+    """Left upper corner and side of a square around all true points, and imagined ones that are not far away."""
     together = np.concatenate([each.reshape(-1, 2) for each in true])
     low, high = np.nanmin(together, 0), np.nanmax(together, 0)
     away = 0.2 * (high - low)
@@ -101,5 +101,5 @@ def _box(true: list[NDArray], imagined: list[NDArray]) -> tuple[NDArray, float]:
 def _placed(points: NDArray, box: tuple[NDArray, float]) -> NDArray[np.int64]:
     corner, side = box
     placed = (points - corner) * np.array([1, -1]) / side * SIDE
-    # A model may imagine to go anywhere; far outside is outside.
+    # A model may imagine any position; points far outside the square are clipped.
     return np.clip(np.nan_to_num(placed), -SIDE, 2 * SIDE).round().astype(np.int64)

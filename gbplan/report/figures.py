@@ -97,7 +97,7 @@ def drawings(results: list[tuple[Path, dict[str, Any]]], runs: list[Path]) -> di
     for kind in kinds:
         of_kind = [(result["name"], result, result["tasks"][kind]) for result in taken if kind in result["tasks"]]
         found[f"success-{kind}"] = partial(_success, of_kind, kind)
-        if arrays := _arrays(results, kind, "imagined"):  # of models that say where they go, in a plane
+        if arrays := _arrays(results, kind, "imagined"):  # only models with a probe, in a plane
             found[f"paths-{kind}"] = partial(_paths, arrays)
         if films := _arrays(results, kind, "frames imagined"):
             found[f"filmstrip-{kind}"] = partial(_filmstrips, films)

@@ -14,7 +14,7 @@ def success_interval(solved: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the interval of the success rate of a method trained with several seeds.
 
     Args:
-        solved: which tasks each model solved, ``(S, T)``: a row a training seed, a column a task, the same for all.
+        solved: which tasks each model solved, ``(S, T)``: one row per training seed, one column per task.
 
     Returns:
         Lower and upper end of the 95 % interval, in [0, 1]. For a single model it is close to the Wilson interval.
@@ -69,12 +69,12 @@ def _interval(values: NDArray[np.float64], added: tuple[float, ...]) -> tuple[fl
     tail = (1 - LEVEL) / 2
     stretch = stdtrit(max(freedom, seeds - 1), 1 - tail) / ndtri(1 - tail)
     low, high = mean + stretch * (np.quantile(means, [tail, 1 - tail]) - mean)
-    return round(float(low), 12), round(float(high), 12)  # an end that is zero is not a rounding error above it
+    return round(float(low), 12), round(float(high), 12)  # an end that should be zero must not be a rounding error
 
 
 @cache
 def _weights(seeds: int, tasks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each draw's weights of seeds, ``(B, S)``, and tasks, ``(B, T)``; rows sum to one. Always the same."""
+    """Return each draw's weights of seeds, ``(B, S)``, and tasks, ``(B, T)``; rows sum to one. Deterministic."""
     rng = np.random.default_rng((seeds, tasks))
     drawn = max(seeds - 1, 1)
     of_seeds = rng.multinomial(drawn, np.full(seeds, 1 / seeds), DRAWS) / drawn

@@ -56,7 +56,7 @@ class Matrix:
 
 
 def matrices(results: list[Result]) -> list[Matrix]:
-    """Arrange results in one matrix a kind of tasks; the kind with the least mean success comes first.
+    """Arrange results in one matrix per kind of tasks; the kind with the least mean success comes first.
 
     Args:
         results: contents of result files, averaged over training seeds.

@@ -231,7 +231,7 @@ def read_arrays(path: Path) -> dict[str, NDArray]:
     """Read the arrays to draw that ``write_result`` wrote.
 
     Raises:
-        ValueError: it is no such file, is too large, or contains anything but numbers.
+        ValueError: the file is not such an archive, is too large, or contains anything but numbers.
     """
     try:
         with zipfile.ZipFile(path) as contents:

@@ -15,7 +15,7 @@ from gbplan.envs.policy import Observation, Policy
 from gbplan.seeds import policy_generators
 
 ROAMS = 0.15  # share of plans that go to a random place, with the cube or without it
-OFF_CENTRE = 0.015  # m, largest distance from the cube's middle at which pushes aim, so that they turn it
+OFF_CENTRE = 0.015  # m, largest distance from the cube's middle at which pushes aim: off-centre pushes turn the cube
 MIND_CHANGES = 0.05  # chance per step of a new plan
 PATIENCE = 25  # steps for one plan
 

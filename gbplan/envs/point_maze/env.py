@@ -58,7 +58,7 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     ## Transition Dynamics
 
     `frame_skip` simulation steps of 0.01 s under the same force. Then each component of the velocity is clipped to 5
-    u/s, where gymnasium-robotics and the paper clip it before the next step: positions are the same.
+    u/s; gymnasium-robotics clips it before the next step instead, which gives the same positions.
 
     ## Reward
 
@@ -95,8 +95,8 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | `continuing_task` | False       |                         |        | do not terminate at the goal |
     | `render_mode`     | None        | or `"rgb_array"`        |        | what `render` returns        |
 
-    `goal_threshold` is that of gymnasium-robotics; DINO-WM (Zhou et al., 2024) has 0.5, and the paper on closing the
-    train-test gap uses its setting of this task. `frame_skip` and `start_speed` are DINO-WM's.
+    `goal_threshold` is that of gymnasium-robotics; DINO-WM (Zhou et al., 2024), whose setting arXiv 2512.09929 uses,
+    has 0.5. `frame_skip` and `start_speed` are DINO-WM's.
 
     ```python
     >>> import gymnasium as gym

@@ -67,7 +67,7 @@ class Maze:
         np.fill_diagonal(self.towards, np.arange(len(self.centers)))
 
     def cells(self, positions: ArrayLike) -> NDArray[np.int64]:
-        """Return the numbers of the cells in which positions ``(..., 2)`` lie, ``(...)``; from outside, the nearest."""
+        """Return the numbers of the cells that contain positions ``(..., 2)``, ``(...)``; outside, of the nearest."""
         rows, columns = self.wall.shape
         across = np.asarray(positions, np.float64) + self.half_size
         column = np.clip(np.floor(across[..., 0]), 0, columns - 1)

@@ -57,14 +57,14 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
 
     | Num | Meaning                                                                  |
     |-----|--------------------------------------------------------------------------|
-    | 0   | where the agent is to go from where it is now, in x, units of 100 px      |
-    | 1   | where the agent is to go from where it is now, in y, units of 100 px      |
+    | 0   | target of the agent relative to its position, in x, units of 100 px      |
+    | 1   | target of the agent relative to its position, in y, units of 100 px      |
 
     ## Transition Dynamics
 
-    A step is a tenth of a second: ten steps of pymunk; in each, the agent's velocity changes by *(100 (target
-    - position) - 20 velocity) / 100*; from rest it covers a quarter of the distance. Only walls resist the agent, and a
-      block that a wall resists: then both stand still. See `Physics`.
+    A step is a tenth of a second: ten steps of pymunk. In each, the agent's velocity changes by
+    *(100 (target - position) - 20 velocity) / 100*; from rest it covers a quarter of the distance. The agent stops only
+    at walls, and at a block that it presses against a wall: then both stand still. See `Physics`.
 
     The next state depends on state and action alone, to the last bit: no contact is remembered from one step to the
     next. So an episode set to a state of another one continues exactly like it.
@@ -105,7 +105,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     | Argument          | Default     | Range          | Meaning                                                       |
     |-------------------|-------------|----------------|---------------------------------------------------------------|
     | `friction`        | 0.0         | [0, 10]        | Coulomb coefficient of the block against agent and wall       |
-    | `damping`         | 0.0         | [0, 1]         | share of its velocity a block left alone has after a second   |
+    | `damping`         | 0.0         | [0, 1]         | share of its velocity that a free block keeps in a second     |
     | `success`         | `"both"`    | or `"block"`   | what must be at the goal                                      |
     | `task`            | `"segment"` | or `"pose"`    | which tasks are drawn                                         |
     | `segment_steps`   | 25          | [5, 500]       | steps between start and goal of a segment                     |

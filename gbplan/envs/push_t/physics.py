@@ -27,12 +27,12 @@ CLEAR = 1.0  # px; bodies further apart than this do not touch
 class Physics:
     """The world of PushT in pymunk, in the original setting.
 
-    Hundred inner steps a second; an agent that a PD controller moves towards its target, whatever is in its way (a
-    kinematic body); a block of two rectangles.
+    It takes a hundred inner steps per second. The agent is a kinematic body, which a PD controller moves towards its
+    target, whatever is in its way. The block consists of two rectangles.
 
     A control step begins from the state alone, in a new space: without the contacts, the solver's impulses and its
     pending corrections of the step before. So the next state depends on state and action alone, to the last bit.
-    Environments that keep their contacts, such as the original, agree within a few hundredths of a pixel a step.
+    Environments that keep their contacts, such as the original, agree within a few hundredths of a pixel per step.
 
     In the original, an agent that presses a block against a wall pushes one through the other. Here, agent and block
     stand still for an inner step after which the block, at a wall, would lie more than ``SQUEEZE`` px deep in wall and
@@ -44,7 +44,7 @@ class Physics:
 
         Args:
             friction: Coulomb coefficient of the block's edge against agent and walls, >= 0.
-            damping: share of its velocity that a block left alone has after a second, 0 to 1.
+            damping: share of its velocity that a free block keeps in a second, 0 to 1.
         """
         import pymunk  # takes a tenth of a second, so it is imported only when needed
 

@@ -26,15 +26,15 @@ MIDDLE = (0.25 * BOARD, 0.75 * BOARD)
 MIND_CHANGES = 0.04  # chance per step of a new plan
 ARRIVED = 12.0  # px
 PATIENCE = 12  # largest number of steps for one target
-PARTS = [part / 10 for part in range(1, 10)]  # of a straight way, where it is looked for the block
+PARTS = [part / 10 for part in range(1, 10)]  # fractions of a straight way at which to look for the block
 
 
 class NoisyPusherPolicy(Policy):
     """Push the block from all sides, in random directions and at random speeds, whatever the goal.
 
     It goes round the block to a random place beside it, then through a random point of the block for a while, most
-    often towards the middle of the table; in between, it moves to random places. At random times it moves straight, or
-    makes a new plan.
+    often towards the middle of the table; in between, it moves to random places. Some plans go straight instead of
+    round the block, and at random times it makes a new plan.
     """
 
     def __init__(self, action_noise: float = 0.15, max_speed: float = 1.0) -> None:

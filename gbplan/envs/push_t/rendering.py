@@ -30,9 +30,8 @@ def draw(rows: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
     """Draw the table with block and agent, for each row.
 
     Args:
-        rows: positions of agent and block, cosine and sine of the block's angle, and what else a state has, ``(N, >=
-        6)``;
-            or the block's four alone, ``(N, 4)``.
+        rows: positions of agent and block, cosine and sine of the block's angle, and other numbers of a state, which
+            are ignored, ``(N, >= 6)``; or the block's four numbers alone, ``(N, 4)``.
         size: pixels along an edge of a picture, at least 8.
 
     Returns:

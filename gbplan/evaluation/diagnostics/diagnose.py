@@ -36,7 +36,7 @@ class Diagnostics:
         metrics: ``gradient_alignment`` (``tasks``, and per horizon ``cosine`` and ``excluded``, see
             ``GradientAlignment.summary``), ``input_smoothness`` (for ``planned`` and ``expert``, see
             ``InputSmoothness.summary``) and ``landscape`` (``tasks``, and ``rank_correlation``, see
-            ``landscape_agreement``); each None if it is not known.
+            ``landscape_agreement``); each None if it was not measured.
         cosine: the cosine of each task by horizon, ``(n,)``; NaN where there is none.
         landscape: the losses around the first task's plan, of ``model`` and ``truth``; None where they cannot be
             compared.
@@ -62,15 +62,15 @@ def diagnose(
     """Measure gradients on the first plans, and smoothness on the states imagined along them and on the expert's.
 
     Tasks are independent draws, so the first ones stand for all. Gradients and losses are compared with the true ones
-    if the model has a probe; gradients only if a difference of goals is a direction.
+    if the model has a probe; gradients only if the environment's goals are metric.
 
     Args:
         policy: the policy with the model that was planned through.
-        truth: the true dynamics, see ``gradient_alignment``. In an environment the finite differences take no more
-            steps than the executed trajectories, but at least one task is measured: fewer tasks in slow environments.
+        truth: the true dynamics, see ``gradient_alignment``. In an environment, gradients are compared on so few tasks
+            that finite differences take no more steps than the executed trajectories, but on at least one.
         tasks: N tasks.
         plans: the model actions planned at the start, ``(N, H, A')``.
-        seen: observations from which the plans of the first tasks, n or more, were made, ``(n, ...)`` per key.
+        seen: observations at the start of the first tasks, n or more, ``(n, ...)`` per key.
         executed: the executed episodes.
         expert: the expert's episodes of these tasks; None: there is no expert.
         bounds: lowest and highest environment actions, ``(A,)`` each.

@@ -111,7 +111,7 @@ def gradient_alignment(
         direction = apart / np.where(length > 0, length, 1)
         wanted, found = true.gradient(block * horizon, direction), model.gradient(horizon, direction)
         size = np.linalg.norm(wanted, axis=1)
-        counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # not true where it is NaN
+        counts = size > NEGLIGIBLE * np.max(size, where=np.isfinite(size), initial=0.0)  # false where size is NaN
         product = size * np.linalg.norm(found, axis=1)
         with np.errstate(invalid="ignore"):  # infinite gradients have no cosine
             quotient = (wanted * found).sum(1) / np.where(product == 0, 1, product)

@@ -66,8 +66,8 @@ def landscape(
         second: actions ``(H, A')``.
         truth: the true dynamics, for the loss called ``truth``: the environment's differentiable simulator, or a vector
             environment whose ``reset`` sets states, without autoreset; an episode that it ends early stays where it
-            ended. The objective is the same, on the achieved goal after every n-th step; a scale of the data is that
-            of the first model's data.
+            ended. The objective is the same, on the achieved goal after every n-th step; ``Scaled`` by ``data`` gets
+            its scale from the first model.
         observations: the environment's observations at the start, ``(1, ...)`` per key; None: the task's state and
             goal.
         low: lower bounds of an environment action, ``(A,)`` or one for all.

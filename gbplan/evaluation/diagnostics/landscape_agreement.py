@@ -18,7 +18,7 @@ from gbplan.objectives.staged import at_step
 from gbplan.planners import PlanningProblem
 from gbplan.policies import PlannerPolicy
 
-POINTS = 21  # a side: with the default extent the three plans are among them
+POINTS = 21  # per side; with the default extent the three plans are among them
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LandscapeAgreement:
     """Planning losses of ``model`` and ``truth`` around the plans of n tasks.
 
     Attributes:
-        losses: one landscape a task.
+        losses: one landscape per task.
         rank_correlation: Spearman's, between the two losses over the points of a landscape, mean over the tasks:
             1 where the model ranks all plans as the truth does.
     """
@@ -49,13 +49,13 @@ def landscape_agreement(
 
     Args:
         policy: the policy with model and agent.
-        truth: the true dynamics: a differentiable simulator, or an environment that sets states, for which only one
-            task is measured.
+        truth: the true dynamics: a differentiable simulator, or an environment whose ``reset`` sets states, in which
+            only one task is measured.
         tasks: N tasks; the first ones are used.
         observations: the environment's observations at their start, ``(N, ...)`` per key.
         plans: the model actions planned there, ``(N, H, A')``; the second plan is made with another seed.
-        expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: the origin is to stand
-            still.
+        expert: the expert's episodes of these tasks, whose actions are the plane's origin; None: the origin is zero
+            actions, or the bounds nearest to zero.
         bounds: lowest and highest environment actions, ``(A,)`` each.
         count: n, upper limit of tasks, >= 1.
 

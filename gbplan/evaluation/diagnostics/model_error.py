@@ -17,7 +17,7 @@ from gbplan.networks.predictor import stretches
 from gbplan.planners.observations import cast_observation
 
 MEMORY = 2**28  # bytes of latents, and of the predictor's activations, at once
-ENCODED = 256  # frames encoded at once; the encoder's activations may be many times a frame
+ENCODED = 256  # frames encoded at once; the encoder's activations may take many times a frame's memory
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class ModelError:
 
     The distances are in the environment's goal space and units, between the model's probe of a prediction and the
     environment's ``achieved_goal``; None for a model without a probe. The latent errors are root mean squares over the
-    dimensions of a latent, in standardised units, so they compare a model with itself only.
+    dimensions of a latent, in standardised units, so they cannot be compared between models.
 
     Attributes:
         one_step: distance after one step from the true frames, mean over the episode, ``(E,)``.
         open_loop: distance in a rollout from the episode's first frame, mean over its first ``horizon`` steps, or all
             steps if fewer, ``(E,)``.
-        by_step: distance in that rollout after 1, 2, ... steps, ``(E, H)`` or as many as the longest episode has; NaN
-            after an episode's end.
+        by_step: distance in that rollout after 1, 2, ... steps, ``(E, H)``, or fewer columns if no episode has H steps;
+            NaN after an episode's end.
         latent_one_step: latent error after one step, ``(E,)``.
         latent_open_loop: latent error in the rollout, ``(E,)``.
         horizon: H, upper limit of the rollout's steps.
@@ -97,14 +97,14 @@ def model_error(
     """Compare a model's predictions with executed episodes, under the executed actions.
 
     A model step is a block of environment steps; the rest of an episode that does not fill one is left out. At the
-    start of an episode the history is filled as in planning: the first frame repeated, standing still.
+    start of an episode the history is filled as in planning: with the first frame and zero actions.
 
     Args:
         world_model: the model; used in eval mode, its mode is restored.
         trajectories: E episodes.
         horizon: H, longest open-loop rollout, in model steps, >= 1.
-        bounds: lowest and highest environment action, ``(A,)`` each, which may be infinite: standing still is zero, or
-            the bound nearest to it; None: zero is within.
+        bounds: lowest and highest environment action, ``(A,)`` each, which may be infinite; if zero is outside, the
+            nearest bound takes its place. None: zero is within the bounds.
 
     Returns:
         The errors.
@@ -165,15 +165,15 @@ def model_steps(
     """Lay out episodes in model steps, with the history that they are planned with at their start.
 
     Args:
-        model: whose history and blocks.
-        trajectories: what was executed.
-        episodes: which of them, ``(E,)``.
+        model: the model, for its history K and its action block.
+        trajectories: the executed episodes.
+        episodes: indices of the episodes, ``(E,)``.
         steps: M, model steps; shorter episodes are filled up with their last frame and action.
         bounds: see ``model_error``.
 
     Returns:
         Frames, the first one K times and then the ends of blocks, ``(E, K + M)``; and the actions of each block side by
-        side, K - 1 of standing still before them, ``(E, K - 1 + M, A')``.
+        side, after K - 1 zero actions, ``(E, K - 1 + M, A')``.
     """
     history, block, like = model.history, model.action_block, model.normalizer.latent_mean
     starts, lengths = trajectories.starts[episodes, None], trajectories.lengths[episodes, None] // block

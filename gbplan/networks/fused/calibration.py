@@ -21,16 +21,16 @@ from filelock import FileLock, Timeout
 from gbplan.files import WriteError, replacing
 
 ROWS = (1, 4, 16, 64, 256, 1024)
-"""Rows at which both are timed, a factor apart."""
+"""Numbers of rows at which both are timed."""
 CLEAR = 1.15
-"""Speed-up that the other way needs to override the rule."""
+"""Speed-up by which a measurement overrides the rule."""
 SECONDS = 0.07
-"""Time for one measurement; a shape has two, with and without gradients. A larger number of rows is left out then."""
+"""Time limit of one measurement; larger numbers of rows are then left out. A shape has two: with gradients, without."""
 WAIT = 10.0
 """Seconds to wait for another process that measures the same shape."""
 
 Seconds = Callable[[bool, int], float]
-"""Time of a rollout, by whether it is the compiled one, and its rows."""
+"""Maps whether a rollout is the compiled one, and its number of rows, to its time in seconds."""
 
 
 def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
@@ -64,7 +64,7 @@ def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
 def most_rows(rule: float, seconds: Seconds) -> float:
     """Measure the number of rows up to which the compiled loops are faster, in at most about ``SECONDS``.
 
-    Between two measured numbers of rows with different winners, switch half-way.
+    If the winner changes between two measured numbers of rows, the result is their geometric mean.
     """
     _fastest(seconds, ROWS[0])  # warm up: load, or compile, the timed code
     started, last = time.perf_counter(), 0.0
