@@ -79,8 +79,8 @@ class PlanningProblem:
 
         Args:
             model: the world model in eval mode.
-            objective: cost of a predicted trajectory in goal space; a scale of the data is taken from the model, if
-                ``Scaled`` is the objective itself or inside another ``Scaled``.
+            objective: cost of a predicted trajectory in goal space; ``Scaled`` by ``data``, also inside another
+                ``Scaled``, gets its scale from the model.
             observations: the last k frames of B tasks, oldest first, ``(B, k, ...)`` for each of the encoder's
                 ``observation_keys`` and ``goal_keys``, 1 <= k <= K; goals are those of the last frame.
             past_actions: model actions between these frames, ``(B, k - 1, A)``; None: zero, or the bounds nearest to
