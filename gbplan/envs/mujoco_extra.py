@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,6 +71,8 @@ def renderer_of(env_id: str, model: Any, size: int) -> Any:
             # Try the context first: a renderer that fails to be made raises again when it is deleted.
             context = mujoco.GLContext(size, size)
             context.make_current()
+            if (error := _opengl_error(mujoco)) is not None:
+                raise error
             mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100).free()
             context.free()
         return mujoco.Renderer(model, size, size)
@@ -78,6 +81,19 @@ def renderer_of(env_id: str, model: Any, size: int) -> Any:
             f"{env_id} is drawn by MuJoCo, which finds no OpenGL here ({type(error).__name__}); install libosmesa6 and "
             "set MUJOCO_GL=osmesa before Python starts"
         ) from None
+
+
+@cache
+def _opengl_error(mujoco: Any) -> Exception | None:
+    """Return the error with which MuJoCo fails to use OpenGL, None if it can.
+
+    It is tried once: after an error, a second attempt would end the process.
+    """
+    try:
+        mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), mujoco.mjtFontScale.mjFONTSCALE_100).free()
+    except mujoco.FatalError as error:
+        return error
+    return None
 
 
 def robotics_assets() -> Path:

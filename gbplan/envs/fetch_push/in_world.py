@@ -37,6 +37,24 @@ class InWorld(ReachPosition, Simulated):
         """
         return self._renderer.draw(self._physics, np.asarray(states, np.float64), size)
 
+    def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
+        """Return pictures of cubes upright at goals ``(N, 3)``, ``(N, size, size, 3)``: no robot, whose place is open.
+
+        Args:
+            goals: places of the cube's middle, m.
+            size: pixels along an edge, at least 8.
+
+        Raises:
+            gymnasium.error.DependencyNotInstalled: MuJoCo cannot draw here.
+            ValueError: goals or size have another form.
+        """
+        places = np.asarray(goals, np.float64)
+        if places.ndim != 2 or places.shape[1] != 3:
+            raise ValueError(f"goals to draw must have shape (N, 3), got {places.shape}")
+        reached = states.with_cube_at(self._physics.start, places[:, :2])
+        reached[:, states.CUBE] = places
+        return self._renderer.draw(self._physics, reached, size, robot=False)
+
     def background(self) -> NDArray[np.float64]:
         """Return the table's edges, seen from above, as pairs of end points, ``(4, 2, 2)``."""
         (left, near), (right, far) = states.TABLE_LOW.tolist(), states.TABLE_HIGH.tolist()

@@ -15,6 +15,7 @@ LOOK = 4  # simulation steps between checks for contact
 ROBOT, CUBE = 1, 8  # kinds of geoms, whose sums are distinct
 REACH = 0.05  # m, target distance of the gripper for an action of 1
 DOWNWARD = (1.0, 0.0, 1.0, 0.0)  # the gripper's orientation
+ROBOT_GROUP = 1  # of geoms, for pictures without the robot; all others have group 0
 FINGERS = ("robot0:l_gripper_finger_joint", "robot0:r_gripper_finger_joint")
 
 Floats = NDArray[np.float64]
@@ -39,8 +40,7 @@ class Physics:
         self._hand = model.eq_obj2id[0]  # the body that is pulled to the action's target
         self._grip, self._cube = (model.site(name).id for name in ("robot0:grip", "object0"))
         self._fingers = [model.joint(name).qposadr[0] for name in FINGERS]
-        robot = [body for body in range(model.nbody) if model.body(body).name.startswith("robot0:")]
-        self._kinds = ROBOT * np.isin(model.geom_bodyid, robot)  # of geoms
+        self._kinds = ROBOT * (model.geom_group == ROBOT_GROUP)  # of geoms
         self._kinds[model.geom("object0").id] = CUBE
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -128,6 +128,8 @@ def _loaded() -> tuple[Any, Floats]:
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_WARMSTART
     model = spec.compile()
     model.eq_data[0, :7] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    robot = [body for body in range(model.nbody) if model.body(body).name.startswith("robot0:")]
+    model.geom_group[np.isin(model.geom_bodyid, robot)] = ROBOT_GROUP
     # The gripper's target is not part of the state, and so not of its picture.
     model.geom_rgba[model.geom_bodyid == model.eq_obj1id[0]] = 0.0
     data = mujoco.MjData(model)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gbplan.envs.fetch_push.physics import Physics
+from gbplan.envs.fetch_push.physics import ROBOT_GROUP, Physics
 from gbplan.envs.fetch_push.states import STATE_SIZE
 from gbplan.envs.fetch_push.world import ENV_ID
 from gbplan.envs.mujoco_extra import mujoco_of, renderer_of
@@ -26,8 +26,17 @@ class Renderer:
     def __reduce__(self) -> tuple[Any, ...]:
         return Renderer, ()
 
-    def draw(self, physics: Physics, states: Floats, size: int, goal: Floats | None = None) -> NDArray[np.uint8]:
-        """Return pictures of states ``(N, 43)``, ``(N, size, size, 3)``, with a goal ``(3,)`` if there is one.
+    def draw(
+        self, physics: Physics, states: Floats, size: int, goal: Floats | None = None, robot: bool = True
+    ) -> NDArray[np.uint8]:
+        """Return pictures of states ``(N, 43)``, ``(N, size, size, 3)``.
+
+        Args:
+            physics: the simulation, whose model is drawn.
+            states: whole states.
+            size: pixels along an edge, at least 8.
+            goal: place of a red ball, m, ``(3,)``; None: no ball.
+            robot: whether to draw the robot.
 
         Raises:
             gymnasium.error.DependencyNotInstalled: MuJoCo cannot draw here.
@@ -43,6 +52,7 @@ class Renderer:
         camera.lookat[:], camera.distance, camera.azimuth, camera.elevation = LOOK_AT, DISTANCE, AZIMUTH, ELEVATION
         options = mujoco.MjvOption()
         options.sitegroup[:] = 0  # the model's own marks
+        options.geomgroup[ROBOT_GROUP] = robot
         pictures = np.empty((len(states), size, size, 3), np.uint8)
         for row, state in enumerate(states):
             data = physics.at(state)

@@ -1,4 +1,7 @@
 import doctest
+import os
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -21,14 +24,22 @@ def begin(state, goal, **world):
     return env, *env.reset(seed=0, options={"state": state, "goal": goal})
 
 
+def drawn(env):
+    """Return the picture of an episode; skip the test where there is no OpenGL."""
+    try:
+        return env.render()
+    except gym.error.DependencyNotInstalled as error:
+        pytest.skip(str(error))
+
+
 def test_docstring_example_runs():
     tried = doctest.testmod(gbplan.envs.fetch_push.env)
     assert tried.attempted > 0
     assert tried.failed == 0
 
 
-def test_optional_methods_are_all_but_paths_goal_pictures_and_a_differentiable_simulator():
-    absent = {"shortest_path", "render_goal", "simulator"}
+def test_optional_methods_are_all_but_paths_and_a_differentiable_simulator():
+    absent = {"shortest_path", "simulator"}
     assert {name for name in MADE_FOR if optional_method(gym.make(ID), name)} == set(MADE_FOR) - absent
 
 
@@ -83,13 +94,29 @@ def test_success_is_nearer_than_the_threshold_and_ends_the_episode_unless_the_ta
 
 def test_picture_shows_the_goal_and_that_of_a_state_does_not():
     env, observation, _ = begin([1.3, 0.6], [1.4, 0.8], render_mode="rgb_array")
-    try:
-        picture = env.render()
-    except gym.error.DependencyNotInstalled as error:
-        pytest.skip(str(error))
+    picture = drawn(env)
     plain = env.render_state(observation["observation"][None], 256)[0]
     changed = (picture != plain).any(axis=2).sum()
     assert 10 < changed < 1000
+
+
+def test_picture_of_a_goal_shows_the_cube_around_the_goal_and_no_robot():
+    env, observation, _ = begin([1.3, 0.6], [1.4, 0.8], render_mode="rgb_array")
+    with_ball = drawn(env)
+    plain = env.render_state(observation["observation"][None], 256)[0]
+    goal, other = env.render_goal([observation["desired_goal"], [1.2, 0.65, LYING]], 256)
+    ball, cube = ((one != another).any(axis=2) for one, another in ((with_ball, plain), (goal, other)))
+    assert cube[ball].all()  # the ball at the goal is narrower than the cube
+    blue = [(picture @ [-1.0, 0.0, 1.0] > 50).sum() for picture in (plain, goal)]  # the links of the arm
+    assert blue[0] > 500
+    assert blue[1] == 0
+
+
+def test_pictures_before_and_after_that_of_a_goal_are_equal():
+    env, observation, _ = begin([1.3, 0.6], [1.4, 0.8], render_mode="rgb_array")
+    before = drawn(env)
+    env.render_goal(observation["desired_goal"][None], 256)
+    np.testing.assert_array_equal(env.render(), before)
 
 
 def test_without_opengl_one_line_says_what_to_install(monkeypatch):
@@ -106,8 +133,30 @@ def test_without_opengl_one_line_says_what_to_install(monkeypatch):
     )
 
 
+def test_without_opengl_drawing_fails_again_in_one_line():
+    program = (
+        "import gymnasium as gym, gbplan\n"
+        f"env = gym.make('{ID}', render_mode='rgb_array'); env.reset()\n"
+        "for _ in range(2):\n"
+        "    try: env.render()\n"
+        "    except gym.error.DependencyNotInstalled as error: print(error)"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=kept | {"MUJOCO_GL": "glfw"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    if not done.stdout:
+        pytest.skip("GLFW draws without a screen")
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert "which finds no OpenGL here" in first
+
+
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match=r"states to draw must have shape \(N, 43\), got \(3,\)"):
         make().render_state(np.zeros(3))
     with pytest.raises(ValueError, match="size must be a whole number of pixels, at least 8, got 4"):
         make().render_state(np.zeros((1, 43)), 4)
+    with pytest.raises(ValueError, match=r"goals to draw must have shape \(N, 3\), got \(3,\)"):
+        make().render_goal(np.zeros(3))
