@@ -92,7 +92,9 @@ class FetchPushEnv(InWorld, SimulatedEnv):
     | `continuing_task` | False       |                  |      | do not terminate at the goal |
     | `render_mode`     | None        | or `"rgb_array"` |      | what `render` returns        |
 
-    Pictures are MuJoCo's own, so they need OpenGL: without a screen, libosmesa6 and `MUJOCO_GL=osmesa`.
+    `render` shows the goal as a red ball, as gymnasium-robotics does. `render_state` shows no goal; `render_goal` shows
+    the cube upright at the goal and no robot, because a goal does not say where the robot is. Pictures are MuJoCo's own,
+    so they need OpenGL: without a screen, libosmesa6 and `MUJOCO_GL=osmesa`.
 
     ```python
     >>> import gymnasium as gym

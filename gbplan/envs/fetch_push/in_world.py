@@ -38,7 +38,7 @@ class InWorld(ReachPosition, Simulated):
         return self._renderer.draw(self._physics, np.asarray(states, np.float64), size)
 
     def render_goal(self, goals: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
-        """Return pictures of cubes upright at goals ``(N, 3)``, ``(N, size, size, 3)``: no robot, whose place is open.
+        """Return pictures of goals ``(N, 3)``, ``(N, size, size, 3)``: the cube upright at the goal, and no robot.
 
         Args:
             goals: places of the cube's middle, m.
