@@ -93,8 +93,8 @@ class FetchPushEnv(InWorld, SimulatedEnv):
     | `render_mode`     | None        | or `"rgb_array"` |      | what `render` returns        |
 
     `render` shows the goal as a red ball, as gymnasium-robotics does. `render_state` shows no goal; `render_goal` shows
-    the cube upright at the goal and no robot, because a goal does not say where the robot is. Pictures are MuJoCo's own,
-    so they need OpenGL: without a screen, libosmesa6 and `MUJOCO_GL=osmesa`.
+    the cube upright at the goal and no robot, because a goal does not say where the robot is. Pictures are MuJoCo's
+    own, so they need OpenGL: without a screen, libosmesa6 and `MUJOCO_GL=osmesa`.
 
     ```python
     >>> import gymnasium as gym
