@@ -1,6 +1,6 @@
 """Pictures per second through a DINOv2 of the published small size, on one core.
 
-Weights are random, which takes as long as any others; the model is read from a folder, as a user's is.
+Weights are random, which does not change the time; the model is read from a folder, as a user's model is.
 
 python benchmarks/encoding.py
 """
@@ -19,12 +19,12 @@ import gbplan
 from gbplan.evaluation.provenance import processor
 from gbplan.networks import DinoEncoder
 
-PICTURES = 32  # a repeat, of 64 x 64
+PICTURES = 32  # per repeat, of 64 x 64
 SMALL = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "image_size": 518, "patch_size": 14}
 
 
 def pictures_per_second(encoder: DinoEncoder, repeats: int) -> tuple[float, float]:
-    """Median over repeats by the clock, and by the time of this process alone."""
+    """Median over repeats, by wall time and by this process's own CPU time."""
     drawn = torch.randint(0, 256, (PICTURES, 64, 64, 3), generator=torch.Generator().manual_seed(0))
     seen = {"pixels": drawn.to(torch.uint8)}
     encoder.encode({"pixels": seen["pixels"][:1]})

@@ -134,6 +134,6 @@ def torchrl_cem(problem: PlanningProblem, horizon: int) -> Callable[[], None]:
 
     def solve() -> None:
         with torch.no_grad():
-            made(given.clone())  # it gives the first action only
+            made(given.clone())  # it returns the first action only
 
     return solve

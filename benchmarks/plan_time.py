@@ -55,7 +55,7 @@ class WithoutGraphs:
 
 
 def now(device: str) -> float:
-    """Seconds: of the process's CPU time, or, once the GPU has done what it was given, of the clock."""
+    """Return seconds: the process's CPU time, or wall time after the GPU has finished its work."""
     if device == "cpu":
         return process_time()
     torch.cuda.synchronize()

@@ -5,8 +5,8 @@ that moves by a tenth of its action and is stopped by a wall at x = 0 with a doo
 wall, goals right of it; the cost is the squared distance after the last step, under the model, of actions clipped to
 [-1, 1].
 
-Ways are interleaved, and ratios taken within a round, so that a busy machine slows all of them alike. For the same
-reason all of it runs in one thread, and the clock counts the process's own CPU time. Other packages are timed if they
+Planners are interleaved, and ratios taken within a round, so that a busy machine slows all of them alike. For the same
+reason everything runs in one thread, and the clock counts the process's own CPU time. Other packages are timed if they
 can be imported; ours are timed with autograd's rollout, too ("plain"). The floor is the matrix products alone.
 
     python benchmarks/planners.py            # prints the tables and writes them beside this file
@@ -89,7 +89,7 @@ def make_problem(model: WorldModel, batch: int) -> PlanningProblem:
 
 
 def cost_of(problem: PlanningProblem, actions: Tensor | None) -> float:
-    if actions is None:  # the package keeps the plan to itself
+    if actions is None:  # the package does not return the plan
         return float("nan")
     with torch.no_grad():
         mean_square = problem.cost(actions.detach().clamp(-1, 1)[:, None]).mean()
@@ -108,11 +108,11 @@ def descent(horizon: int) -> GradientPlanner:
 
 
 def refined(horizon: int) -> GradientPlanner:
-    """Plain descent from the best of some candidates, beyond the wall that stops a plan from nothing.
+    """Plain descent from the best 8 of 64 candidates, some of which pass the wall that stops descent from zero actions.
 
-    Off the wall, steps of a tenth of the action give the mean squared distance a curvature of 0.01 H: the step size is
-    one and a half times its inverse, and beyond twice it would diverge. This factor, 8 restarts and 10 steps were
-    chosen on 400 tasks that are not timed here; on one in a hundred of them Adam gets stuck.
+    Away from the wall, steps of a tenth of the action give the mean squared distance a curvature of 0.01 H: the step
+    size is one and a half times its inverse, and beyond twice it would diverge. This factor, 8 restarts and 10 steps
+    were chosen on 400 tasks that are not timed here; on one in a hundred of them Adam gets stuck.
     """
     return GradientPlanner(horizon, 10, 150 / horizon, optimizer="gd", num_samples=64, restarts=8)
 
@@ -321,7 +321,7 @@ def grasp_table(model: WorldModel, rounds: int) -> list[str]:
 
 
 def control_rate(model: WorldModel, rounds: int) -> list[str]:
-    """Plans per second of a single task at H = 25, from the rest of the plan before."""
+    """Plans per second of a single task at H = 25, from the rest of the previous plan."""
     problem = make_problem(model, 1)
     init = GradientPlanner(25).plan(problem).actions
     planners = {
@@ -342,7 +342,7 @@ def control_rate(model: WorldModel, rounds: int) -> list[str]:
 
 
 def peak_memory() -> str:
-    """Resident memory at its highest, of a process of its own that plans 64 tasks by CEM, and of one that does not."""
+    """Peak resident memory of a separate process that plans 64 tasks by CEM, and of one that does not plan."""
     peaks = []
     for planning in (1, 0):
         output = subprocess.run(
@@ -374,7 +374,7 @@ def main() -> None:
         if arguments.only_memory:
             problem = make_problem(WorldModel(IdentityEncoder(2), MLPPredictor(2, 2, (HIDDEN, HIDDEN))), 64)
             search(50).plan(problem)
-        # Not getrusage, whose peak a child has from the process it was forked from.
+        # Not getrusage, whose peak a child inherits from the process that forked it.
         status = Path("/proc/self/status").read_text()
         print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
         return

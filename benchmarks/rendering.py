@@ -20,12 +20,12 @@ from gbplan.envs import optional_method
 from gbplan.evaluation.provenance import processor
 
 SIZES, ROWS = (32, 64, 128, 256), (1, 64, 1024)
-PICTURES = 4096  # a repeat, at 64 x 64; a tenth of it one by one
+PICTURES = 4096  # per repeat, at 64 x 64; a tenth of them one by one
 REPEATS = 9
 
 
 def pictures_per_second(render, states: np.ndarray, size: int) -> tuple[float, float]:
-    """Median over repeats by the clock, and by the time of this process alone."""
+    """Median over repeats, by wall time and by this process's own CPU time."""
     calls = max(1, PICTURES * 64**2 // size**2 // len(states) // (10 if len(states) == 1 else 1))
     render(states, size)  # draws the room
     rates = []

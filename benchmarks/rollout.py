@@ -8,8 +8,8 @@ residual, float32. Ways to roll out:
 - ``floor``: the matrix products alone, into preallocated memory, a lower bound for everything that uses them. The
   compiled loops can be faster: they skip dead units, and calls.
 
-Ways are interleaved and ratios taken within a round, so that a busy machine slows all of them alike. For the same
-reason all of it runs in one thread, and the clock counts the process's own CPU time.
+The ways are interleaved and ratios taken within a round, so that a busy machine slows all of them alike. For the same
+reason everything runs in one thread, and the clock counts the process's own CPU time.
 
     python benchmarks/rollout.py            # prints the tables and writes them beside this file
 """
@@ -87,7 +87,7 @@ def products_only(run: Callable[[], object]) -> Callable[[], object]:
 
 
 def interleave(ways: dict[str, Callable[[], object]], rounds: int, seconds: float) -> Times:
-    """CPU seconds per call, per round, after a call to warm up; each round calls each way for about ``seconds``."""
+    """CPU seconds per call in each round, after a call to warm up; a round runs each way for about ``seconds``."""
     calls = {}
     for name, run in ways.items():
         run()

@@ -74,7 +74,7 @@ def words_of(command: str, data: Path) -> list[str]:
 
 
 def median_seconds(words: list[str], rounds: int, expected: int = 0) -> float:
-    """Median over processes, after one that reads files from the disk and compiles what numba keeps."""
+    """Median over processes, after one that reads files from the disk and compiles what numba caches."""
     return statistics.median([seconds(words, expected) for _ in range(rounds + 1)][1:])
 
 

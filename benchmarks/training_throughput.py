@@ -6,13 +6,13 @@ number of batches of the same episodes:
 - ``bare``: a hand-written loop over the data module's batches;
 - ``trainer``: ``Trainer.fit`` with ``WorldModelModule`` over them, without logger, checkpoints, progress bar and
   validation, which the hand-written loops do not have;
-- ``trainer_unlogged``: the same without ``self.log``, to tell its price from the Trainer's;
+- ``trainer_unlogged``: the same without ``self.log``, to separate its cost from the Trainer's;
 - ``trainer_full``: the same with TensorBoard, a checkpoint and a validation every epoch, and the progress bar;
 - ``indexed``: a hand-written loop that indexes three tensors (state, action, next state) by a permutation;
 - ``tensor_dataset``: a hand-written loop over ``DataLoader(TensorDataset(...), shuffle=True)``.
 
 Runs are interleaved and ratios taken within a round, so that a busy machine slows all of them alike. For the same
-reason all of it runs in one thread, and the clock counts the process's own CPU time.
+reason everything runs in one thread, and the clock counts the process's own CPU time.
 
     python benchmarks/training_throughput.py            # prints the table and writes it beside this file
 """

@@ -1,20 +1,20 @@
-"""Planning through transformers of published sizes, beside the way the field does it, same weights, in one run.
+"""Planning through transformers of published sizes, beside the usual implementations, same weights, in one run.
 
-- LeWorldModel's size: one token of 192 a frame, 6 layers, 16 heads of 64, AdaLN, K = 3, H = 5, action blocks of 5.
+- LeWorldModel's size: one token of 192 per frame, 6 layers, 16 heads of 64, AdaLN, K = 3, H = 5, action blocks of 5.
   Ours is ``GradientPlanner`` or ``CEMPlanner``; beside it stable-worldmodel's ``GradientSolver(Adam)`` or ``CEMSolver``
   on the same predictor, rolled out as its LeWM does: the last K frames are encoded again at every step. Its weights
   require gradients, as those of a model that was just loaded do; ``frozen`` is with ``requires_grad_(False)``.
 - DINO-WM's size: 196 tokens of 394, 404 wide, K = 3: cost and gradient of 8 candidates of one task. Beside it the
   authors' loop in plain PyTorch: softmax of all scores, weights that require gradients, windows encoded again.
-- A latent of 64 numbers from a picture through the fused path, beside a state of 4 numbers, hidden layers alike.
+- A latent of 64 numbers from a picture through the fused path, beside a state of 4 numbers, same hidden layers.
 
 ``window`` encodes the last K frames at every step, as the published models do: the same numbers as the authors' loop,
 which is checked. ``sliding`` has the same layers and weights, but keeps keys and values, see ``ViTPredictor``;
-``bfloat16`` is that as an agent with ``precision: bfloat16`` plans. Without stable-worldmodel its solvers are plain
-loops here with as many calls.
+``bfloat16`` is ``sliding`` as an agent with ``precision: bfloat16`` plans. If stable-worldmodel is not installed, plain
+loops with as many model calls replace its solvers.
 
-Ways are interleaved, and ratios taken within a round, so that a busy machine slows all of them alike. For the same
-reason all of it runs in one thread, and the clock counts the process's own CPU time. Times are of an iteration: plans
+The ways are interleaved, and ratios taken within a round, so that a busy machine slows all of them alike. For the same
+reason everything runs in one thread, and the clock counts the process's own CPU time. Times are of an iteration: plans
 of a few iterations are timed, and all iterations are alike.
 
     python benchmarks/transformer_plans.py            # prints the tables and writes them beside this file
@@ -77,7 +77,7 @@ class Latents(Encoder):
 
 
 def make_model(shape: tuple[int, ...], attention: str, sizes: dict) -> WorldModel:
-    """With weights of a trained network's scale, the same for both kinds of attention."""
+    """Make a model with weights at a trained network's scale, the same for both kinds of attention."""
     predictor = ViTPredictor(shape, ACTIONS, HISTORY, attention=attention, **sizes)
     for name, parameter in predictor.named_parameters():
         generator = torch.Generator().manual_seed(sum(name.encode()))
@@ -119,7 +119,7 @@ class Costed(nn.Module):
 
 
 class PlainSolver:
-    """As many calls as stable-worldmodel's solvers make, where it is not installed."""
+    """Makes as many model calls as stable-worldmodel's solvers, if that is not installed."""
 
     def __init__(self, model: Costed, n_steps: int, num_samples: int = 1, topk: int = 1, **_: object) -> None:
         self.model, self.steps, self.samples, self.topk = model, n_steps, num_samples, topk
@@ -203,7 +203,7 @@ def leworldmodel_table(planner: str, batch: int, iterations: int, rounds: int) -
 
 
 def authors_prediction(model: ViTPredictor, latents: Tensor, actions: Tensor) -> Tensor:
-    """One step as plain PyTorch has it: all scores, their mask and their softmax in memory."""
+    """One step in plain PyTorch: all scores, their mask and their softmax in memory."""
     x = torch.cat([model.read_in(latents), model.read_action(actions)[:, :, None]], dim=2) + model.place + model.frame
     frames, per_frame = x.shape[1:3]
     x = x.flatten(1, 2)
@@ -242,7 +242,7 @@ def dino_problem(way: str) -> PlanningProblem:
 
 
 def dino_way(way: str, horizon: int) -> Callable[[], object]:
-    """One iteration; of ours as a planner runs it, in the context of a plan."""
+    """One iteration; ours runs as in a planner, in the context of a plan."""
     problem = dino_problem(way)
     actions = 0.1 * torch.randn(1, CANDIDATES, horizon, ACTIONS, generator=torch.Generator().manual_seed(0))
     if way == "nothing":
@@ -280,7 +280,7 @@ def dino_table(horizon: int, rounds: int) -> list[str]:
 
 
 def peak_mib(way: str, horizon: int) -> int:
-    """Resident memory at its highest, of a process of its own that runs one iteration."""
+    """Peak resident memory of a separate process that runs one iteration."""
     output = subprocess.run(
         [sys.executable, __file__, f"--only={way}", f"--dino-horizon={horizon}"],
         capture_output=True,
@@ -333,7 +333,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     if arguments.only is not None:
         dino_way(arguments.only, horizon)()
-        # Not getrusage, whose peak a child has from the process it was forked from.
+        # Not getrusage, whose peak a child inherits from the process that forked it.
         status = Path("/proc/self/status").read_text()
         print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
         return

@@ -29,10 +29,10 @@ def film(
     """Plan tasks through each model, and film the first tasks that the first model misses.
 
     Args:
-        output: the GIF.
+        output: path of the GIF.
         models: checkpoints by the names of their rows.
-        agent: how to act through them.
-        tasks: which tasks.
+        agent: planner, objective and replanning, for all models.
+        tasks: the tasks to choose from.
         count: number of tasks shown.
         every: environment steps from one picture to the next.
         pace: milliseconds from one picture to the next.

@@ -251,7 +251,7 @@ def take_over(runs: Path, store: dict[str, list[Row]], pairs: Iterable[tuple[str
 
 
 def write(store: dict[str, list[Row]]) -> str:
-    """Return the store as text, one row a line."""
+    """Return the store as text, one row per line."""
     folders = (
         f' "{folder}": [\n' + ",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n ]"
         for folder, rows in store.items()

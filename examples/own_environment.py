@@ -79,8 +79,7 @@ class MountainCarGoal(gym.Wrapper):
         return {"is_success": bool(self.compute_success(np.float32(self.unwrapped.state[:1]), self.goal))}
 
 
-# By name, so that datasets can record the environment. gymnasium.make imports this file a second time: therefore the
-# `if`.
+# Datasets record the environment by its registered name. gymnasium.make imports this file again, hence the check.
 if "MountainCarGoal-v0" not in gym.registry:
     gym.register("MountainCarGoal-v0", entry_point="own_environment:MountainCarGoal", max_episode_steps=150)
 

@@ -23,7 +23,7 @@ from gbplan.policies import Agent, ExpertPolicy
 
 
 class FourierPredictor(Predictor):
-    """Moves a latent by a perceptron of its Fourier features, which is quick to learn what changes abruptly: a wall.
+    """Moves a latent by a perceptron of its Fourier features, which learns abrupt changes, such as a wall, quickly.
 
     Source of the features: Tancik et al., Fourier features let networks learn high frequency functions, 2020.
     """

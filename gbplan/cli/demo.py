@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MODELS = {"door-wall/base": "base", "door-wall/online-adversarial": "online + adversarial"}
 LEGEND = """\
-dashed is where the first plan leads in imagination, solid what happens; both models plan again every 5 steps
+dashed: where the first plan leads in imagination; solid: what happens; both models replan every 5 steps
 next: gbplan.load_pretrained("door-wall/online-adversarial") is a model in Python; docs/start.md trains yours"""
 
 

@@ -55,7 +55,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 CAPTIONS = {
     "success": "Dots with intervals are success, diamonds what the model believes.",
-    "paths": "Dashed lines are first plans, solid lines what was executed; a column a result, a row a task.",
+    "paths": "Dashed lines are first plans, solid lines what was executed; one column per result, one row per task.",
     "landscape": "Planning loss on a plane of action sequences: in the model (top), in truth (bottom).",
     "error": "Model error in open-loop rollouts: solid along planned, dashed along the expert's trajectories.",
     "alignment": "Cosine of the model's action gradient and the true one; above 0, a small step improves it.",

@@ -115,7 +115,7 @@ def _effort(matrix: Matrix, planner: str) -> str:
     calls = sorted({round(each["model_calls_per_plan"]) for each in planning})
     said = [str(method["planner"]["class"]), str(method.get("mode", ""))]
     if calls:
-        said.append(" to ".join(f"{each:,}" for each in dict.fromkeys((calls[0], calls[-1]))) + " model calls a plan")
+        said.append(" to ".join(f"{each:,}" for each in dict.fromkeys((calls[0], calls[-1]))) + " model calls per plan")
     return ", ".join(filter(None, said))
 
 
