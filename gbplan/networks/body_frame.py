@@ -109,7 +109,7 @@ class BodyFramePredictor(Predictor):
         """How far the body moves, ``(B, 2)`` in units, and its heading afterwards, ``(B, 2)``.
 
         Args:
-            vectors: way from the body to the point, velocity and push of the point, and the body's place, ``(B, 4, 2)``.
+            vectors: from the body to the point; velocity and push of the point; the body's place; ``(B, 4, 2)``.
             heading: cosine and sine of the body's angle, ``(B, 2)``.
         """
         seen = self._turned(vectors, heading, back=True)

@@ -50,8 +50,8 @@ class ProprioceptiveEncoder(Encoder):
             raise ValueError(f"goal_dim must lie in 1..{dim} (dim = {dim}), got {goal_dim}")
         if goal_dim is not None and goal_key is None:
             raise ValueError(
-                f"goal_dim must be null where goals do not contain the vector (goal_key is null), got {goal_dim}; leave "
-                "it out, or give goal_key"
+                f"goal_dim must be null where goals do not contain the vector (goal_key is null), got {goal_dim}; "
+                "leave it out, or give goal_key"
             )
         *tokens, width = encoder.latent_shape
         self.latent_shape = (*tokens, width + dim)

@@ -78,8 +78,8 @@ class Scaled(Objective):
         """
         if isinstance(self.scale, str):
             raise ValueError(
-                "the scale must be numbers when a cost is computed, got 'data'; PlanningProblem.from_observations takes "
-                "them from the world model, but only for a Scaled that is the whole objective or directly inside "
+                "the scale must be numbers when a cost is computed, got 'data'; PlanningProblem.from_observations "
+                "takes them from the world model, but only for a Scaled that is the whole objective or directly inside "
                 "another Scaled; anywhere else, give numbers, or call of_data(model.goal_deviations()) first"
             )
         if len(self.scale) not in (1, goal.shape[-1]):

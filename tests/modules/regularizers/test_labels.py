@@ -19,7 +19,7 @@ def test_missing_labels_and_latents_are_named():
         LABELS(torch.zeros(2, 1, 2), torch.zeros(2, 0, 1), {"pixels": torch.zeros(2, 1, 3)})
     with pytest.raises(ValueError, match="latents must be vectors of at least 2 numbers, one for each label, got"):
         LABELS(torch.zeros(2, 1, 1), torch.zeros(2, 0, 1), {"achieved_goal": torch.zeros(2, 1, 3)})
-    with pytest.raises(ValueError, match=r"indices of Labels must be below 2, .* 'achieved_goal' has, got 2 in \[2, 0\]"):
+    with pytest.raises(ValueError, match=r"indices of Labels must be below 2, .* 'achieved_goal' has, got 2 in \[2"):
         LABELS(torch.zeros(2, 1, 2), torch.zeros(2, 0, 1), {"achieved_goal": torch.zeros(2, 1, 2)})
 
 
