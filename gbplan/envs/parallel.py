@@ -157,9 +157,15 @@ class ParallelVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """Return what each row draws."""
         return None if self.render_mode is None else self.call("render")
 
-    def close_extras(self, **kwargs: Any) -> None:
-        """Stop the workers, at once if they are still at work."""
-        self._workers.close(terminate=self._workers._state != AsyncState.DEFAULT)
+    def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
+        """Stop the workers.
+
+        Args:
+            timeout: seconds to wait for workers that are still at work, before they are stopped; None: none.
+            terminate: stop all of them at once.
+        """
+        at_work = self._workers._state != AsyncState.DEFAULT
+        self._workers.close(timeout=timeout, terminate=terminate or (at_work and timeout is None))
         self.one.close()
 
     def _per_row(self, name: str, value: ArrayLike) -> NDArray[Any]:
@@ -238,5 +244,10 @@ def _context() -> str:
     """Choose how workers start: not forked from this process, where threads of torch may be at work."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return "spawn"
-    multiprocessing.set_forkserver_preload(["__main__", __name__])
+    from multiprocessing import forkserver  # for systems that have it
+
+    # The list is the whole program's, and may hold a user's modules. There is no public way to read it.
+    preload = getattr(forkserver._forkserver, "_preload_modules", None)  # type: ignore[attr-defined]
+    if preload is not None and __name__ not in preload:
+        multiprocessing.set_forkserver_preload([*preload, __name__])
     return "forkserver"

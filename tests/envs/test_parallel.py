@@ -1,5 +1,7 @@
 """Worker processes change nothing about the rows that they share."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -163,6 +165,45 @@ def test_a_script_that_workers_cannot_import_is_told_so(tmp_path, from_a_file):
     ended = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 1
     assert "what it does below `if __name__" in ended.stderr
+
+
+def test_modules_that_a_user_preloads_stay_preloaded(tmp_path):
+    (tmp_path / "mine.py").write_text("import os\nprint('imported by', os.getppid(), flush=True)\n")
+    (tmp_path / "script.py").write_text(
+        "import multiprocessing, os\n"
+        "from gbplan.data import make_vector_env\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.set_forkserver_preload(['mine'])\n"
+        "    print('script', os.getpid(), flush=True)\n"
+        "    make_vector_env('DoorWall-v0', 2, {}, 2).close()\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, str(tmp_path / "script.py")]
+    ended = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True, timeout=120
+    )
+    script, *imports = ended.stdout.splitlines()
+    assert imports == [script.replace("script", "imported by")]  # once, by the server that forks the workers
+
+
+@pytest.mark.parametrize(
+    ("at_work", "how", "exitcode"),
+    [
+        (False, {}, 0),
+        (False, {"terminate": True}, -signal.SIGTERM),
+        (True, {}, -signal.SIGTERM),
+        (True, {"timeout": 60}, 0),
+        (True, {"timeout": 60, "terminate": True}, -signal.SIGTERM),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*while waiting for a pending call")
+def test_workers_are_waited_for_or_stopped_as_close_is_told(at_work, how, exitcode):
+    envs = make_vector_env("DoorWall-v0", 2, {}, 2)
+    envs.reset(seed=0)
+    if at_work:
+        envs._workers.step_async(np.zeros((2, 1, 2), np.float32))
+    envs.close(**how)
+    assert [process.exitcode for process in envs._workers.processes] == [exitcode, exitcode]
 
 
 @pytest.mark.parametrize("arguments", [{"num_envs": 0}, {"num_envs": 2, "num_processes": 0}])
