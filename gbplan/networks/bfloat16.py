@@ -3,6 +3,7 @@
 import copy
 import warnings
 from itertools import chain
+from operator import is_
 from typing import Literal
 
 import torch
@@ -40,6 +41,30 @@ def in_bfloat16(model: WorldModel) -> WorldModel:
     return model
 
 
+class CurrentCopy:
+    """Makes copies by ``in_bfloat16`` for a model that may be trained in between: they have its weights of the moment.
+
+    The copy is made once, and again for another model, or if layers or tensors of the model are replaced. At each call
+    its weights are only rounded again. Counters such as ``Tensor._version`` cannot spare that: fused optimisers, and
+    writes through ``.data``, change weights without counting.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[object] = []
+        self._copy: WorldModel | None = None
+
+    def __call__(self, model: WorldModel) -> WorldModel:
+        """Return the copy, which the next call changes; the model itself where ``in_bfloat16`` does."""
+        parts = [*model.modules(), *model.parameters(), *model.buffers()]
+        if self._copy is None or len(parts) != len(self._parts) or not all(map(is_, parts, self._parts)):
+            self._parts, self._copy = parts, in_bfloat16(model)
+        elif self._copy is not model:
+            for part in self._copy.modules():
+                if isinstance(part, _BFloat16Linear):
+                    part.round()
+        return self._copy
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies matrices of bfloat16 faster than of float32."""
     if device.type == "cuda":
@@ -54,6 +79,12 @@ class _BFloat16Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        self._linear = (linear,)  # in a tuple, since it is no part of the copy
+        self.round()
+
+    def round(self) -> None:
+        """Take the present weights of the layer that this one copies."""
+        (linear,) = self._linear
         self.weight = linear.weight.detach().to(torch.bfloat16)
         self.bias = None if linear.bias is None else linear.bias.detach().to(torch.bfloat16)
 

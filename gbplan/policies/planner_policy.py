@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gbplan.envs.contract import time_limit_of
 from gbplan.envs.policy import Observation, Policy
-from gbplan.networks.bfloat16 import in_bfloat16
+from gbplan.networks.bfloat16 import CurrentCopy
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.world_model import WorldModel
 from gbplan.objectives.staged import at_step
@@ -41,7 +41,8 @@ class PlannerPolicy(Policy):
     ends of blocks are kept, and the actions between them. Until there are K frames, the first is repeated, see
     ``PlanningProblem.from_observations``.
 
-    The model is in eval mode during planning; its mode is restored.
+    The model is in eval mode during planning; its mode is restored. With an agent in bfloat16, a copy plans, with the
+    model's weights at that moment, and tells costs and paths of ``first_plan``; the model itself encodes observations.
 
     Attributes:
         world_model: the model to plan through, on its own device.
@@ -57,6 +58,7 @@ class PlannerPolicy(Policy):
         """Join a model and an agent."""
         self.world_model = world_model
         self.agent = agent
+        self._in_bfloat16 = CurrentCopy()
         self.first_plan = None
         self.effort = PlanningEffort()
 
@@ -130,11 +132,11 @@ class PlannerPolicy(Policy):
         key = np.random.SeedSequence((agent.seed, step)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
         with eval_mode(self.world_model):
-            problem = planned = self._problem(rows, step)
+            problem = self._problem(rows, step)
             began = time.perf_counter()
             if agent.precision == "bfloat16":
-                planned = replace(problem, model=in_bfloat16(self.world_model))
-            plan = agent.planner.plan(planned, init, horizon=horizon, generator=generator)
+                problem = replace(problem, model=self._in_bfloat16(self.world_model))
+            plan = agent.planner.plan(problem, init, horizon=horizon, generator=generator)
             calls = int(plan.model_calls.sum())  # on an accelerator this also waits for the plan, inside the timing
             seconds = time.perf_counter() - began
             if step == 0:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gbplan.networks import IdentityEncoder, MLPPredictor, ViTPredictor, WorldModel, bfloat16
-from gbplan.networks.bfloat16 import in_bfloat16
+from gbplan.networks.bfloat16 import CurrentCopy, in_bfloat16
 from gbplan.objectives import GoalMSE
 from gbplan.planners import CEMPlanner, GradientPlanner, PlanningProblem
 
@@ -60,6 +60,59 @@ def test_the_model_stays_as_it_was_and_shares_what_is_not_rounded():
     for name, tensor in model.state_dict().items():
         assert tensor.dtype == before[name].dtype
         assert torch.equal(tensor, before[name])
+
+
+def train(model, fused):
+    """One step, which changes every weight."""
+    for parameter in model.predictor.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    torch.optim.AdamW(model.predictor.parameters(), lr=0.1, fused=fused).step()
+
+
+def write(model):
+    """As the callback does that averages weights."""
+    for parameter in model.predictor.parameters():
+        parameter.data.copy_(parameter.data + 0.1)
+
+
+def replace(model):
+    model.predictor.place = torch.nn.Parameter(model.predictor.place + 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        (lambda model: train(model, fused=True), True),
+        (lambda model: train(model, fused=False), True),
+        (write, True),
+        (lambda model: model.load_state_dict(make_model("token").state_dict(), strict=False), True),
+        (replace, False),
+        (lambda model: setattr(model, "predictor", make_model().predictor), False),
+    ],
+    ids=["fused step", "step", "data", "load", "tensor", "predictor"],
+)
+def test_the_copy_is_kept_and_plans_with_the_weights_of_the_moment(change, kept):
+    model, current = make_model(), CurrentCopy()
+    actions = torch.rand(3, 5, 4, 2, generator=torch.Generator().manual_seed(2))
+    copied = current(model)
+    before = make_problem(copied).cost(actions)
+    assert current(model) is copied
+    assert torch.equal(make_problem(current(model)).cost(actions), before)
+    change(model)
+    again = current(model)
+    assert (again is copied) == kept
+    assert torch.equal(make_problem(again).cost(actions), make_problem(in_bfloat16(model)).cost(actions))
+
+
+def test_another_model_has_another_copy_and_one_without_transformer_is_told_once():
+    current, model = CurrentCopy(), WorldModel(IdentityEncoder(4), MLPPredictor(4, 2, (8,)))
+    first = current(make_model())
+    with pytest.warns(UserWarning, match="MLPPredictor plans as it is"):
+        assert current(model) is model
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert current(model) is model
+    assert current(make_model()) is not first
 
 
 def test_a_processor_without_it_plans_in_float32_after_a_warning(monkeypatch):

@@ -164,17 +164,24 @@ def test_the_model_plans_in_eval_mode_and_gets_its_modes_back():
     assert not model.encoder.training
 
 
-def test_bfloat16_plans_through_a_copy_and_says_what_the_model_itself_believes(monkeypatch):
+def test_bfloat16_plans_through_a_copy_whose_belief_is_recorded(monkeypatch):
     model, copied, planned = point_model(), point_model(), []
-    monkeypatch.setattr("gbplan.policies.planner_policy.in_bfloat16", {model: copied}.get)
+    copied.encoder.register_buffer("other", torch.zeros(1))
+    monkeypatch.setattr("gbplan.networks.bfloat16.in_bfloat16", {model: copied}.get)
+    monkeypatch.setattr(copied, "rollout", lambda context, past, actions: 7 + 0 * model.rollout(context, past, actions))
 
     class Spy(Recorder):
         def _plan(self, problem, init, horizon, generator):
             planned.append(problem.model)
             return super()._plan(problem, init, horizon, generator)
 
-    play(Agent(Spy(), precision="bfloat16").policy(model), PointWorld(2), *draw_tasks(2), 1)
+    policy = Agent(Spy(), precision="bfloat16").policy(model)
+    play(policy, PointWorld(2), *draw_tasks(2), 1)
     assert planned == [copied]
+    expected = copied.achieved_goal(torch.full((1, 2), 7.0)).numpy()
+    np.testing.assert_allclose(
+        policy.first_plan.predicted, np.broadcast_to(expected, policy.first_plan.predicted.shape)
+    )
     with pytest.raises(ValueError, match=r"precision must be one of \['float32', 'bfloat16'\], got 'half'"):
         Agent(Spy(), precision="half")
 
