@@ -314,12 +314,30 @@ def test_a_checkpoint_that_a_training_cannot_go_on_from_is_refused_by_name(capsy
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_without_some_weights_is_not_evaluated(capsys, base_run, tmp_path):
-    path = damaged(base_run, tmp_path, lambda it: it["state_dict"].pop("world_model.predictor.net.0.weight"))
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (
+            lambda weights: weights.pop("world_model.predictor.net.0.bias"),
+            "(predictor.net.0.bias: expected (128,), but it is missing); it is damaged",
+        ),
+        (
+            lambda weights: weights.update({"world_model.predictor.net.0.bias": torch.zeros(3)}),
+            "(predictor.net.0.bias: expected (128,), got (3,)); it is damaged",
+        ),
+        (
+            lambda weights: weights.update({"world_model.other": torch.zeros(3)}),
+            "(other: expected none, got (3,)); it is damaged",
+        ),
+    ],
+    ids=["missing", "shape", "unknown"],
+)
+def test_a_model_with_other_weights_than_it_describes_is_not_evaluated(capsys, base_run, tmp_path, damage, reason):
+    path = damaged(base_run, tmp_path, lambda it: damage(it["state_dict"]))
     line = error_of(
         capsys, "evaluate", path, f"--output={tmp_path / 'out'}", "--agent=configs/agents/gradient_mpc.yaml"
     )
-    assert "lacks weights of the model that it describes (Missing key(s)" in line
+    assert f"does not have the weights of the model that it describes {reason}" in line
 
 
 def test_a_run_is_not_replaced_by_one_resumed_from_elsewhere(capsys, base_run, fit, tmp_path):

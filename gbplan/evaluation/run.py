@@ -31,7 +31,13 @@ from gbplan.evaluation.provenance import provenance
 from gbplan.evaluation.task_set import Tasks, TaskSet
 from gbplan.files import locked_folder
 from gbplan.modules import InitNetworkModule
-from gbplan.modules.checkpoints import CheckpointFile, open_checkpoint, require_imported_classes, weights_in
+from gbplan.modules.checkpoints import (
+    CheckpointFile,
+    open_checkpoint,
+    require_imported_classes,
+    weight_differences,
+    weights_in,
+)
 from gbplan.networks import WorldModel
 from gbplan.networks.build import build_world_model
 from gbplan.networks.pretrained import load_pretrained
@@ -279,12 +285,18 @@ def _world_model(checkpoint: CheckpointFile) -> WorldModel:
     require_imported_classes(hparams, path)
     try:
         model = build_world_model(hparams["world_model"])
-        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"{path} lacks weights of the model that it describes ({str(error).splitlines()[-1].strip()}); it is "
-            "damaged, use another checkpoint"
+            f"{path} describes a model that cannot be built ({str(error).splitlines()[0]}); it is damaged, use another "
+            "checkpoint"
         ) from None
+    if different := weight_differences(model, weights):
+        more = f"; and {len(different) - 3} more" if len(different) > 3 else ""
+        raise ValueError(
+            f"{path} does not have the weights of the model that it describes ({'; '.join(different[:3])}{more}); it "
+            "is damaged, use another checkpoint"
+        )
+    model.load_state_dict(weights)
     return model.eval()
 
 

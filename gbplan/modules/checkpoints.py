@@ -222,15 +222,22 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:
     _load(encoder, weights, f"the encoder in {path}")
 
 
-def _load(module: nn.Module, weights: dict[str, Tensor], what: str) -> None:
+def weight_differences(module: nn.Module, weights: dict[str, Tensor]) -> list[str]:
+    """Say of each weight in which a file differs from a module whether it is missing, of another shape, or unknown."""
     own = module.state_dict()
-    different = [
-        f"{name}: {tuple(weights[name].shape) if name in weights else 'absent'} in the file, "
-        f"{tuple(own[name].shape) if name in own else 'absent'} here"
-        for name in sorted(own.keys() | weights.keys())
-        if name not in own or name not in weights or own[name].shape != weights[name].shape
-    ]
-    if different:
+    found = []
+    for name in sorted(own.keys() | weights.keys()):
+        if name not in weights:
+            found.append(f"{name}: expected {tuple(own[name].shape)}, but it is missing")
+        elif name not in own:
+            found.append(f"{name}: expected none, got {tuple(weights[name].shape)}")
+        elif own[name].shape != weights[name].shape:
+            found.append(f"{name}: expected {tuple(own[name].shape)}, got {tuple(weights[name].shape)}")
+    return found
+
+
+def _load(module: nn.Module, weights: dict[str, Tensor], what: str) -> None:
+    if different := weight_differences(module, weights):
         raise ValueError(
             f"{what} does not fit this one ({'; '.join(different[:3])}); give the new model the same encoder and "
             "predictor sizes"
