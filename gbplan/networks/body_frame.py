@@ -1,5 +1,6 @@
 """A point that pushes a body in the plane, predicted in the body's frame."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -29,6 +30,7 @@ class BodyFramePredictor(Predictor):
     latent_shape = (8,)
     waves: Tensor
     mirror: Tensor
+    middle: Tensor | None
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class BodyFramePredictor(Predictor):
         hidden_sizes: Sequence[int] = (128, 128, 128),
         activation: Activation = "silu",
         symmetric: bool = False,
+        middle: Sequence[float] | None = None,
     ) -> None:
         """Build the perceptrons.
 
@@ -46,10 +49,13 @@ class BodyFramePredictor(Predictor):
             hidden_sizes: width of each hidden layer of the perceptron that moves the body.
             activation: nonlinearity between the layers.
             symmetric: the body looks the same when x is -x in its frame, so what is learned on one side applies to the
-                other. Near walls this is right only if the mean place in the data is the middle of the table.
+                other. Near walls this is exact only with the right ``middle``.
+            middle: x and y of the table's middle, about which walls are mirrored, in the latent's units; null: the
+                body's mean place in the data, which is near it only if the data cover the table evenly.
 
         Raises:
-            ValueError: a number is outside its range, or the activation is unknown.
+            ValueError: a number is outside its range, ``middle`` is not two finite numbers, or the activation is
+                unknown.
         """
         super().__init__()
         checks.positive(unit=unit)
@@ -58,10 +64,14 @@ class BodyFramePredictor(Predictor):
         for width in hidden_sizes:
             checks.at_least_one(hidden_sizes=width)
         checks.one_of(Activation, activation=activation)
+        if middle is not None and not (len(middle) == 2 and all(map(math.isfinite, middle))):
+            raise ValueError(f"middle must be two finite numbers, x and y, or null, got {list(middle)}")
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
         self.register_buffer("mirror", torch.tensor(_MIRROR), persistent=False)
+        place = None if middle is None else torch.tensor(middle, dtype=torch.float32)
+        self.register_buffer("middle", place, persistent=False)
         self.body = perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
         self.point = perceptron(3, _POINT_SIZES, 2, activation)
         self.point_shift = nn.Linear(2, 2, bias=False)  # where no wall is near, the point's motion is linear
@@ -92,7 +102,7 @@ class BodyFramePredictor(Predictor):
         scale = units.latent_std.unflatten(0, (4, 2)).mean(1)
         state = units.restore(latents[:, -1])
         point, body, heading, velocity = state.unflatten(1, (4, 2)).unbind(1)
-        middle = units.latent_mean[2:4]
+        middle = units.latent_mean[2:4] if self.middle is None else self.middle
         point, body = (point - middle) / self.unit, (body - middle) / self.unit
         velocity = velocity / scale[3]
         pushes = (actions[:, -1] * units.action_std + units.action_mean) / units.action_std.mean()

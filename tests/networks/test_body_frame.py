@@ -48,6 +48,16 @@ def test_the_mirror_image_of_a_symmetric_body_moves_to_the_mirror_image():
         assert torch.allclose(reflected[2:6], outcome[2:6], atol=1e-9) == equal
 
 
+def test_the_mirror_image_is_exact_about_a_middle_that_is_not_that_of_the_data():
+    action = ACTIONS[:1]
+    for middle, equal in (([MIDDLE, MIDDLE], True), (None, False)):
+        model = make(symmetric=True, steps=1, middle=middle)
+        model.normalizer.latent_mean[:4] = torch.tensor([240.0, 270.0, 230.0, 280.0])
+        outcome = mirrored(after(model, START, action))
+        reflected = after(model, mirrored(START), action * torch.tensor([-1.0, 1.0], dtype=torch.float64))
+        assert torch.allclose(reflected[2:6], outcome[2:6], atol=1e-9) == equal
+
+
 def test_without_what_it_knows_of_walls_contact_is_the_same_everywhere():
     model = make()
     with torch.no_grad():
@@ -128,6 +138,8 @@ def test_a_copy_reads_its_own_normaliser_and_no_weights_are_added():
         ({"hidden_sizes": [8, 0]}, "hidden_sizes must be at least 1"),
         ({"activation": "sine"}, "activation must be"),
         ({"symmetric": None}, "symmetric must be true or false"),
+        ({"middle": [256.0]}, r"middle must be two finite numbers, x and y, or null, got \[256.0\]"),
+        ({"middle": [256.0, math.nan]}, r"middle must be two finite numbers, x and y, or null, got \[256.0, nan\]"),
     ],
 )
 def test_a_setting_out_of_range_is_named(changes, message):
