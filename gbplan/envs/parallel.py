@@ -247,7 +247,7 @@ def _context() -> str:
     from multiprocessing import forkserver  # for systems that have it
 
     # The list is the whole program's, and may hold a user's modules. There is no public way to read it.
-    preload = getattr(forkserver._forkserver, "_preload_modules", None)  # type: ignore[attr-defined]
+    preload = getattr(forkserver._forkserver, "_preload_modules", None)
     if preload is not None and __name__ not in preload:
         multiprocessing.set_forkserver_preload([*preload, __name__])
     return "forkserver"
