@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 
 from gbplan.attacks import Attack
 from gbplan.data import TrajectoryDataModule
+from gbplan.data.windows import Batch
 from gbplan.modules.regularizers import Regularizer
-from gbplan.modules.world_model_module import Batch, WorldModelModule
+from gbplan.modules.world_model_module import WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.networks.fused.constant_parameters import constant_parameters
 

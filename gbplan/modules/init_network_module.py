@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
-from gbplan.modules.world_model_module import Batch, WorldModelModule
+from gbplan.data.windows import Batch
+from gbplan.modules.world_model_module import WorldModelModule
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.networks.init_network import InitNetwork

@@ -1,7 +1,7 @@
 """Base training: predict the next latent."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -13,15 +13,14 @@ from torch.nn import functional as F
 
 from gbplan.data import TrajectoryDataModule
 from gbplan.data.latents import LATENTS
+from gbplan.data.windows import Batch
 from gbplan.modules.checkpoints import load_encoder_weights, load_world_model_weights
+from gbplan.modules.preparation import cache_latents, fit_normalizer
 from gbplan.modules.regularizers import Regularizer, require_stable_latents
+from gbplan.modules.requirements import require_fitting_data
+from gbplan.modules.resuming import accumulating, require_resumable
 from gbplan.networks import WorldModel
 from gbplan.networks.compiled import require_own_names
-from gbplan.networks.encoder import encoder_hash
-from gbplan.networks.eval_mode import eval_mode
-from gbplan.networks.normalizer import Moments
-
-Batch = dict[str, Any]
 
 DECODED = 64
 """Windows of a batch that a decoder learns from; batches come in random order, and pictures cost much."""
@@ -41,9 +40,9 @@ class WorldModelModule(L.LightningModule):
 
     An encoder in training needs a regulariser: the next latent is easiest to predict when all latents are alike.
 
-    Batches come from a ``TrajectoryDataModule``, or from your own loaders; for a dataset of windows (such as that of
-    the data module's loader) with ``collate_fn=gbplan.data.collate_windows``. With your own loaders the model's
-    normalizer must be fitted before, and ``OnlineWorldModeling`` has no replay buffer.
+    Batches come from a ``TrajectoryDataModule`` or from your own loaders. A loader of a dataset of windows, such as the
+    data module's, needs ``collate_fn=gbplan.data.collate_windows``. With your own loaders, fit the model's normalizer
+    before the training; ``OnlineWorldModeling`` then has no replay buffer to add to.
 
     Attributes:
         lr: learning rate in place of the optimiser's own; None: the optimiser's. ``Tuner(trainer).lr_find(module)``
@@ -97,7 +96,7 @@ class WorldModelModule(L.LightningModule):
         self.encoder_from = encoder_from
         self._losses: list[Tensor] = []
         self._samples = 0
-        self._gradients: dict[str, Tensor] | None = None  # gradients of a checkpoint, until the training resumes
+        self._gradients: dict[str, Tensor] | None = None  # a checkpoint's, until the training resumes
 
     def _save_plain_hyperparameters(self) -> None:
         """Save hyperparameters that ``weights_only`` can load.
@@ -123,7 +122,7 @@ class WorldModelModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _trained(self) -> list[nn.Parameter]:
-        """The modules that the optimiser trains."""
+        """The parameters that the optimiser trains."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def on_fit_start(self) -> None:
@@ -140,133 +139,23 @@ class WorldModelModule(L.LightningModule):
         elif self.encoder_from is not None and not resumed:
             load_encoder_weights(self.world_model.encoder, self.encoder_from)
         if isinstance(datamodule, TrajectoryDataModule):
-            self._cache_latents(datamodule)
+            cache_latents(self.world_model, datamodule)
         if not self.world_model.normalizer.fitted:
             if not isinstance(datamodule, TrajectoryDataModule):
                 raise ValueError(
                     "the world model's normalizer has not been fitted yet; train with a TrajectoryDataModule, call "
                     "world_model.normalizer.set(...) first, or start from a checkpoint with init_from"
                 )
-            self._fit_normalizer(datamodule)
+            fit_normalizer(self.world_model, datamodule)
         for callback in () if resumed else self.trainer.callbacks:  # type: ignore[attr-defined]
             average = getattr(callback, "_average_model", None)
             if isinstance(callback, WeightAveraging) and average is not None:
                 # Lightning copied the module before it had a normaliser, and saves the copy until it averages.
                 average.module.load_state_dict(self.state_dict())
 
-    def _cache_latents(self, datamodule: TrajectoryDataModule) -> None:
-        """Encode each frame once, instead of once an epoch, if the encoder is frozen and has weights."""
-        encoder = self.world_model.encoder
-        if not encoder.frozen or not any(True for _ in encoder.parameters()):
-            return
-
-        @torch.no_grad()
-        def encode(observations: dict[str, Tensor]) -> Tensor:
-            return encoder.encode({key: part.to(self.device) for key, part in observations.items()}).cpu()
-
-        shape = self.world_model.latent_shape
-        # Tokens take a hundred times the place of a vector, and need no more digits than a picture's.
-        dtype = torch.float16 if len(shape) > 1 else torch.float32
-        datamodule.cache_latents(encode, encoder_hash(encoder), shape, dtype)
-
-    @torch.no_grad()
-    def _fit_normalizer(self, datamodule: TrajectoryDataModule) -> None:
-        """Fit the normaliser to the latents of the training frames, and to the actions.
-
-        Latents of an encoder in training are not standardised: its first moments do not predict its last ones, and its
-        regulariser controls their scale.
-        """
-        model, statistics = self.world_model, datamodule.statistics
-        if model.probe is not None:
-            reached = Moments()
-            for batch in datamodule.training_frames(["achieved_goal"]):
-                reached.add(batch["achieved_goal"])
-            model.probe.set_units(*reached.compute())
-        moments = statistics.action_mean.to(self.device), statistics.action_std.to(self.device)
-        if model.encoder.frozen:
-            model.normalizer.fit(self._encoded_frames(datamodule), *moments)
-        else:
-            latent = model.normalizer.latent_mean
-            model.normalizer.set(torch.zeros_like(latent), torch.ones_like(latent), *moments)
-
-    def _encoded_frames(self, datamodule: TrajectoryDataModule) -> Iterator[Tensor]:
-        """The encoder's output for all training frames, in parts."""
-        encoder = self.world_model.encoder
-        if any(True for _ in encoder.parameters()):
-            for batch in datamodule.training_frames([LATENTS]):
-                yield batch[LATENTS].to(self.device)
-        else:
-            for batch in datamodule.training_frames(encoder.observation_keys):
-                yield encoder.encode({key: part.to(self.device) for key, part in batch.items()})
-
     def _check_data(self, datamodule: TrajectoryDataModule) -> None:
-        """Raise ValueError unless the data's observations, actions and goals are those the model is sized for."""
-        self._check_windows(datamodule)
-        model, shapes = self.world_model, datamodule.observation_shapes
-        encoder = model.encoder
-        absent = [key for key in (*encoder.observation_keys, *encoder.goal_keys) if key not in shapes]
-        if absent:
-            raise ValueError(
-                f"{type(encoder).__name__} reads {' and '.join(map(repr, absent))}, but the data have "
-                f"{', '.join(shapes)}; collect them in an environment that shows it, or use another encoder"
-            )
-        with torch.no_grad(), eval_mode(model):  # an encoder must not learn from a blank batch
-            blank = {  # two frames of one window: encoders must take any leading axes
-                key: torch.zeros(1, 2, *shape, device=self.device, dtype=datamodule.observation_dtypes[key])
-                for key, shape in shapes.items()
-            }
-            try:
-                latent, goal = encoder.encode(blank), encoder.encode_goal(blank)
-                features = encoder.goal_features(latent)
-            except RuntimeError as error:  # torch's error, which has no names
-                seen = ", ".join(f"{key!r} {tuple(blank[key].shape)} {blank[key].dtype}" for key in shapes)
-                raise ValueError(
-                    f"{type(encoder).__name__} cannot encode the data ({str(error).splitlines()[0]}); it gets (B, T, "
-                    f"...) of {seen}"
-                ) from None
-        if tuple(latent.shape) != (1, 2, *model.latent_shape):
-            raise ValueError(
-                f"{type(encoder).__name__} has latent_shape {model.latent_shape}, but encodes frames (1, 2, ...) of "
-                f"the data into {tuple(latent.shape)}; set its size to the data's, or name datasets of the environment "
-                "it was made for"
-            )
-        if datamodule.action_dim != model.env_action_dim:
-            raise ValueError(
-                f"the data's actions have {datamodule.action_dim} numbers, so the predictor's action_dim must be "
-                f"{datamodule.action_dim * model.action_block} (action_block = {model.action_block}), got "
-                f"{model.action_dim}"
-            )
-        sizes = {"goals": (tuple(goal.shape[2:]), tuple(features.shape[2:]))}
-        if model.probe is not None:
-            sizes["achieved goals"] = (shapes["achieved_goal"], tuple(model.probe.goal_shape))
-        for name, (data, own) in sizes.items():
-            if data != own:
-                raise ValueError(
-                    f"the data's {name} have shape {data}, the world model's {own}; set the sizes of its encoder and "
-                    f"probe to the data's, or name datasets of the environment it was made for"
-                )
-
-    def _check_windows(self, datamodule: TrajectoryDataModule) -> None:
-        """Raise ValueError if the windows' settings do not fit the model."""
-        model = self.world_model
-        for name in ("history", "action_block"):
-            given, own = getattr(datamodule, name), getattr(model, name)
-            if given not in (None, own):
-                raise ValueError(
-                    f"data.{name} = {given}, but the world model's {name} is {own}; leave it out, so that the data "
-                    "follow the model"
-                )
-        absent = [key for key in model.encoder.observation_keys if key not in (datamodule.keys or [key])]
-        if absent:
-            raise ValueError(
-                f"data.keys = {datamodule.keys} lack {', '.join(absent)}, which {type(model.encoder).__name__} reads; "
-                "leave them out, so that the data follow the model"
-            )
-        if self.regularizer is not None and datamodule.batch_size < 2:
-            raise ValueError(
-                f"{type(self.regularizer).__name__} needs a batch of at least 2 windows, got data.batch_size = "
-                f"{datamodule.batch_size}; raise it"
-            )
+        """Check that the data are what the model is sized for. Subclasses check more."""
+        require_fitting_data(datamodule, self.world_model, self.regularizer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the state of an unfinished epoch: losses, and accumulated gradients."""
@@ -276,7 +165,7 @@ class WorldModelModule(L.LightningModule):
             return
         if self._losses:
             checkpoint["epoch_so_far"] = {"losses": torch.stack(self._losses), "samples": self._samples}
-        if self._accumulating():
+        if accumulating(trainer):
             checkpoint["gradients"] = {
                 name: parameter.grad for name, parameter in self.named_parameters() if parameter.grad is not None
             }
@@ -288,41 +177,15 @@ class WorldModelModule(L.LightningModule):
         self._samples = so_far["samples"]
         self._gradients = checkpoint.get("gradients")
 
-    def _accumulating(self) -> bool:
-        """Whether gradients of the last batches wait for those of the next."""
-        trainer = self.trainer
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        return done % trainer.accumulate_grad_batches > 0 and done < trainer.num_training_batches
-
     def on_train_start(self) -> None:
         """Restore accumulated gradients from a checkpoint.
 
         Raises:
-            ValueError: the checkpoint lacks them, or was saved in the middle of a batch, or after an epoch's last one
-                but before the epoch's end.
+            ValueError: the training cannot go on exactly from there; see ``require_resumable``.
         """
         if self.trainer.ckpt_path is None:
             return
-        batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress
-        progress = batches.current
-        if progress.ready != progress.processed:
-            raise ValueError(
-                f"the checkpoint {self.trainer.ckpt_path} was saved in the middle of a batch, from which a training "
-                "cannot go on exactly; resume from an earlier one, or begin a new run with model.init_from"
-            )
-        if progress.completed < progress.processed and batches.is_last_batch:
-            # Lightning would begin the next epoch, without this one's validation and without its round of online data.
-            raise ValueError(
-                f"the checkpoint {self.trainer.ckpt_path} was saved after the last batch of an epoch, but before what "
-                "comes at an epoch's end, so the training cannot go on exactly; resume from one of another step, or of "
-                "the end of an epoch, such as last.ckpt"
-            )
-        if self._accumulating() and self._gradients is None:
-            raise ValueError(
-                f"the checkpoint {self.trainer.ckpt_path} was saved in the middle of accumulating gradients, and does "
-                "not hold those of every process, so the training cannot go on exactly; resume from one saved at a "
-                "multiple of accumulate_grad_batches, or begin a new run with model.init_from"
-            )
+        require_resumable(self.trainer, self._gradients is not None)
         self._losses = [loss.to(self.device) for loss in self._losses]
         gradients, self._gradients = self._gradients or {}, None
         for name, parameter in self.named_parameters():
@@ -330,7 +193,7 @@ class WorldModelModule(L.LightningModule):
                 parameter.grad = gradients[name].to(parameter)
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch's mean loss."""
+        """Reset the epoch's mean loss."""
         self._losses = []
         self._samples = 0
 
@@ -362,26 +225,36 @@ class WorldModelModule(L.LightningModule):
         return self.regularized(self.prediction_loss(*self.training_pairs(latents, batch["actions"])), latents, batch)
 
     def regularized(self, loss: Tensor, latents: Tensor, batch: Batch) -> Tensor:
-        """Add the regulariser's loss, if there is one, of a batch's latents ``(B, T + 1, *D)``."""
+        """Add the regulariser's loss, if there is one.
+
+        Args:
+            loss: a scalar.
+            latents: standardised latents of the batch's frames, ``(B, T + 1, *D)``.
+            batch: see ``loss``.
+
+        Returns:
+            The sum, a scalar.
+        """
         if self.regularizer is None:
             return loss
         added: Tensor = self.regularizer(latents, batch["actions"], batch["observations"])
         return loss + added
 
     def training_pairs(self, latents: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs and targets of the prediction for a batch of windows.
+        """Select inputs and targets of the prediction from a batch of windows.
 
         Args:
             latents: latents of the windows' frames, ``(B, T + 1, *D)``, see ``encoded``.
             actions: actions, ``(B, T, A')``, environment units.
 
         Returns:
-            Latents the predictions start from, ``(B, F, *D)``; all actions they need, ``(B, N, A')``, environment
-            units; and the latents to predict, detached. Teacher forcing predicts from every true frame with K - 1
-            frames before it, F = N = T; a rollout of ``rollout_steps`` from the first K frames, F = K.
+            Latents that the predictions start from, ``(B, F, *D)``; all actions that they need, ``(B, N, A')``,
+            environment units; and the latents to predict, ``(B, N - K + 1, *D)``, detached. Teacher forcing predicts
+            from every true frame with K - 1 frames before it, F = N = T; a rollout of ``rollout_steps`` starts from
+            the first K frames, F = K.
 
         Raises:
-            ValueError: the windows are shorter than that.
+            ValueError: the windows are shorter than ``rollout_steps`` with its history.
         """
         steps, history = self.rollout_steps, self.world_model.history
         needed = history - 1 + steps
@@ -407,7 +280,16 @@ class WorldModelModule(L.LightningModule):
         return self.world_model.encode(batch["observations"])
 
     def prediction_loss(self, latents: Tensor, actions: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error of predicting ``target``, a scalar in standardised units; see ``training_pairs``."""
+        """Mean squared error of the prediction.
+
+        Args:
+            latents: latents that the predictions start from, ``(B, F, *D)``; see ``training_pairs``.
+            actions: all actions that they need, ``(B, N, A')``, environment units.
+            target: latents to predict, ``(B, N - K + 1, *D)``.
+
+        Returns:
+            A scalar in standardised units.
+        """
         if self.rollout_steps == 1:
             predicted = self.world_model.sequence(latents, actions)
         else:
@@ -422,18 +304,21 @@ class WorldModelModule(L.LightningModule):
         """
         probe = self.world_model.probe
         assert probe is not None
-        told = probe(self.encoded(batch).detach())
-        return F.mse_loss(told / probe.goal_std, batch["observations"]["achieved_goal"] / probe.goal_std)
+        guess = probe(self.encoded(batch).detach())
+        return F.mse_loss(guess / probe.goal_std, batch["observations"]["achieved_goal"] / probe.goal_std)
 
     def decoder_loss(self, batch: Batch) -> Tensor:
-        """Loss of the decoder, see ``Decoder.loss``, of the last frames of some windows; as that of the probe."""
+        """Loss of the decoder on the last frames of some windows, see ``Decoder.loss``.
+
+        No gradient reaches the latents.
+        """
         decoder = self.world_model.decoder
         assert decoder is not None
         last = {key: values[:DECODED, -1] for key, values in batch["observations"].items()}
         return decoder.loss(self.encoded(batch)[:DECODED, -1].detach(), last)
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss that a training step minimises. Subclasses override it."""
+        """Return the loss that a training step minimises. Subclasses override it."""
         return self.loss(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -458,7 +343,11 @@ class WorldModelModule(L.LightningModule):
         return self.world_model.decoder is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the loss, and one-step and open-loop errors in standardised and in environment units."""
+        """Log the loss, and one-step and open-loop errors in standardised and in environment units.
+
+        Raises:
+            ValueError: a validation horizon exceeds the windows.
+        """
         model, size = self.world_model, len(batch["actions"])
         batch = self._with_latents(batch)
         latents, actions, history = self.encoded(batch), batch["actions"], model.history

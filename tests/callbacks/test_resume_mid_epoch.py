@@ -122,7 +122,7 @@ def test_checkpoint_without_its_accumulated_gradients_is_refused(dataset_root, t
     checkpoint = torch.load(path, weights_only=True)
     del checkpoint["gradients"]
     torch.save(checkpoint, path)
-    with pytest.raises(ValueError, match="in the middle of accumulating gradients, and does not hold those"):
+    with pytest.raises(ValueError, match="in the middle of accumulating gradients, and lacks those of"):
         train(tmp_path, dataset_root, epochs=1, resume=path, **how)
 
 

@@ -1,4 +1,4 @@
-"""A frozen encoder is run once, and its trainings are those of one that is run at every step."""
+"""The normalizer is fitted to the encoder's output; a frozen encoder runs once, which changes no training."""
 
 import lightning as L
 import pytest
@@ -7,8 +7,25 @@ import torch
 
 from gbplan.attacks import FGSM
 from gbplan.data import TrajectoryDataModule, collect
-from gbplan.modules import AdversarialWorldModelModule, WorldModelModule
-from gbplan.networks import ConvEncoder, MLPPredictor, WorldModel
+from gbplan.modules import AdversarialWorldModelModule, WorldModelModule, preparation, world_model_module
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, WorldModel
+
+
+def test_the_normalizer_is_fitted_to_what_the_encoder_makes_of_the_training_frames(dataset_root, fit_for_a_moment):
+    class Scaled(IdentityEncoder):
+        exact_goals = False
+
+        def encode(self, observations):
+            return 100 * super().encode(observations) + 7
+
+    model = WorldModel(Scaled(2), MLPPredictor(2, 2, (8,)))
+    fit_for_a_moment(model)
+    data = TrajectoryDataModule(["door-wall/tiny-v0"], str(dataset_root), validation_steps=5)
+    data.setup()
+    frames = torch.cat([batch["observation"] for batch in data.training_frames(["observation"])])
+    latents = model.encode({"observation": frames})
+    torch.testing.assert_close(latents.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(latents.std(0, correction=0), torch.ones(2), atol=1e-4, rtol=0)
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +60,9 @@ def fit(root, folder, kind=WorldModelModule, epochs=2, seed=0, ckpt_path=None, h
     return module
 
 
-def encoded_frames(module, datamodule):
-    for batch in datamodule.training_frames(module.world_model.encoder.observation_keys):
-        yield module.world_model.encoder.encode(batch)
+def encoded_frames(world_model, datamodule):
+    for batch in datamodule.training_frames(world_model.encoder.observation_keys):
+        yield world_model.encoder.encode(batch)
 
 
 def test_a_training_from_cached_latents_is_that_of_the_encoder(root, tmp_path, monkeypatch):
@@ -54,8 +71,8 @@ def test_a_training_from_cached_latents_is_that_of_the_encoder(root, tmp_path, m
     assert cached.world_model.encoder.count() == 2 + frames + 8  # to check the sizes, to encode, and to compare
     again = fit(root, tmp_path)
     assert again.world_model.encoder.count() == 2 + 8
-    monkeypatch.setattr(WorldModelModule, "_cache_latents", lambda *_: None)
-    monkeypatch.setattr(WorldModelModule, "_encoded_frames", encoded_frames)
+    monkeypatch.setattr(world_model_module, "cache_latents", lambda *_: None)
+    monkeypatch.setattr(preparation, "_encoded_frames", encoded_frames)
     plain = fit(root, tmp_path)
     assert plain.world_model.encoder.count() > 2 * frames
     for name, value in plain.world_model.state_dict().items():
