@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveragi
 
 @contextmanager
 def averaged_weights(trainer: L.Trainer, pl_module: L.LightningModule) -> Iterator[None]:
-    """Give the module the averaged weights of Lightning's callbacks inside the context, if there are any by now.
+    """Put the averaged weights of Lightning's callbacks, if there are any yet, into the module inside the context.
 
     These weights are the result of such a training: a ``WeightAveraging`` (for example ``EMAWeightAveraging``) saves
     them in its checkpoints, and Lightning validates with them. A ``StochasticWeightAveraging`` copies them to the

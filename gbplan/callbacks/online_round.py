@@ -1,58 +1,20 @@
-"""One round of online data collection: its tasks, the outcome of their plans, and its metrics."""
+"""The outcome of the plans for a round's tasks, and its metrics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gbplan.callbacks.round_tasks import Group
 from gbplan.data import Trajectories, make_vector_env
 from gbplan.envs import optional_method
-from gbplan.evaluation import ModelError, Tasks, TaskSet
+from gbplan.evaluation import ModelError, Tasks
 from gbplan.evaluation.evaluate import conclude
 from gbplan.evaluation.metrics import wilson_interval
 from gbplan.evaluation.planning_evaluation import Gather
 from gbplan.evaluation.played import Played, play, tasks_at_once
 from gbplan.policies import PlannerPolicy
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tasks of a round with one kind and one way of planning.
-
-    Attributes:
-        tasks: the tasks.
-        open_loop: whether each task is planned once, without replanning.
-    """
-
-    tasks: TaskSet
-    open_loop: bool
-
-    @property
-    def name(self) -> str:
-        """``kind/mode``; the mode alone for the tasks that the environment draws by itself."""
-        mode = "open_loop" if self.open_loop else "mpc"
-        return mode if self.tasks.kind is None else f"{self.tasks.kind}/{mode}"
-
-
-def split_round(count: int, sets: Sequence[TaskSet], open_loop_fraction: float) -> list[Group]:
-    """Divide a round's tasks evenly among the kinds, and each kind's among the two ways of planning.
-
-    Args:
-        count: tasks of the round.
-        sets: tasks of each kind; their own counts do not matter.
-        open_loop_fraction: share of each kind that is planned once.
-
-    Returns:
-        The groups with at least one task.
-    """
-    groups = []
-    for index, tasks in enumerate(sets):
-        number = count * (index + 1) // len(sets) - count * index // len(sets)
-        once = round(open_loop_fraction * number)
-        parts = {True: once, False: number - once}
-        groups += [Group(replace(tasks, count=part), open_loop) for open_loop, part in parts.items() if part]
-    return groups
 
 
 @dataclass(frozen=True)
@@ -74,7 +36,7 @@ class Executed:
             NaN where an episode is too short to measure one.
         seconds: wall time spent in the planner, of the slowest process.
         background: line segments that figures draw behind paths, if the environment has any.
-        radius: of the goal region, environment units; None where success is not a matter of distance.
+        radius: radius of the goal region, environment units; None where success is not a matter of distance.
     """
 
     group: Group
@@ -170,11 +132,14 @@ def _errors(errors: dict[str, ModelError]) -> dict[str, NDArray[np.float64]]:
 def summarise(executed: Sequence[Executed]) -> dict[str, float]:
     """Average a round over its tasks.
 
+    Args:
+        executed: the outcome of each group of the round's tasks, at least one.
+
     Returns:
         ``success`` with its 95 % Wilson interval ``success_low`` and ``success_high``, ``believed_success``,
         ``final_distance``, ``latent_error_planned``, ``model_error_planned``, and where the environment has an expert
-        ``latent_error_expert``, ``model_error_expert`` and ``gap``, the error planned minus that of the expert;
-        ``seconds_planning``; and ``success/<group>``. Metrics that are not known are left out.
+        ``latent_error_expert``, ``model_error_expert`` and ``gap``, the error along the plans minus that along the
+        expert's paths; ``seconds_planning``; and ``success/<group>``. Metrics that are not known are left out.
     """
     counts = [len(part.tasks) for part in executed]
 

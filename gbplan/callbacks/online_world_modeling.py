@@ -3,23 +3,25 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import lightning as L
 import numpy as np
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from gbplan import checks
 from gbplan.callbacks.averaged_weights import averaged_weights
-from gbplan.callbacks.online_round import Executed, execute, split_round, summarise
+from gbplan.callbacks.figures import log_figure, round_figure
+from gbplan.callbacks.online_round import Executed, execute, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
+from gbplan.callbacks.round_tasks import RoundTasks
 from gbplan.data import TRAINING_SEEDS, Trajectories, TrajectoryDataModule, episode_seeds, write_dataset
 from gbplan.data.dataset_folder import require_writable
 from gbplan.describe import describe, differences
 from gbplan.envs.contract import env_spec
-from gbplan.evaluation import Tasks, TaskSet, paths_figure, try_tasks
+from gbplan.evaluation import Tasks, TaskSet, try_tasks
 from gbplan.evaluation.planning_evaluation import gather_of
 from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
@@ -46,16 +48,16 @@ class OnlineWorldModeling(L.Callback):
     training loss. Needs ``Trainer(reload_dataloaders_every_n_epochs=1)``. The buffer is a folder ``buffer`` in the
     trainer's ``default_root_dir``, the current folder if you name none.
 
-    Round r comes at the end of epoch ``first_round_after + r * every_n_epochs`` (the first epoch is 1); it can be
-    trained on from the next epoch on. Its tasks are new draws from the training seeds: no validation task, no held-out
-    task, and no task of another round. All draws are keyed by (tasks.seed, round), and the checkpoint contains the
-    state, so a run that was stopped (even within a round) and resumed equals the uninterrupted one bit for bit on CPU.
-    With several processes, each plans its share of the tasks, and all have the same buffer. In Python, give the trainer
-    ``plugins=[gbplan.modules.SafeCheckpointIO()]``, as ``gbplan fit`` does: no checkpoint is half written.
+    Round r = 0, 1, ... is at the end of epoch ``first_round_after + r * every_n_epochs`` (the first epoch is 1), and
+    the training uses its data from the next epoch on. Its tasks are new draws from the training seeds: no validation
+    task, no held-out task, and no task of another round. All draws are keyed by (tasks.seed, round), and the checkpoint
+    contains the state, so a run that was stopped (even within a round) and resumed equals the uninterrupted one bit for
+    bit on CPU. With several processes, each plans its share of the tasks, and all have the same buffer. In Python, give
+    the trainer ``plugins=[gbplan.modules.SafeCheckpointIO()]``, as ``gbplan fit`` does: no checkpoint is half written.
 
     Several such callbacks, in environments with the same spaces, fill one buffer; each needs its own ``name``.
 
-    Where a callback of Lightning averages weights, the plans are made with the average, see ``averaged_weights``.
+    If a callback of Lightning averages weights, the model plans with the average, see ``averaged_weights``.
 
     Each round logs, for plans that no training has used yet:
 
@@ -100,26 +102,26 @@ class OnlineWorldModeling(L.Callback):
 
         Args:
             agent: plans and acts in the rounds; a yaml file of an agent, or its parts. The seed of its noise changes
-                with every round and is made from the seed of ``tasks``.
+                with every round and is derived from the seed of ``tasks``.
             tasks: tasks of a round. Their environment must be goal-conditioned, with a time limit, and with
                 ``reset(options={"state": ..., "goal": ...})``; env_id null: the one the datasets were collected in,
-                made with the same arguments but for those in env_kwargs. The split must be training. The seed is one
-                of 0 to 1072; choose another than the datasets', or their tasks are repeated.
-            kinds: several kinds of tasks, ``tasks.count`` of each in a round; none given: the kind of ``tasks``.
-            every_n_epochs: epochs from one round to the next.
-            first_round_after: epochs before the first round.
-            max_transitions: upper limit of all transitions collected; rounds become smaller, and stop, before they
-                would exceed it.
-            open_loop_fraction: share of the tasks that are planned once; their episodes end with the plan. All tasks,
-                if the agent's replan_every is null.
-            error_horizon: longest rollout for the model's open-loop error, model steps.
-            figure_tasks: tasks in the figure; 0 draws none.
-            write_to: Minari id of a dataset to write all planner transitions to when the training is complete.
-            write_root: its folder of datasets; null: the data module's.
-            overwrite: replace a dataset of that name.
+                made with the same arguments except those in env_kwargs. The split must be training. The seed is in
+                0..1072; choose another than the datasets', or their tasks are repeated.
+            kinds: several kinds of tasks, ``tasks.count`` of each in a round; empty: the kind of ``tasks``.
+            every_n_epochs: epochs from one round to the next, >= 1.
+            first_round_after: epochs before the first round, >= 1.
+            max_transitions: upper limit of all transitions collected, >= 1; rounds become smaller, and stop, before
+                they would exceed it.
+            open_loop_fraction: share of the tasks that are planned once, 0..1; their episodes end with the plan. All
+                tasks, if the agent's replan_every is null.
+            error_horizon: longest rollout for the model's open-loop error, model steps, >= 1.
+            figure_tasks: tasks in the figure, >= 0; 0 draws none.
+            write_to: Minari id of a dataset; all transitions collected are written to it when the training is complete.
+            write_root: folder of all datasets, for ``write_to``; null: the data module's.
+            overwrite: replace an existing dataset of that id.
             name: prefix of the logs; several such callbacks in one training need different names.
-            num_processes: processes that draw a round's tasks and step its environment, beside the one that plans; the
-                data is the same.
+            num_processes: processes that draw a round's tasks and step its environment, beside the one that plans,
+                >= 1; the data are the same.
 
         Raises:
             ValueError: a number is out of its range, a kind is named twice, or the tasks are not of the training split.
@@ -133,8 +135,7 @@ class OnlineWorldModeling(L.Callback):
         )
         checks.count(figure_tasks=figure_tasks)
         require_split(self, tasks, "training")
-        if not 0 <= open_loop_fraction <= 1:
-            raise ValueError(f"open_loop_fraction must lie in 0..1, got {open_loop_fraction}")
+        checks.share(open_loop_fraction=open_loop_fraction)
         tasks.of_kinds(kinds)
         self.agent = agent
         self.tasks = tasks
@@ -163,13 +164,13 @@ class OnlineWorldModeling(L.Callback):
 
     @property
     def state_key(self) -> str:
-        """The name of its state in a checkpoint."""
+        """Name of this callback's state in a checkpoint."""
         return type(self).__qualname__ + ("" if self.name == "online" else f" {self.name}")
 
     # ------------------------------------------------------------------------------------------------------ before
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse, before anything is computed, a setup that could not work.
+        """Refuse a setup that cannot work, before anything is computed.
 
         Raises:
             TypeError: not a TrajectoryDataModule, or a module without a ``world_model``.
@@ -191,26 +192,29 @@ class OnlineWorldModeling(L.Callback):
                 f"trained on; the trainer has {reload}"
             )
         placed = placed_in(trainer, self.tasks)
-        self._sets = placed.of_kinds(self.kinds)
-        for tasks in self._sets:
+        sets = placed.of_kinds(self.kinds)
+        for tasks in sets:
             data.require_fitting(try_tasks(tasks))
-        self._time_limit = require_plannable(placed, self.agent, model, self.error_horizon)
-        self._plan_steps = self.agent.planner.horizon * model.action_block
-        most = self._most_transitions(self._tasks_per_round)
+        time_limit = require_plannable(placed, self.agent, model, self.error_horizon)
+        plan_steps = self.agent.planner.horizon * model.action_block
+        self._round_tasks = RoundTasks(sets, self.open_loop_fraction, plan_steps, time_limit)
+        most = self._round_tasks.most_transitions(self._round_tasks.full)
         if most > data.buffer_capacity:
             raise ValueError(
-                f"a round of {self._tasks_per_round} tasks can have {most} transitions, but the replay buffer holds "
+                f"a round of {self._round_tasks.full} tasks can have {most} transitions, but the replay buffer holds "
                 f"{data.buffer_capacity}; raise data.buffer_capacity or lower tasks.count"
             )
-        if self._most_transitions(1) > self.max_transitions:
+        if (least := self._round_tasks.most_transitions(1)) > self.max_transitions:
             raise ValueError(
-                f"max_transitions = {self.max_transitions} does not allow even one task, which can take "
-                f"{self._most_transitions(1)}; raise it"
+                f"max_transitions = {self.max_transitions} does not allow even one task, which can take {least}; "
+                "raise it"
             )
         if self.write_to is not None and not self._trial:
             for other in getattr(trainer, "callbacks", []):
                 if other is not self and getattr(other, "write_to", None) == self.write_to:
-                    raise ValueError(f"two callbacks write the dataset {self.write_to}; name another one in a write_to")
+                    raise ValueError(
+                        f"two callbacks write the dataset {self.write_to}; choose another write_to for one"
+                    )
             data.buffer.keep_all = True
             require_writable(self.write_to, self._write_root(data), self.overwrite)
 
@@ -231,7 +235,7 @@ class OnlineWorldModeling(L.Callback):
         if self._data(trainer).buffer.added < self.transitions:
             raise ValueError(
                 f"this run has collected {self.transitions} transitions, but the checkpoint does not name the replay "
-                "buffer that holds them; take another, or begin a new run from its weights with model.init_from"
+                "buffer that holds them; use another, or begin a new run from its weights with model.init_from"
             )
         if self.write_to is not None and self.rounds and not self._seeds:
             raise ValueError(
@@ -250,9 +254,9 @@ class OnlineWorldModeling(L.Callback):
         since = trainer.current_epoch + 1 - self.first_round_after
         if since < 0 or since % self.every_n_epochs:
             return
-        count = self._affordable_tasks()
+        count = self._round_tasks.affordable(self.max_transitions - self.transitions)
         if self._trial:
-            count = min(count, len(split_round(self._tasks_per_round, self._sets, self.open_loop_fraction)))
+            count = min(count, len(self._round_tasks.groups(self._round_tasks.full)))
         if count == 0:
             rank_zero_info(
                 f"{self.name}: {self.transitions} transitions collected, max_transitions allows no more tasks"
@@ -284,10 +288,10 @@ class OnlineWorldModeling(L.Callback):
         self._training_since = time.perf_counter()
 
     def _run_round(self, trainer: L.Trainer, model: WorldModel, count: int) -> list[Executed]:
-        """Plan and execute the tasks of a round; of this callback's state only ``_next_seed`` changes."""
+        """Plan and execute the tasks of a round; changes only ``_next_seed`` of this callback's state."""
         executed = []
         self._next_seed = self._seeds_used
-        for index, group in enumerate(split_round(count, self._sets, self.open_loop_fraction)):
+        for index, group in enumerate(self._round_tasks.groups(count)):
             tasks = self._draw_tasks(group.tasks)
             agent = replace(
                 self.agent,
@@ -316,41 +320,9 @@ class OnlineWorldModeling(L.Callback):
         self._next_seed = int(drawn.seeds[-1]) - episode_seeds(TRAINING_SEEDS, tasks.seed, 1)[0] + 1
         return drawn
 
-    @property
-    def _tasks_per_round(self) -> int:
-        return self.tasks.count * len(self.tasks.of_kinds(self.kinds))
-
-    def _affordable_tasks(self) -> int:
-        """Tasks of the next round that stay within ``max_transitions`` even if none of them is solved."""
-        count = self._tasks_per_round
-        while count and self.transitions + self._most_transitions(count) > self.max_transitions:
-            count -= 1
-        return count
-
-    def _most_transitions(self, count: int) -> int:
-        groups = split_round(count, self._sets, self.open_loop_fraction)
-        steps = {True: self._plan_steps, False: self._time_limit}
-        return sum(group.tasks.count * steps[group.open_loop] for group in groups)
-
     def _draw(self, trainer: L.Trainer, executed: Sequence[Executed]) -> None:
-        """Log a figure of the first tasks of each group, if the goal space is a plane and a logger draws figures."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not (loggers and self.figure_tasks and trainer.is_global_zero):
-            return
-        each = max(1, self.figure_tasks // len(executed))
-        imagined = [part.imagined[:each] for part in executed if part.imagined is not None]
-        figure = paths_figure(
-            Trajectories.concatenate(
-                [part.trajectories.select(range(min(each, len(part.tasks)))) for part in executed]
-            ),
-            np.concatenate(imagined) if len(imagined) == len(executed) else None,
-            np.concatenate([part.tasks.goals[:each] for part in executed]),
-            np.concatenate([part.success[:each] for part in executed]),
-            executed[0].background,
-            executed[0].radius,
-        )
-        for logger in loggers if figure is not None else ():
-            logger.experiment.add_figure(f"{self.name}/paths", figure, trainer.global_step)
+        if self.figure_tasks:
+            log_figure(trainer, f"{self.name}/paths", partial(round_figure, executed, self.figure_tasks))
 
     # ------------------------------------------------------------------------------------------------------- after
 
@@ -358,13 +330,14 @@ class OnlineWorldModeling(L.Callback):
         """Write the dataset; an interrupted training does not reach this."""
         if self.write_to is None or self._trial or not self._seeds or not trainer.is_global_zero:
             return
-        env_id = str(self._sets[0].env_id)
+        tasks = self._round_tasks.sets[0]
+        env_id = str(tasks.env_id)
         kept = list(self._data(trainer).buffer.episodes(everything=True))
         before = self._data(trainer).buffer.written - len(kept)
         write_dataset(
             [kept[addition - before] for addition in self._additions],
             self.write_to,
-            env_spec(env_id, self._sets[0].env_kwargs or {}),
+            env_spec(env_id, tasks.env_kwargs or {}),
             seeds=self._seeds,
             metadata={
                 "algorithm_name": f"OnlineWorldModeling({type(self.agent.planner).__name__})",
@@ -377,7 +350,7 @@ class OnlineWorldModeling(L.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs, loadable with ``weights_only=True``."""
+        """Return the state that a resumed run needs, loadable with ``weights_only=True``."""
         return {
             "rounds": self.rounds,
             "transitions": self.transitions,
@@ -397,7 +370,7 @@ class OnlineWorldModeling(L.Callback):
             require_form(state_dict, _STATE, self.state_key)
         except ValueError as error:
             raise ValueError(
-                f"the checkpoint is damaged ({error}); take another, or begin a new run from its weights with "
+                f"the checkpoint is damaged ({error}); use another, or begin a new run from its weights with "
                 "model.init_from"
             ) from None
         self.rounds = state_dict["rounds"]

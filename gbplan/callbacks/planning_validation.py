@@ -1,19 +1,20 @@
 """Validation by planning: the success rate of a model's plans during training."""
 
+from functools import partial
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from gbplan import checks
 from gbplan.callbacks.averaged_weights import averaged_weights
-from gbplan.callbacks.online_round import Executed, Group, execute, summarise
+from gbplan.callbacks.figures import log_figure
+from gbplan.callbacks.online_round import execute, summarise
 from gbplan.callbacks.requirements import placed_in, require_plannable, require_split, require_world_model
+from gbplan.callbacks.round_tasks import Group
 from gbplan.describe import describe, differences
 from gbplan.evaluation import TaskSet, try_tasks
 from gbplan.evaluation.imagination import imagination_figure
 from gbplan.evaluation.planning_evaluation import gather_of
-from gbplan.networks import WorldModel
 from gbplan.networks.eval_mode import eval_mode
 from gbplan.policies import Agent
 
@@ -37,7 +38,7 @@ class PlanningValidation(L.Callback):
     ``val/model_error_expert``, ``val/latent_error_expert`` and ``val/gap``; and ``val/seconds_planning``. Metrics that
     are not known are left out, see ``OnlineWorldModeling``. For a model with a decoder it also logs the picture
     ``val/filmstrip`` to TensorBoard: the first task's frames as executed, above the model's imagination of the same
-    actions. Several such callbacks, for example in different environments, need different values of ``name``.
+    actions.
     """
 
     def __init__(
@@ -55,12 +56,12 @@ class PlanningValidation(L.Callback):
             agent: plans and acts; a yaml file of an agent, or its parts.
             tasks: validation tasks. Their environment must be goal-conditioned, with a time limit, and with
                 ``reset(options={"state": ..., "goal": ...})``; env_id null: the one the datasets were collected in,
-                made with the same arguments but for those in env_kwargs. The split must be validation.
-            every_n_epochs: epochs from one validation to the next; the checkpoint's own interval should be a multiple
-                of it, or checkpoints would be compared by an old number.
-            error_horizon: longest rollout for the model's open-loop error, model steps.
-            name: prefix of the logs.
-            num_processes: processes that draw the tasks and step the environment, beside the one that plans; the
+                made with the same arguments except those in env_kwargs. The split must be validation.
+            every_n_epochs: epochs from one validation to the next, >= 1; the checkpoint's own interval should be a
+                multiple of it, or checkpoints would be compared by an old number.
+            error_horizon: longest rollout for the model's open-loop error, model steps, >= 1.
+            name: prefix of the logs; several such callbacks in one training need different names.
+            num_processes: processes that draw the tasks and step the environment, beside the one that plans, >= 1; the
                 numbers are the same.
 
         Raises:
@@ -79,11 +80,11 @@ class PlanningValidation(L.Callback):
 
     @property
     def state_key(self) -> str:
-        """The name of its state in a checkpoint."""
+        """Name of this callback's state in a checkpoint."""
         return type(self).__qualname__ + ("" if self.name == "val" else f" {self.name}")
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Draw the tasks, and refuse, before anything is computed, a setup that could not work.
+        """Draw the tasks, and refuse a setup that cannot work, before anything is computed.
 
         Raises:
             TypeError: a module without a ``world_model``.
@@ -102,7 +103,7 @@ class PlanningValidation(L.Callback):
         """Refuse to resume a run whose best model was chosen by another measure.
 
         Raises:
-            ValueError: the run that is resumed was begun with other tasks or another planner; says what has changed.
+            ValueError: the resumed run was begun with other tasks or another planner; the message says which.
         """
         changed = [] if self._restored is None else differences(self._restored, self._configuration)
         if changed:
@@ -138,16 +139,9 @@ class PlanningValidation(L.Callback):
                 progress=f"{self.name} validation" if shows else None,
                 num_processes=self.num_processes,
             )
-            self._show(trainer, model, executed)
+            if model.decoder is not None:
+                show = partial(imagination_figure, model, executed.tasks, executed.trajectories, self.error_horizon)
+                log_figure(trainer, f"{self.name}/filmstrip", show)
         for name, value in summarise([executed]).items():
             if "/" not in name:
                 self.log(f"{self.name}/{name}", value, sync_dist=True)  # type: ignore[attr-defined]
-
-    def _show(self, trainer: L.Trainer, model: WorldModel, executed: Executed) -> None:
-        """Log a filmstrip of the first task, if the model has a decoder and someone looks."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not loggers or model.decoder is None or not trainer.is_global_zero:
-            return
-        figure = imagination_figure(model, executed.tasks, executed.trajectories, self.error_horizon)
-        for logger in loggers if figure is not None else ():
-            logger.experiment.add_figure(f"{self.name}/filmstrip", figure, trainer.global_step)

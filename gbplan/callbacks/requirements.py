@@ -19,6 +19,10 @@ from gbplan.policies.fitting import require_fitting
 def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> WorldModel:
     """Return the module's world model.
 
+    Args:
+        callback: the callback that plans, for the message.
+        pl_module: the module in training.
+
     Raises:
         TypeError: the module has none, or ``torch.compile`` has wrapped it.
     """
@@ -35,6 +39,11 @@ def require_world_model(callback: L.Callback, pl_module: L.LightningModule) -> W
 def require_split(callback: L.Callback, tasks: TaskSet, split: Split) -> None:
     """Check that tasks are of the split that the callback may use.
 
+    Args:
+        callback: the callback, for the message.
+        tasks: its tasks.
+        split: the split that it may use.
+
     Raises:
         ValueError: they are of another split.
     """
@@ -48,7 +57,7 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
     """Complete tasks with their environment: the one named, or else the one of the training data.
 
     Args:
-        trainer: its data module has read the datasets.
+        trainer: the trainer, whose data module has read the datasets.
         tasks: with env_id None, the datasets' environment, with the arguments of collection except those given.
 
     Returns:
@@ -83,6 +92,12 @@ def placed_in(trainer: L.Trainer, tasks: TaskSet) -> TaskSet:
 
 def require_plannable(tasks: TaskSet, agent: Agent, world_model: WorldModel, error_horizon: int) -> int:
     """Check that an agent can plan tasks through the model in training, and that ``error_horizon`` fits them.
+
+    Args:
+        tasks: tasks with the id of their environment.
+        agent: the agent.
+        world_model: the model in training.
+        error_horizon: longest rollout for the model's open-loop error, model steps.
 
     Returns:
         The environment steps after which an episode ends at the latest.

@@ -5,7 +5,8 @@ import pytest
 import torch
 import two_states  # noqa: F401, registers the environments
 
-from gbplan.callbacks.online_round import Group, execute, summarise
+from gbplan.callbacks.online_round import execute, summarise
+from gbplan.callbacks.round_tasks import Group
 from gbplan.evaluation import Tasks, TaskSet
 from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.objectives import GoalMSE
