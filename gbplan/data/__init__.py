@@ -35,7 +35,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs Lightning when it is asked for: ``gbplan collect`` does without."""
+    """Import the data module, which needs Lightning, at its first use: ``gbplan collect`` does not need it."""
     if name != "TrajectoryDataModule":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from gbplan.data.datamodule import TrajectoryDataModule

@@ -5,10 +5,8 @@ import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
 from lightning.pytorch import LightningDataModule
@@ -17,24 +15,27 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from gbplan import checks
+from gbplan.data.buffer_folder import buffer_folder, buffer_folders_near
 from gbplan.data.dataset_cache import DatasetCache
-from gbplan.data.dataset_checks import TASK_ARGUMENTS, require_pictures_in_range, require_trainable
+from gbplan.data.dataset_checks import (
+    TASK_ARGUMENTS,
+    require_pictures_in_range,
+    require_same_columns,
+    require_trainable,
+)
 from gbplan.data.dataset_frames import is_small, read_frames
 from gbplan.data.dataset_reader import StoredDataset, open_dataset
 from gbplan.data.frames import Frames
 from gbplan.data.latents import LATENTS, Encode, LatentColumn
 from gbplan.data.needs import Needs, needs_of
-from gbplan.data.npy import map_npy
 from gbplan.data.parts import Part, split, training_windows, validation_windows
 from gbplan.data.processes import once_of
 from gbplan.data.replay_buffer import ReplayBuffer
-from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler
+from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler, shares
 from gbplan.data.statistics import Statistics, statistics_of
 from gbplan.data.trajectories import Trajectories
 from gbplan.data.windows import Batch, WindowDataset, Windows, collate_windows, merge_small
-
-BUFFER = "buffer"
-"""Name of the replay buffer's folder in a run's folder."""
 
 
 class TrajectoryDataModule(LightningDataModule):
@@ -44,8 +45,8 @@ class TrajectoryDataModule(LightningDataModule):
 
     A batch is ``{"observations": {key: (B, T + 1, ...)}, "actions": (B, T, A')}`` in environment units, float32 except
     pictures, which stay uint8. T = ``history - 1 + steps`` model steps, of ``action_block`` = n environment steps each:
-    frames are n steps apart, a row of actions holds the n actions between two of them (A' = n * A), and windows begin
-    at every frame from which they stay within their episode. Validation batches have ``validation_steps`` in place of
+    frames are n steps apart, a row of actions has the n actions between two of them (A' = n * A), and windows begin at
+    every frame from which they stay within their episode. Validation batches have ``validation_steps`` in place of
     ``steps``. A batch contains only the observations that the trained module needs.
 
     The windows of an epoch depend on (seed, epoch) and the data only, and the episodes added by ``extend`` are in files
@@ -85,24 +86,24 @@ class TrajectoryDataModule(LightningDataModule):
 
         Args:
             datasets: Minari ids; or ids with weights, which are proportional to the datasets' shares of the samples.
-            root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
-            batch_size: windows per batch.
-            steps: model steps to predict in a training window; episodes too short for one are left out.
-            validation_steps: model steps to predict in a validation window; likewise.
-            validation_fraction: share of each dataset's episodes reserved for validation.
-            seed: decides the split and every epoch's order.
-            samples_per_epoch: windows per epoch; None: the number of training windows in the datasets.
-            buffer_capacity: upper limit of transitions in the replay buffer; beyond it, the oldest episodes are
+            root: folder of all datasets; null: Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).
+            batch_size: windows per batch, >= 1.
+            steps: model steps to predict in a training window, >= 1; episodes too short for one are left out.
+            validation_steps: model steps to predict in a validation window, >= 1; likewise.
+            validation_fraction: share of each dataset's episodes reserved for validation, between 0 and 1.
+            seed: determines the split and every epoch's order, >= 0.
+            samples_per_epoch: windows per epoch, >= 1; null: the number of training windows in the datasets.
+            buffer_capacity: upper limit of transitions in the replay buffer, >= 1; beyond it, the oldest episodes are
                 dropped.
-            online_fraction: share of each epoch's windows from the added episodes, once there are any.
-            num_workers: loader processes; 0 is fastest for data in memory.
-            hold_steps: environment steps added to the end of each episode of the datasets, standing still: the last
-                frame is repeated, with zero actions. For init networks, which must also predict actions after the
+            online_fraction: share of each epoch's windows from the added episodes, once there are any, 0..1.
+            num_workers: loader processes, >= 0; 0 is fastest for data in memory.
+            hold_steps: environment steps added to the end of each episode of the datasets, >= 0: the last frame is
+                repeated, with zero actions. For init networks, which must also predict actions after the
                 arrival; a world model would learn from such steps that a zero action stops every motion.
             may_differ: arguments of the environment that may differ between the datasets, because they do not change
                 its dynamics.
-            history: frames K that a prediction starts from; null: the trained model's.
-            action_block: environment steps n in a model step; null: the trained model's.
+            history: frames K that a prediction starts from, >= 1; null: the trained model's.
+            action_block: environment steps n in a model step, >= 1; null: the trained model's.
             keys: observations in a batch; null: those that the trained module needs.
             cache_dir: folder of cached files for datasets larger than 64 MiB, which are memory-mapped; null: ``cache``
                 in each dataset's folder, or a temporary folder if that cannot be written.
@@ -139,8 +140,7 @@ class TrajectoryDataModule(LightningDataModule):
             raise ValueError("keys must name at least one observation, got none; null: those that the model reads")
         if not 0 < validation_fraction < 1:
             raise ValueError(f"validation_fraction must lie between 0 and 1, both excluded, got {validation_fraction}")
-        if not 0 <= online_fraction <= 1:
-            raise ValueError(f"online_fraction must lie in 0..1, got {online_fraction}")
+        checks.share(online_fraction=online_fraction)
         # logger=False: Lightning refuses to merge them with a module's of the same name.
         self.save_hyperparameters(logger=False)
         self.weights = weights if weighted else None
@@ -164,10 +164,10 @@ class TrajectoryDataModule(LightningDataModule):
         self._caches: dict[str, DatasetCache] = {}
         self._parts: list[Part] = []
         self._statistics: Statistics | None = None
-        # The needs, and the buffer's frames, for which the sources were made; and the sources.
         self._column: LatentColumn | None = None
-        self._encoding_module: weakref.ref[Any] | None = None
-        self._filling_trainer: weakref.ref[Any] | None = None
+        self._encoding_module: weakref.ref[Any] | None = None  # the module whose encoder made the column
+        self._filling_trainer: weakref.ref[Any] | None = None  # the trainer whose episodes are in the buffer
+        # History and action block, and the buffer's frames, for which the sources were made; and the sources.
         self._sources: tuple[tuple[int, int], list[Frames], tuple[list[Windows], list[int], int]] | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
@@ -227,9 +227,14 @@ class TrajectoryDataModule(LightningDataModule):
 
     # ------------------------------------------------------------------------------------------------------- windows
 
+    @property
+    def _module(self) -> Any:
+        """The trained module; None without one."""
+        return getattr(self.trainer, "lightning_module", None)
+
     def _needs(self, validating: bool = False) -> Needs:
         """The trained module's needs, unless the arguments say otherwise."""
-        asked = needs_of(getattr(self.trainer, "lightning_module", None), validating)
+        asked = needs_of(self._module, validating)
         return Needs(
             asked.history if self.history is None else self.history,
             asked.action_block if self.action_block is None else self.action_block,
@@ -242,9 +247,7 @@ class TrajectoryDataModule(LightningDataModule):
         there = list(self.observation_shapes)
         wanted = there if needs.keys is None else needs.keys
         self._require_observations(wanted)
-        module = getattr(self.trainer, "lightning_module", None)
-        encoder_of = None if self._encoding_module is None else self._encoding_module()
-        if self._column is None or module is not encoder_of:
+        if self._column is None or self._encoding_module != _reference(self._module):
             return [key for key in there if key in wanted]
         encoded = set(self._column.keys) - set(needs.other)
         return [*(key for key in there if key in wanted and key not in encoded), LATENTS]
@@ -259,7 +262,7 @@ class TrajectoryDataModule(LightningDataModule):
             )
 
     def _training_sources(self, needs: Needs) -> tuple[list[Windows], list[int], int]:
-        """The sources of an epoch's windows, and the number of windows of each dataset and of the replay buffer."""
+        """Return an epoch's windows by source, and the number of windows of each dataset and of the replay buffer."""
         frames = self.buffer.frames()
         asked = (needs.history, needs.action_block)
         if self._sources is None or self._sources[0] != asked or self._sources[1] is not frames:
@@ -307,7 +310,7 @@ class TrajectoryDataModule(LightningDataModule):
 
     @property
     def action_dim(self) -> int:
-        """A, of one environment step."""
+        """Dimensions A of the action of one environment step."""
         return self._require_setup()[0].frames.actions.shape[1]
 
     @property
@@ -337,11 +340,11 @@ class TrajectoryDataModule(LightningDataModule):
         wait.
 
         Args:
-            encode: observations ``(b, ...)`` by key, as they are stored and on the CPU, to latents ``(b, *D)``.
+            encode: maps observations ``(b, ...)`` by key, as they are stored and on the CPU, to latents ``(b, *D)``.
             key: identifies the encoder: a hash of its weights and of everything else that affects its output.
             shape: *D.
             dtype: type in the files, ``torch.float32`` or ``torch.float16``.
-            batch_size: frames encoded at once.
+            batch_size: frames encoded at once, >= 1.
             keys: observations that ``encode`` reads; None: those of the trained module's encoder.
 
         Raises:
@@ -349,30 +352,17 @@ class TrajectoryDataModule(LightningDataModule):
             ValueError: an observation is missing, or the encoder's output has another shape or is not finite.
         """
         parts = self._require_setup()
-        module = getattr(self.trainer, "lightning_module", None)
-        keys = needs_of(module).encoded if keys is None else keys
+        keys = needs_of(self._module).encoded if keys is None else keys
         if keys is None:
             raise ValueError("cache_latents cannot tell what the encoder of a trained module reads; pass keys")
         self._require_observations(keys)
         column = LatentColumn(encode, key, tuple(keys), tuple(shape), dtype, batch_size)
-        self._parts = [replace(part, frames=self._encoded(part, column)) for part in parts]
+        shows = self.trainer is None or self.trainer.progress_bar_callback is not None
+        encoded = [column.from_cache(part.frames, self._cache(part.stored), shows) for part in parts]
+        self._parts = [replace(part, frames=frames) for part, frames in zip(parts, encoded, strict=True)]
         self.buffer.encode_with(column)
         self._column, self._sources = column, None
-        self._encoding_module = None if module is None else weakref.ref(module)
-
-    def _encoded(self, part: Part, column: LatentColumn) -> Frames:
-        bar = self.trainer is None or self.trainer.progress_bar_callback is not None
-        progress = f"encoding {part.dataset_id}" if bar else None
-        folder = self._cache(part.stored).made(
-            column.name, lambda draft: column.write(part.frames, draft / f"{LATENTS}.npy", progress), **column.made_of
-        )
-        frames = part.frames.with_column(LATENTS, map_npy(folder / f"{LATENTS}.npy"))
-        if not column.agrees(frames):
-            raise ValueError(
-                f"the latents in {folder} are not what this encoder makes, though its key is the same: its code must "
-                "have changed; remove the folder"
-            )
-        return frames
+        self._encoding_module = _reference(self._module)
 
     # ----------------------------------------------------------------------------------------------------- extending
 
@@ -410,40 +400,17 @@ class TrajectoryDataModule(LightningDataModule):
             RuntimeError: the datasets are not read yet.
             ValueError: other observations or actions.
         """
-        shapes = {key: array.shape[1:] for key, array in trajectories.observations.items()}
-        if shapes != self.observation_shapes:
-            raise ValueError(
-                f"added trajectories must have the datasets' observations {self.observation_shapes}, got {shapes}"
-            )
-        if trajectories.actions.shape[1:] != (self.action_dim,):
-            raise ValueError(
-                f"added trajectories must have actions of shape {(self.action_dim,)}, got "
-                f"{trajectories.actions.shape[1:]}"
-            )
-        for key, array in trajectories.observations.items():
-            picture = self.observation_space[key].dtype == np.uint8
-            if picture != (array.dtype == np.uint8):
-                raise ValueError(
-                    f"added trajectories have {key!r} as {array.dtype}, the datasets as "
-                    f"{self.observation_space[key].dtype}; a picture must be uint8 in both or in neither"
-                )
+        require_same_columns(trajectories, self._require_setup()[0].stored.info)
 
     def _place_buffer(self) -> None:
-        """Let the replay buffer write into the run's folder, if there is one."""
-        folder = self._run_folder()
+        """Move the replay buffer into the run's folder, if there is one."""
+        folder = buffer_folder(self.trainer)
         if folder is None:
             return
         try:
-            self.buffer.place(folder / BUFFER, once_of(self.trainer))
+            self.buffer.place(folder, once_of(self.trainer))
         except PermissionError as error:
             rank_zero_warn(f"{error}; until then the replay buffer is temporary, and the run cannot be resumed")
-
-    def _run_folder(self) -> Path | None:
-        trainer = self.trainer
-        root = str(getattr(trainer, "default_root_dir", None) or "")
-        if trainer is None or not root or "://" in root or getattr(trainer, "fast_dev_run", False):
-            return None
-        return Path(root).absolute()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the replay buffer's manifest, for the checkpoint."""
@@ -455,9 +422,7 @@ class TrajectoryDataModule(LightningDataModule):
             return
         self._place_buffer()
         self._filling_trainer = None if self.trainer is None else weakref.ref(self.trainer)
-        checkpoint = getattr(self.trainer, "ckpt_path", None)
-        # The run's folder is the checkpoint's, or one of those that Lightning makes its checkpoints' folder in.
-        look_in = [folder / BUFFER for folder in Path(checkpoint).absolute().parents[:4]] if checkpoint else []
+        look_in = buffer_folders_near(getattr(self.trainer, "ckpt_path", None))
         like = self._require_setup()[0].frames
         manifest = state_dict.get("buffer") if isinstance(state_dict, dict) else state_dict
         self.buffer.load_state_dict(manifest, look_in, like)
@@ -481,7 +446,7 @@ class TrajectoryDataModule(LightningDataModule):
         if self.weights is None:
             sizes, draws = [sum(sizes)], [total - online]
         else:
-            draws = _shares(total - online, list(self.weights.values()))
+            draws = shares(total - online, list(self.weights.values()))
         if online:
             sizes, draws = [*sizes, added], [*draws, online]
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
@@ -518,7 +483,5 @@ class TrajectoryDataModule(LightningDataModule):
         }
 
 
-def _shares(total: int, weights: list[float]) -> list[int]:
-    """Divide ``total`` by weight into whole numbers that add up to it."""
-    ends = [round(total * part / sum(weights)) for part in np.cumsum(weights)]
-    return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+def _reference(module: Any) -> weakref.ref[Any] | None:
+    return None if module is None else weakref.ref(module)

@@ -48,10 +48,11 @@ def dataset_digest(stored: StoredDataset) -> str:
 class DatasetCache:
     """Folder of files made of one dataset.
 
-    Existing files are used only if their manifest names this dataset by the hash of its contents, the format, and all
-    else they were made of; otherwise they are made again. Files appear only when they are complete.
+    Existing files are used only if their manifest names this dataset by the hash of its contents, the format, and
+    everything else they were made of; otherwise they are made again. Files appear only when they are complete.
 
     Attributes:
+        dataset_id: id of the dataset.
         folder: the folder of the files.
     """
 
@@ -67,9 +68,9 @@ class DatasetCache:
         Raises:
             PermissionError: ``cache_dir`` cannot be written.
         """
-        self._id, self._digest, self._once = stored.info.dataset_id, dataset_digest(stored), once
+        self.dataset_id, self._digest, self._once = stored.info.dataset_id, dataset_digest(stored), once
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        root = stored.folder / "cache" if cache_dir is None else Path(cache_dir, self._id).absolute()
+        root = stored.folder / "cache" if cache_dir is None else Path(cache_dir, self.dataset_id).absolute()
         try:
             require_writable_folder(root)
         except PermissionError:
@@ -90,9 +91,12 @@ class DatasetCache:
             name: name of the folder.
             make: writes the files into a folder.
             made_of: all that the files are made of besides the dataset; plain data.
+
+        Returns:
+            The folder.
         """
         target = self.folder / name
-        manifest = {"format": FORMAT, "dataset": self._id, "sha256": self._digest, **made_of}
+        manifest = {"format": FORMAT, "dataset": self.dataset_id, "sha256": self._digest, **made_of}
 
         def make_if_needed() -> None:
             if not _holds(target, manifest):
@@ -108,7 +112,7 @@ class DatasetCache:
         if self._removes_earlier:
             for other in target.parent.parent.iterdir():
                 if other != target.parent and re.fullmatch("[0-9a-f]{12}", other.name):
-                    rank_zero_info(f"the cache {other} is of an earlier state of {self._id}; it is removed")
+                    rank_zero_info(f"the cache {other} is of an earlier state of {self.dataset_id}; it is removed")
                     shutil.rmtree(other, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,11 +1,13 @@
-"""Requirements on datasets that train one model together."""
+"""Requirements on datasets and episodes that train one model together."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from gbplan.data.dataset_reader import DatasetInfo
 from gbplan.data.frames import Frames
+from gbplan.data.trajectories import Trajectories
 from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 
 # Common names of environment arguments that change tasks or rendering, not the dynamics.
@@ -17,7 +19,7 @@ def require_trainable(infos: Sequence[DatasetInfo], may_differ: Sequence[str] = 
 
     Args:
         infos: the datasets' descriptions.
-        may_differ: arguments of the environment that may differ.
+        may_differ: names of the environment's arguments that may differ.
 
     Raises:
         ValueError: one contains tasks that select or judge models, or two cannot be mixed.
@@ -41,6 +43,35 @@ def require_pictures_in_range(dataset_id: str, frames: Frames) -> None:
             raise ValueError(
                 f"the pictures {key!r} of the dataset {dataset_id} hold 0 and 1 only; were they numbers in 0..1? "
                 "collect them again as uint8 in 0..255: (255 * x).round()"
+            )
+
+
+def require_same_columns(trajectories: Trajectories, info: DatasetInfo) -> None:
+    """Check that trajectories have a dataset's observations and actions, and may join it in a training.
+
+    Args:
+        trajectories: episodes to add.
+        info: description of the dataset.
+
+    Raises:
+        ValueError: other observations or actions, or an observation is a picture in one of the two only.
+    """
+    shapes = {key: array.shape[1:] for key, array in trajectories.observations.items()}
+    if shapes != info.observation_shapes:
+        raise ValueError(
+            f"added trajectories must have the datasets' observations {info.observation_shapes}, got {shapes}"
+        )
+    if trajectories.actions.shape[1:] != info.action_space.shape:
+        raise ValueError(
+            f"added trajectories must have actions of shape {info.action_space.shape}, got "
+            f"{trajectories.actions.shape[1:]}"
+        )
+    for key, array in trajectories.observations.items():
+        declared = info.observation_space[key].dtype
+        if (array.dtype == np.uint8) != (declared == np.uint8):
+            raise ValueError(
+                f"added trajectories have {key!r} as {array.dtype}, the datasets as {declared}; a picture must be "
+                "uint8 in both or in neither"
             )
 
 

@@ -12,7 +12,7 @@ from gbplan.files import locked, require_writable_folder, sweep
 
 
 def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
-    """Folder of a dataset, whether it exists or not.
+    """Return the folder of a dataset, whether it exists or not.
 
     Args:
         dataset_id: ``name-v0``, or ``namespace/name-v0``.
@@ -21,7 +21,7 @@ def dataset_folder(dataset_id: str, root: str | Path | None = None) -> Path:
     Raises:
         ValueError: the id is not of that form.
     """
-    # Minari's own pattern too: it asks for two characters before the first slash.
+    # Minari's own pattern, too, which requires two characters before the first slash.
     if not re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", dataset_id) or not DATASET_ID_RE.fullmatch(dataset_id):
         raise ValueError(
             "a dataset id looks like 'my-env/expert-v0' (two or more of letters, digits, - and _, then -v and a "

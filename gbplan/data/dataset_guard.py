@@ -122,8 +122,8 @@ def require_harmless_array(array: h5d.DatasetID, name: str) -> None:
     """Check an array of a HDF5 file before it is read.
 
     Raises:
-        ValueError: it is stored in other files, is neither numbers nor text, or claims more bytes than its own can
-            hold.
+        ValueError: it is stored in other files, is neither numbers nor text, or claims more bytes than its
+            data in the file can unpack to.
     """
     made = array.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():

@@ -76,8 +76,8 @@ class StoredDataset:
                 the reading time (2,000 episodes: about 2 s without, 4 s with them).
 
         Raises:
-            ValueError: the dataset is damaged, an observation has not the declared shape and type, or a number lies
-                outside the space.
+            ValueError: the dataset is damaged, an observation does not have the declared shape and type, or a number
+                lies outside the space.
         """
         spaces = self.info.observation_space
         compressed = self._minari.storage.jpeg_encoding and any(map(is_image_space, spaces.values()))

@@ -28,7 +28,7 @@ def make_vector_env(
 
     Args:
         env_id: registered id, or ``"module:id"`` to import its module first.
-        num_envs: rows.
+        num_envs: number of rows, >= 1.
         env_kwargs: passed to the environment's constructor.
         num_processes: worker processes that share the rows, see `ParallelVectorEnv`; with 1 this process steps them.
             Episodes are the same.

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from tqdm import tqdm
 
 from gbplan.data.frames import Frames
 from gbplan.data.npy import NpyWriter, map_npy
+
+if TYPE_CHECKING:
+    from gbplan.data.dataset_cache import DatasetCache
 
 LATENTS = "latents"
 """Name of the encoder's output in a batch, beside the observations."""
@@ -27,11 +30,11 @@ class LatentColumn:
 
     Attributes:
         encode: the encoder.
-        key: identifies the encoder; another key makes another column.
+        key: identifies the encoder; each key has a column of its own.
         keys: observations that the encoder reads.
         shape: *D.
-        dtype: type in the file.
-        batch_size: frames encoded at once.
+        dtype: type in the file, ``torch.float32`` or ``torch.float16``.
+        batch_size: frames encoded at once, >= 1.
     """
 
     encode: Encode
@@ -83,7 +86,7 @@ class LatentColumn:
             if latents.shape != (len(rows), *self.shape):
                 raise ValueError(
                     f"the encoder makes latents of shape {tuple(latents.shape[1:])} of {', '.join(self.keys)}, "
-                    f"expected {self.shape}; give cache_latents the encoder's own shape"
+                    f"expected {self.shape}; pass the encoder's own shape to cache_latents"
                 )
             stored = latents.to("cpu", self.dtype)
             if not torch.isfinite(stored).all():
@@ -93,13 +96,36 @@ class LatentColumn:
                 )
             yield stored
 
+    def from_cache(self, frames: Frames, cache: "DatasetCache", shows_progress: bool = False) -> Frames:
+        """Add the latents to a dataset's frames, from its cache; they are encoded first unless they are there.
+
+        Args:
+            frames: all frames of the dataset.
+            cache: the dataset's cache.
+            shows_progress: show a progress bar while encoding.
+
+        Raises:
+            ValueError: the cached latents differ from the encoder's, or see ``write``.
+        """
+        progress = f"encoding {cache.dataset_id}" if shows_progress else None
+        file = f"{LATENTS}.npy"
+        folder = cache.made(self.name, lambda draft: self.write(frames, draft / file, progress), **self.made_of)
+        encoded = frames.with_column(LATENTS, map_npy(folder / file))
+        self._require_agreement(encoded, folder)
+        return encoded
+
     @torch.no_grad()
-    def agrees(self, frames: Frames) -> bool:
-        """Whether the encoder's latents of the first frames equal those of the column, up to rounding."""
+    def _require_agreement(self, frames: Frames, place: Path) -> None:
+        """Check that the latents of the first frames, read from a file or folder, are the encoder's up to rounding."""
         rows = torch.arange(min(len(frames), 8))
         stored = frames.take(LATENTS, rows).float()
         found = self.encode({key: frames.take(key, rows) for key in self.keys}).to("cpu", torch.float32)
-        return found.shape == stored.shape and torch.allclose(found, stored, rtol=0.01, atol=0.01 * float(stored.std()))
+        atol = 0.01 * float(stored.std())
+        if found.shape != stored.shape or not torch.allclose(found, stored, rtol=0.01, atol=atol):
+            raise ValueError(
+                f"the latents in {place} are not what this encoder makes, though its key is the same: its code must "
+                f"have changed; remove the {'folder' if place.is_dir() else 'file'}"
+            )
 
     def write_beside(self, frames: Frames, path: Path) -> None:
         """Encode the frames of a file into a second file beside it, unless that exists.
@@ -114,11 +140,8 @@ class LatentColumn:
             complete = False
         if not complete:
             self.write(frames, target)
-        elif not self.agrees(self.read_beside(frames, path)):
-            raise ValueError(
-                f"the latents in {target} are not what this encoder makes, though its key is the same: its code must "
-                "have changed; remove the file"
-            )
+        else:
+            self._require_agreement(self.read_beside(frames, path), target)
 
     def read_beside(self, frames: Frames, path: Path) -> Frames:
         """Add the latents to the frames of a file, from the file beside it."""

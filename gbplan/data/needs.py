@@ -12,7 +12,7 @@ class Needs:
     Attributes:
         history: K, frames that a prediction starts from.
         action_block: n, environment steps in a model step.
-        encoded: observations that the encoder reads; None: all, because the module does not say.
+        encoded: observations that the encoder reads; None: all, because the module does not name them.
         other: observations that other parts read.
     """
 
@@ -40,7 +40,7 @@ def needs_of(module: Any, validating: bool = False) -> Needs:
 
     Args:
         module: a LightningModule, or None.
-        validating: whether it is a validation batch.
+        validating: whether the batches are for validation.
     """
     model = getattr(module, "world_model", None)
     encoder = getattr(model, "encoder", None)

@@ -21,7 +21,7 @@ class Part:
         stored: the dataset on disk.
         frames: all its frames.
         training: its training episodes, ascending, int64.
-        validation: the others.
+        validation: its validation episodes, likewise: all others.
         hold_steps: environment steps added to the end of every episode, standing still.
     """
 
@@ -39,6 +39,13 @@ class Part:
 
 def split(stored: StoredDataset, frames: Frames, validation_fraction: float, seed: int, hold_steps: int) -> Part:
     """Divide a dataset's episodes into training and validation by the seed; both keep the episodes' order.
+
+    Args:
+        stored: the dataset on disk.
+        frames: all its frames.
+        validation_fraction: share of the episodes for validation, between 0 and 1.
+        seed: determines which episodes these are.
+        hold_steps: environment steps added to the end of every episode, standing still.
 
     Raises:
         ValueError: one part would be empty.
@@ -65,6 +72,9 @@ def training_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[Wi
         steps: model steps to predict in a window.
         needs: history and action block of the windows.
 
+    Returns:
+        The windows of each dataset.
+
     Raises:
         ValueError: a dataset has no window.
     """
@@ -89,6 +99,9 @@ def validation_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[
         steps: model steps to predict in a window.
         needs: history and action block of the windows.
 
+    Returns:
+        The windows of each dataset.
+
     Raises:
         ValueError: no dataset has a window.
     """
@@ -105,7 +118,7 @@ def validation_windows(parts: Sequence[Part], steps: int, needs: Needs) -> list[
             if fit < 1
             else (
                 f"set data.validation_steps to {fit} and model.validation_horizons to steps within it, "
-                f"{sorted({1, (fit + 1) // 2, fit})} say{_or_model(needs)}"
+                f"for example {sorted({1, (fit + 1) // 2, fit})}{_or_model(needs)}"
             )
         )
         raise ValueError(

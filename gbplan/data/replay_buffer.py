@@ -31,7 +31,7 @@ class ReplayBuffer:
     unless ``keep_all`` is set; older checkpoints cannot be resumed then.
 
     Attributes:
-        capacity: maximal number of transitions.
+        capacity: maximal number of transitions, >= 1.
         added: transitions ever added, dropped ones included.
         written: number of times that episodes were added.
         keep_all: keep the files of dropped episodes, for ``episodes(everything=True)``.
@@ -41,7 +41,7 @@ class ReplayBuffer:
         """Start empty, in a temporary folder that is removed with this object; ``place`` chooses a lasting one.
 
         Args:
-            capacity: maximal number of transitions.
+            capacity: maximal number of transitions, >= 1.
         """
         self.capacity = capacity
         self.added = 0
@@ -73,6 +73,9 @@ class ReplayBuffer:
 
     def extend(self, trajectories: Trajectories) -> None:
         """Add episodes, the newest last. With several processes, all must call it with the same episodes.
+
+        Args:
+            trajectories: the episodes; none changes nothing.
 
         Raises:
             ValueError: a single episode exceeds the capacity.
@@ -131,7 +134,7 @@ class ReplayBuffer:
         return self._frames
 
     def encode_with(self, column: LatentColumn) -> None:
-        """Add a column of latents, stored in files, to all frames, later ones included."""
+        """Add a column of latents, stored in files, to all frames, those added later included."""
         self._column = column
         self._frames = None
         for segment in self._segments:

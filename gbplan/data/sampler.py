@@ -9,6 +9,20 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 
+def shares(total: int, weights: Sequence[float]) -> list[int]:
+    """Divide the draws of an epoch among its sources.
+
+    Args:
+        total: number of draws.
+        weights: weight of each source, > 0.
+
+    Returns:
+        Draws from each source, in proportion to its weight up to rounding; their sum is ``total``.
+    """
+    ends = [round(total * part / sum(weights)) for part in np.cumsum(weights)]
+    return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
 class EpochSampler(Sampler[int]):
     """Draws a given number of indices from each of several sources, shuffled together.
 

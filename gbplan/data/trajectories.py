@@ -12,7 +12,7 @@ class Trajectories:
     """Episodes laid end to end as flat arrays of frames; an episode of T steps has T + 1 frames.
 
     F frames in all, E episodes, A action dimensions. Row f of ``actions`` is the action taken *at* frame f; the last
-    frame of an episode has no action and holds zeros there.
+    frame of an episode has no action, and zeros in its place.
 
     Attributes:
         observations: one array per key of the observation dict, ``(F, ...)`` each.
@@ -21,7 +21,7 @@ class Trajectories:
         lengths: steps per episode, ``(E,)`` int64, each >= 1; ``F == sum(lengths + 1)``.
         terminated: whether each episode ended by termination, ``(E,)`` bool; otherwise it was cut off.
         infos: per-frame entries of the environment's info dict that are arrays, ``(F, ...)`` each; frame 0 of an
-            episode holds the entry of ``reset`` (zero where ``reset`` gave none). May be empty.
+            episode has the entry of ``reset`` (zero where ``reset`` returned none). May be empty.
     """
 
     observations: dict[str, NDArray]

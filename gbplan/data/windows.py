@@ -16,7 +16,7 @@ Batch = dict[str, Any]
 
 
 def window_starts(lengths: Tensor, steps: int, stride: int = 1, firsts: Tensor | None = None) -> Tensor:
-    """First frames of all windows of ``steps`` steps that lie within one episode.
+    """Find the first frames of all windows of ``steps`` steps that lie within one episode.
 
     Args:
         lengths: steps of episodes, ``(E,)`` int64; an episode of T steps has T + 1 frames.
@@ -41,12 +41,12 @@ def window_counts(lengths: Tensor, steps: int, stride: int = 1) -> Tensor:
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of some frames: where they begin and where their episodes end.
+    """Windows of some frames: where they begin and where their episodes end.
 
     Attributes:
         frames: the frames.
         starts: first frame of each window, ``(W,)`` int64.
-        ends: last frame of each window's episode, ``(W,)``: where a window reaches beyond it, that frame is repeated.
+        ends: last frame of each window's episode, ``(W,)`` int64; a window that reaches beyond it repeats that frame.
             None: no window does.
     """
 
@@ -83,8 +83,8 @@ class Windows:
 def merge_small(sources: Sequence[Windows]) -> list[Windows]:
     """Copy small sources into one, from which a batch takes a third of the time; large ones stay separate."""
     frames = [source.frames for source in sources]
-    held = {source.ends is not None for source in sources}
-    if len(sources) == 1 or len(held) > 1 or sum(each.nbytes for each in frames) > IN_MEMORY:
+    kinds = {source.ends is not None for source in sources}
+    if len(sources) == 1 or len(kinds) > 1 or sum(each.nbytes for each in frames) > IN_MEMORY:
         return list(sources)
     before = torch.tensor([0, *map(len, frames)]).cumsum(0).tolist()
     starts = [source.starts + first for source, first in zip(sources, before, strict=False)]
@@ -172,14 +172,14 @@ class _Source:
         if self._ends is None:
             found = [view.index_select(0, starts) for view in self._views]
         else:
-            found = self._held(starts, self._ends.index_select(0, indices))
+            found = self._repeating(starts, self._ends.index_select(0, indices))
         for i, column in enumerate(self._columns):
             if isinstance(column, Runs):
                 found[i] = column.values.index_select(0, found[i].flatten()).unflatten(0, found[i].shape)
         found[-1] = found[-1].view(len(starts), *self._action_shape)
         return found
 
-    def _held(self, starts: Tensor, ends: Tensor) -> list[Tensor]:
+    def _repeating(self, starts: Tensor, ends: Tensor) -> list[Tensor]:
         """Cut windows that repeat the last frame ``ends`` where they reach beyond it."""
         found = []
         for column, count, stride in zip(self._columns, self._counts, self._strides, strict=True):

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Generator, Tensor
 
+from gbplan import checks
 from gbplan.attacks import Attack
 from gbplan.data import TrajectoryDataModule
 from gbplan.data.windows import Batch
@@ -71,7 +72,7 @@ class AdversarialWorldModelModule(WorldModelModule):
             attack: finds the perturbations: FGSM, PGD, RandomNoise or NoAttack.
             latent_factor: radius of each latent dimension in standard deviations of that dimension, >= 0; or a factor
                 for each (for each channel, where latents are tokens), so that exact quantities, such as a contact or
-                what proprioception says, can have a smaller one.
+                proprioception, can have a smaller one.
             action_factor: the same for action dimensions.
             radii: the unit of the factors: the standard deviation over the run's first batch ("fixed"; saved in
                 checkpoints) or over each batch ("adaptive"); or, for latents, their displacement in a step, the root
@@ -110,8 +111,7 @@ class AdversarialWorldModelModule(WorldModelModule):
             each = [factor] if isinstance(factor, int | float) else list(factor)
             if not each or not all(one >= 0 and math.isfinite(one) for one in each):
                 raise ValueError(f"{name} must be finite and not negative, got {factor}")
-        if radii not in get_args(Radii):
-            raise ValueError(f"radii must be one of {list(get_args(Radii))}, got {radii!r}")
+        checks.one_of(Radii, radii=radii)
         if not 0 <= clean_fraction < 1:
             raise ValueError(f"clean_fraction must lie in 0..1, 1 excluded (use NoAttack), got {clean_fraction}")
         if attack_seed < 0:
@@ -147,8 +147,8 @@ class AdversarialWorldModelModule(WorldModelModule):
         super()._check_data(datamodule)
         if np.any(self.action_factor) and datamodule.action_space.dtype.kind != "f":
             raise TypeError(
-                f"actions of type {datamodule.action_space.dtype} cannot be attacked: there is no small step among "
-                "integers; set action_factor to 0 to perturb the latents only"
+                f"actions of type {datamodule.action_space.dtype} cannot be attacked: integers have no small "
+                "step; set action_factor to 0 to perturb the latents only"
             )
 
     def on_train_start(self) -> None:

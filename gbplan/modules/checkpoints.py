@@ -16,15 +16,20 @@ from gbplan.networks import Encoder, ProprioceptiveEncoder, WorldModel
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints beside their targets, onto the disk, and renames them: the old one is whole until then.
+    """Writes a checkpoint beside its target, flushes it to the disk and renames it: the old file is whole until then.
 
     Lightning's own writer writes into the system's folder for temporary files; if that is on another file system, it
     then copies over the old checkpoint, and a full disk or a killed process leaves neither. ``gbplan fit`` uses this
-    class; in Python, give it to the trainer: ``Trainer(plugins=[SafeCheckpointIO()])``.
+    class; in Python, pass it to the trainer: ``Trainer(plugins=[SafeCheckpointIO()])``.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a checkpoint; on a remote file system, as Lightning does.
+
+        Args:
+            checkpoint: the contents.
+            path: the file.
+            storage_options: Lightning's options for a remote file system; None: none.
 
         Raises:
             WriteError: it cannot be written; an earlier one under this name is unchanged.
@@ -55,6 +60,9 @@ class CheckpointFile:
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a Lightning checkpoint without running code from it; see ``open_checkpoint``.
 
+    Args:
+        path: the ``.ckpt`` file.
+
     Returns:
         The checkpoint's contents, tensors on the CPU.
     """
@@ -66,6 +74,9 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
 
     Args:
         path: the ``.ckpt`` file.
+
+    Returns:
+        The checkpoint, tensors on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -84,7 +95,7 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
     except Exception as error:  # the error's class depends on where the file is broken
         reason = next(iter(str(error).splitlines()), "the file ends early")
         if "Weights only" in reason:  # torch's advice is to trust the file
-            reason = "it holds more than that, or something else"
+            reason = "it contains more than that, or something else"
         raise ValueError(
             f"{path} is not a complete checkpoint of plain data ({reason}); it may have been cut off while being "
             "written or copied, or not be one: use another, such as last.ckpt or best.ckpt of a run"
@@ -131,7 +142,7 @@ def require_imported_classes(arguments: Any, path: str | Path) -> None:
 
 
 def world_model_weights(path: str | Path) -> dict[str, Tensor]:
-    """Weights of the world model in a checkpoint, whatever module class trained it.
+    """Return the weights of the world model in a checkpoint, whatever module class trained it.
 
     Args:
         path: the ``.ckpt`` file.
@@ -147,7 +158,7 @@ def world_model_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def weights_in(checkpoint: CheckpointFile) -> dict[str, Tensor]:
-    """Weights of the world model in a checkpoint; see ``world_model_weights``.
+    """Return the weights of the world model in a checkpoint; see ``world_model_weights``.
 
     Raises:
         ValueError: it contains no world model, or its weights are not finite.

@@ -51,8 +51,8 @@ class InitNetworkModule(WorldModelModule):
             world_model: the model whose encoder makes the latents.
             optimizer: makes the optimiser from the network's parameters.
             scheduler: makes the learning-rate scheduler from the optimiser; stepped every epoch. None: constant rate.
-            goal_seed: seed of the goal frames, which depend on it, the epoch and the batch's number only, so that a
-                resumed run continues exactly.
+            goal_seed: seed of the goal frames, >= 0; they depend on it, the epoch and the batch's number only, so that
+                a resumed run continues exactly.
             init_from: checkpoint of the world model, for an encoder with weights.
 
         Raises:
@@ -99,7 +99,7 @@ class InitNetworkModule(WorldModelModule):
             return tuple(model.goal_features(latent).shape[1:])
 
     def hindsight_loss(self, batch: Batch, goal: Tensor) -> Tensor:
-        """Mean squared error of the actions from the K-th frame of each window to a later one, and of none after it.
+        """Mean squared error of the actions from the K-th frame of each window to a later one, and of zeros after it.
 
         Args:
             batch: ``observations`` (dict, entries ``(B, T + 1, ...)``) and ``actions`` ``(B, T, A')``.
@@ -126,14 +126,14 @@ class InitNetworkModule(WorldModelModule):
         return size, steps - self.world_model.history + 1
 
     def training_loss(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of a random goal frame in each window."""
+        """Loss with a random frame of each window as the goal."""
         size, steps = self._size_and_steps(batch)
         key = (self.goal_seed, self.current_epoch, batch_idx, self.global_rank)
         goal = np.random.default_rng(np.random.SeedSequence(key)).integers(1, steps + 1, size)
         return self.hindsight_loss(batch, torch.from_numpy(goal).to(self.device))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the loss of each window's last frame as the goal."""
+        """Log the loss with each window's last frame as the goal."""
         size, steps = self._size_and_steps(batch)
         loss = self.hindsight_loss(batch, torch.full((size,), steps, device=self.device))
         self.log("val/loss", loss, batch_size=size, sync_dist=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drift_env import Chase
 
-from gbplan.data import Trajectories, collect, write_dataset
+from gbplan.data import Trajectories, TrajectoryDataModule, collect, write_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,21 @@ def stored(tmp_path, spec):
         return dataset_id
 
     return write
+
+
+@pytest.fixture
+def module(tmp_path):
+    """Make a data module over datasets in ``tmp_path`` and read them."""
+
+    def make(datasets=("toy-v0",), **changes):
+        arguments = {"batch_size": 4, "validation_steps": 1, "validation_fraction": 0.25} | changes
+        data = TrajectoryDataModule(
+            datasets if isinstance(datasets, dict) else list(datasets), str(tmp_path), **arguments
+        )
+        data.setup()
+        return data
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,4 @@
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,21 +9,6 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from gbplan.data import TrajectoryDataModule, write_dataset
-
-
-@pytest.fixture
-def module(tmp_path):
-    """Make a data module over datasets in ``tmp_path`` and read them."""
-
-    def make(datasets=("toy-v0",), **changes):
-        arguments = {"batch_size": 4, "validation_steps": 1, "validation_fraction": 0.25} | changes
-        data = TrajectoryDataModule(
-            datasets if isinstance(datasets, dict) else list(datasets), str(tmp_path), **arguments
-        )
-        data.setup()
-        return data
-
-    return make
 
 
 def first_frames(loader) -> list[float]:
@@ -314,28 +298,6 @@ def test_statistics_do_not_move_with_added_episodes(module, stored, ladder):
     assert torch.equal(data.statistics.action_mean, before)
 
 
-def test_wrong_trajectories_are_not_added(module, stored, ladder):
-    stored(ladder(*[5] * 4))
-    data = module()
-    with pytest.raises(ValueError, match=r"must have the datasets' observations .*\(2,\).*, got .*\(3,\)"):
-        data.extend(ladder(4, dim=3))
-    fewer = ladder(4)
-    del fewer.observations["desired_goal"]
-    with pytest.raises(ValueError, match="must have the datasets' observations"):
-        data.extend(fewer)
-    wide = ladder(4)
-    object.__setattr__(wide, "actions", np.zeros((5, 3), np.float32))
-    with pytest.raises(ValueError, match=r"must have actions of shape \(2,\), got \(3,\)"):
-        data.extend(wide)
-    broken = ladder(4)
-    broken.actions[1] = np.nan
-    with pytest.raises(ValueError, match="the data to add has a NaN"):
-        data.extend(broken)
-    with pytest.raises(ValueError, match="does not fit a replay buffer"):
-        module(buffer_capacity=3).extend(ladder(4))
-    assert len(data.buffer) == 0
-
-
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_file_that_cannot_be_written_fails_in_all_processes_alike(
     module, stored, ladder, tmp_path, monkeypatch, rank
@@ -525,36 +487,6 @@ def test_numbers_out_of_range_are_refused_at_once(changes, message):
         TrajectoryDataModule(**({"datasets": ["toy-v0"]} | changes))
 
 
-def test_too_few_episodes_to_split_are_refused(module, stored, ladder):
-    stored(ladder(3, 3))
-    with pytest.raises(ValueError, match=r"0.1 of the 2 episodes of .* leaves 0 for validation and 2 for training"):
-        module(validation_fraction=0.1)
-    with pytest.raises(ValueError, match="leaves 2 for validation and 0 for training; both need at least one"):
-        module(validation_fraction=0.9)
-
-
-def test_windows_longer_than_any_episode_are_refused(module, stored, ladder):
-    stored(ladder(3, 3, 3, 3))
-    with pytest.raises(ValueError, match="toy-v0 has steps = 4 steps, the longest has 3; lower steps"):
-        module(steps=4)
-    with pytest.raises(ValueError, match=r"the longest of 1 has 3; set data.validation_steps to 3 and"):
-        module(validation_steps=9)
-
-
-def test_history_and_blocks_longer_than_any_episode_are_refused(module, stored, ladder):
-    stored(ladder(3, 3, 3, 3))
-    message = (
-        r"has the 4 steps of a window \(history 4 - 1 \+ steps 1, of 1 each\), the longest has 3; lower steps, or the "
-        "model's history or action_block"
-    )
-    with pytest.raises(ValueError, match=message):
-        module(history=4)
-    with pytest.raises(ValueError, match=message):
-        trained_by(module(), Module(history=4))
-    with pytest.raises(ValueError, match=r"the 6 steps of a window \(history 1 - 1 \+ validation_steps 3, of 2 each\)"):
-        module(action_block=2, validation_steps=3)
-
-
 def test_observations_that_the_datasets_lack_are_refused_by_name(module, stored, ladder):
     stored(ladder(3, 3, 3, 3))
     message = "needs the observations pixels, the datasets have achieved_goal, desired_goal, observation; collect them"
@@ -564,88 +496,10 @@ def test_observations_that_the_datasets_lack_are_refused_by_name(module, stored,
         module(keys=["pixels"])
 
 
-def test_pictures_of_another_size_or_type_are_not_added(module, ladder, picture_spec, tmp_path):
-    def pictures(*lengths, size=64, dtype=np.uint8):
-        trajectories = ladder(*lengths)
-        picture = np.zeros((len(trajectories.actions), size, size, 3), dtype)
-        trajectories.observations.update(pixels=picture, desired_pixels=picture)
-        return trajectories
-
-    write_dataset(pictures(3, 3), "toy-v0", picture_spec, root=tmp_path)
-    data = module(validation_fraction=0.5)
-    data.extend(pictures(2))
-    with pytest.raises(ValueError, match=r"must have the datasets' observations .*64, 64.*, got .*32, 32"):
-        data.extend(pictures(2, size=32))
-    with pytest.raises(ValueError, match="have 'pixels' as float32, the datasets as uint8; a picture must be uint8 in"):
-        data.extend(pictures(2, dtype=np.float32))
-
-
-def test_pictures_of_numbers_in_0_to_1_are_refused(module, ladder, picture_spec, tmp_path):
-    trajectories = ladder(3, 3)
-    cast = np.random.default_rng(0).random((8, 64, 64, 3)).round().astype(np.uint8)
-    trajectories.observations.update(pixels=cast, desired_pixels=cast[[0] * 4 + [4] * 4])
-    write_dataset(trajectories, "toy-v0", picture_spec, root=tmp_path)
-    with pytest.raises(ValueError, match=r"pixels' of the dataset toy-v0 hold 0 and 1 only; .*\(255 \* x\).round\(\)"):
-        module(validation_fraction=0.5)
-
-
-def within_walls(trajectories):
-    """The same episodes, small enough for DoorWall's room."""
-    return replace(trajectories, observations={key: array / 10 for key, array in trajectories.observations.items()})
-
-
-def test_datasets_of_one_environment_made_differently_are_refused_unless_allowed(module, ladder, tmp_path):
-    made = {"one-v0": {"task": "detour", "step_size": 0.2}, "two-v0": {"dynamics": "position", "step_size": 0.1}}
-    for dataset_id, arguments in made.items():
-        write_dataset(
-            within_walls(ladder(3, 3, 3)), dataset_id, gym.make("DoorWall-v0", **arguments).spec, root=tmp_path
-        )
-    message = r"one-v0 and two-v0 .* DoorWall-v0 .*: dynamics not given against position, step_size 0.2 against 0.1; "
-    with pytest.raises(ValueError, match=message):
-        module(list(made))
-    with pytest.raises(ValueError, match=r"arguments: dynamics not given against position; "):
-        module(list(made), may_differ=["task", "step_size"])
-    module(list(made), may_differ=["task", "step_size", "dynamics"])
-
-
-def test_datasets_may_differ_in_what_was_asked_of_the_policy(module, ladder, tmp_path):
-    asked = {"one-v0": {"task": "detour", "reward_type": "dense"}, "two-v0": {"goal_threshold": 0.3}}
-    for dataset_id, arguments in asked.items():
-        write_dataset(
-            within_walls(ladder(3, 3, 3)), dataset_id, gym.make("DoorWall-v0", **arguments).spec, root=tmp_path
-        )
-    assert module(list(asked)).env_spec.id == "DoorWall-v0"
-
-
-def test_datasets_that_do_not_go_together_are_refused(module, stored, ladder, tmp_path):
+def test_a_history_longer_than_any_episode_is_refused(module, stored, ladder):
     stored(ladder(3, 3, 3, 3))
-    wide = gym.make("Drift-v0", dim=3).spec
-    write_dataset(ladder(3, 3, dim=3), "wide-v0", wide, root=tmp_path)
-    with pytest.raises(ValueError, match=r"toy-v0 and wide-v0 cannot be mixed: observations .* against .*3"):
-        module(["toy-v0", "wide-v0"])
-    walls = gym.make("DoorWall-v0").spec
-    write_dataset(within_walls(ladder(3, 3)), "walls-v0", walls, root=tmp_path)
-    with pytest.raises(ValueError, match="cannot be mixed: environment Drift-v0 against DoorWall-v0"):
-        module(["toy-v0", "walls-v0"])
-
-
-@pytest.mark.parametrize(
-    ("seeds", "message"),
-    [
-        ([2**30 - 1, 2**30, 2**30 + 2**29 - 1, 5], r"2 of the 4 episodes of the dataset toy-v0 .* choose models"),
-        ([2**31 - 1, 0, 1, 2], r"1 of the 4 episodes of the dataset toy-v0 .* judge .* seeds below 1073741824, as"),
-    ],
-)
-def test_tasks_that_select_or_judge_models_do_not_train_one(module, ladder, spec, tmp_path, seeds, message):
-    write_dataset(ladder(3, 3, 3, 3), "toy-v0", spec, seeds=seeds, root=tmp_path)
-    with pytest.raises(ValueError, match=message):
-        module()
-
-
-def test_seeds_of_training_beyond_all_ranges_or_unknown_do_train(module, ladder, spec, tmp_path):
-    write_dataset(ladder(3, 3, 3), "toy-v0", spec, seeds=[0, 2**30 - 1, 2**31], root=tmp_path)
-    write_dataset(ladder(3, 3, 3), "unknown-v0", spec, root=tmp_path)
-    assert len(first_frames(module(["toy-v0", "unknown-v0"]).train_dataloader())) == 12
+    with pytest.raises(ValueError, match=r"has the 4 steps of a window \(history 4 - 1 \+ steps 1, of 1 each\)"):
+        trained_by(module(), Module(history=4))
 
 
 def test_errors_of_the_reader_reach_the_user(module):

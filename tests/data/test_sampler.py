@@ -6,9 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import SequentialSampler
 
-from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler
+from gbplan.data.sampler import EpochLoader, EpochSampler, RankSampler, TensorBatchSampler, shares
 
 SEEDS = st.integers(0, 2**32)
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "expected"),
+    [(100, [3.0, 1.0], [75, 25]), (10, [1.0, 1.0, 1.0], [3, 4, 3]), (1, [0.1, 0.9], [0, 1]), (0, [2.0], [0])],
+)
+def test_shares_are_in_proportion_and_add_up(total, weights, expected):
+    assert shares(total, weights) == expected
 
 
 @given(st.integers(1, 50), SEEDS, st.integers(0, 1000))

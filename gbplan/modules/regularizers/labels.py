@@ -31,11 +31,11 @@ class Labels(Regularizer):
         """Choose the labels and their units.
 
         Args:
-            indices: which N numbers of the entry the latent's first N are to be, in their order, each >= 0.
-            offset: labels that are zero in the latent, N.
-            scale: labels' units in a unit of the latent, N numbers above 0.
+            indices: indices >= 0 of N numbers of the entry, which the latent's first N numbers learn, in this order.
+            offset: values of the labels at which the latent's numbers are zero, N numbers.
+            scale: change of the labels in one unit of the latent's numbers, N numbers above 0.
             key: entry of the observation with the labels; ``achieved_goal`` is in the batches of a model with a probe.
-            weight: weight of the loss.
+            weight: weight of the loss, >= 0.
 
         Raises:
             ValueError: the lists are empty or have different lengths, an index or the weight is negative, or a scale is
@@ -65,7 +65,7 @@ class Labels(Regularizer):
         if self.key not in observations:
             raise ValueError(
                 f"the labels are {self.key!r}, the batch has {', '.join(observations)}; give the world model a probe, "
-                "which brings achieved_goal, or name another key"
+                "which adds achieved_goal, or name another key"
             )
         if latents.ndim != 3 or latents.shape[2] < len(self.indices):
             raise ValueError(

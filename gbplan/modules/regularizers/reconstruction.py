@@ -21,7 +21,7 @@ class Reconstruction(Regularizer):
 
         Args:
             decoder: a decoder from latents to pictures.
-            weight: weight of the loss, see ``Decoder.loss``.
+            weight: weight of the loss, >= 0; see ``Decoder.loss``.
 
         Raises:
             ValueError: the weight is negative.

@@ -33,10 +33,10 @@ class SIGReg(Regularizer):
         """Set up the integral.
 
         Args:
-            weight: weight of the distance.
-            directions: number N of directions per step.
-            knots: points of the integral, at least 2.
-            t_max: end of the integral.
+            weight: weight of the distance, >= 0.
+            directions: number N of directions per step, >= 1.
+            knots: points of the integral, >= 2.
+            t_max: end of the integral, > 0.
             seed: seed of the directions.
 
         Raises:

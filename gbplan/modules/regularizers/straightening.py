@@ -30,7 +30,7 @@ class TemporalStraightening(Regularizer):
         """Set the weight.
 
         Args:
-            weight: weight of the curvature; 0.1 in the paper.
+            weight: weight of the curvature, >= 0; 0.1 in the paper.
 
         Raises:
             ValueError: it is negative.

@@ -31,12 +31,12 @@ class VICReg(Regularizer):
         """Set the weights.
 
         Args:
-            latent_dim: numbers in a latent.
-            action_dim: dimensions A' of a model action.
-            variance_weight: weight of the variance term.
-            covariance_weight: weight of the covariance term.
-            inverse_weight: weight of the inverse dynamics; 0 leaves them out.
-            hidden_size: width of the inverse dynamics' hidden layer.
+            latent_dim: numbers in a latent, >= 1.
+            action_dim: dimensions A' of a model action, >= 1.
+            variance_weight: weight of the variance term, >= 0.
+            covariance_weight: weight of the covariance term, >= 0.
+            inverse_weight: weight of the inverse dynamics, >= 0; 0 leaves them out.
+            hidden_size: width of the inverse dynamics' hidden layer, >= 1.
 
         Raises:
             ValueError: a size is below 1, or a weight is negative.
@@ -80,6 +80,6 @@ class VICReg(Regularizer):
         loss = self.variance_weight * F.relu(1 - std).mean()
         loss = loss + self.covariance_weight * off_diagonal.square().sum() / dim
         if self.inverse_weight:
-            told = self.inverse(torch.cat([flat[:, :-1], flat[:, 1:]], dim=-1))
-            loss = loss + self.inverse_weight * F.mse_loss(told, actions)
+            guess = self.inverse(torch.cat([flat[:, :-1], flat[:, 1:]], dim=-1))
+            loss = loss + self.inverse_weight * F.mse_loss(guess, actions)
         return loss
