@@ -358,8 +358,9 @@ class TrajectoryDataModule(LightningDataModule):
         self._require_observations(keys)
         column = LatentColumn(encode, key, tuple(keys), tuple(shape), dtype, batch_size)
         shows = self.trainer is None or self.trainer.progress_bar_callback is not None
-        encoded = [column.from_cache(part.frames, self._cache(part.stored), shows) for part in parts]
-        self._parts = [replace(part, frames=frames) for part, frames in zip(parts, encoded, strict=True)]
+        self._parts = [
+            replace(part, frames=column.from_cache(part.frames, self._cache(part.stored), shows)) for part in parts
+        ]
         self.buffer.encode_with(column)
         self._column, self._sources = column, None
         self._encoding_module = _reference(self._module)

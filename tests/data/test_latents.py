@@ -1,4 +1,6 @@
+import gc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -85,6 +87,17 @@ def test_an_encoder_that_has_changed_under_its_key_is_refused(module):
     data = module()
     with pytest.raises(ValueError, match=r"latents in .* are not what this encoder makes, .* remove the folder"):
         data.cache_latents(Changed(), "key", (2, 2), keys=KEYS)
+    assert "latents" not in next(iter(data.train_dataloader()))
+
+
+def test_latents_are_for_the_module_that_has_cached_them_even_when_it_is_gone(module):
+    data, asking = module(), LightningModule()
+    data.trainer = SimpleNamespace(lightning_module=asking, progress_bar_callback=None, current_epoch=0, world_size=1)
+    data.cache_latents(Counting(), "key", (2, 2), keys=KEYS)
+    assert "latents" in next(iter(data.train_dataloader()))
+    data.trainer = None
+    del asking
+    gc.collect()
     assert "latents" not in next(iter(data.train_dataloader()))
 
 
