@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import SequentialSampler
 
@@ -95,6 +95,7 @@ def test_ranks_share_an_epoch_without_overlap_and_in_equal_parts(ranks, size, ep
     assert list(shares[0]) == whole[::ranks][: size // ranks]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(0, 9))
 def test_an_epoch_goes_on_behind_the_batches_that_were_delivered_and_the_next_is_whole(ranks, batches):
     def loader(rank):
