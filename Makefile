@@ -1,4 +1,4 @@
-# make install | test | test-all | lint | site | notebooks | reproduce | documents | benchmarks | clean
+# make install | test | test-end-to-end | test-all | lint | site | notebooks | reproduce | documents | benchmarks | clean
 #
 # make reproduce                                    the table of DoorWall-v0, of one training seed
 # make reproduce SEEDS="0 1 2 3 4" FULL=1           of five, and with larger budgets of the planners
@@ -14,7 +14,7 @@ FULL ?= 0
 JOBS ?= 2
 TIMED := vector_env rendering encoding training_throughput rollout plan_time planners start_up transformer_plans
 
-.PHONY: install test test-all lint site notebooks reproduce documents benchmarks clean
+.PHONY: install test test-end-to-end test-all lint site notebooks reproduce documents benchmarks clean
 
 install: $(INSTALLED)
 
@@ -25,6 +25,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 test: $(INSTALLED) # says at its end what it skipped and left out; JOBS tests at once, and two need some 3 GB
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
+test-end-to-end: $(INSTALLED) # whole commands and trainings
+	$(BIN)/python -m pytest -m "end_to_end and not slow" --numprocesses $(JOBS) --dist loadfile
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m "" --numprocesses $(JOBS) --dist loadfile

@@ -26,9 +26,9 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_deselected(items):
-    slow = sum(item.get_closest_marker("slow") is not None for item in items)
+    marked = sum(any(item.get_closest_marker(name) for name in ("end_to_end", "slow")) for item in items)
     config = items[0].config
-    config.stash[LEFT_OUT] = config.stash.get(LEFT_OUT, 0) + slow
+    config.stash[LEFT_OUT] = config.stash.get(LEFT_OUT, 0) + marked
 
 
 def pytest_sessionfinish(session):
@@ -44,7 +44,7 @@ def pytest_testnodedown(node):
 def pytest_terminal_summary(terminalreporter, config):
     if count := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(
-            f"{count} slow tests were left out; `make test-all` runs them, and `-m slow` those of a file"
+            f"{count} longer tests were left out; `make test-all` runs them, and `-m ''` those of a file"
         )
 
 

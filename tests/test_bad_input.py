@@ -314,6 +314,7 @@ def test_collecting_in_an_environment_without_time_limit_is_refused_at_once(tmp_
     assert "Endless-v0 has no time limit" in capsys.readouterr().err
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("group", ["online", "validation"])
 def test_environment_of_a_callback_is_named_by_its_key(group, shelf, tmp_path, capsys):
     command = f"{FIT} --data.datasets=[{TINY}] --data.validation_steps=10 --model.validation_horizons=[5]"
@@ -334,6 +335,7 @@ def test_environment_of_a_callback_is_named_by_its_key(group, shelf, tmp_path, c
         assert message in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.end_to_end
 def test_short_episodes_are_reported_with_both_keys_and_values_that_work(tmp_path, capsys):
     collect = "collect --dataset_id=x-v0 --episodes=9 --policy=RandomPolicy --env_id=DoorWall-v0 --progress=false"
     main([*collect.split(), "--env_kwargs={max_episode_steps: 4}", f"--root={tmp_path}"])

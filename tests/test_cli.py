@@ -107,7 +107,11 @@ def test_world_config_makes_another_world(world):
     assert len(replace(tasks, kind="detour", count=4, split="validation").draw()) == 4
 
 
-@pytest.mark.parametrize("config", FITS, ids=str)
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(path, marks=() if "door_wall" in path.parts else pytest.mark.end_to_end) for path in FITS],
+    ids=str,
+)
 def test_fit_config_parses_and_builds(config, hub):
     cli = GBPlanCLI(
         WorldModelModule,
@@ -189,6 +193,7 @@ def test_planner_is_chosen_by_its_short_name():
     assert (type(planner).__name__, planner.num_samples) == ("CEMPlanner", 77)
 
 
+@pytest.mark.end_to_end
 def test_checkout_script_equals_the_installed_command():
     script = subprocess.run([sys.executable, "cli.py", "--help"], capture_output=True, text=True, check=True)
     command = subprocess.run(
@@ -222,6 +227,7 @@ def test_finished_run_is_not_trained_over(capsys, base_run, dataset_root):
     assert (base_run / "last.ckpt").read_bytes() == before
 
 
+@pytest.mark.end_to_end
 def test_broken_checkpoint_is_one_line_and_stays(capsys, base_run, tmp_path):
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes((base_run / "last.ckpt").read_bytes()[:5000])
@@ -285,6 +291,7 @@ def damaged(base_run, tmp_path, damage):
     return f"--ckpt_path={tmp_path / 'damaged.ckpt'}"
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -340,6 +347,7 @@ def test_a_model_with_other_weights_than_it_describes_is_not_evaluated(capsys, b
     assert f"does not have the weights of the model that it describes {reason}" in line
 
 
+@pytest.mark.end_to_end
 def test_a_run_is_not_replaced_by_one_resumed_from_elsewhere(capsys, base_run, fit, tmp_path):
     run = fit(tmp_path / "run", epochs=1)
     go_on = (f"--ckpt_path={base_run / 'last.ckpt'}", f"--trainer.default_root_dir={run}")
@@ -347,6 +355,7 @@ def test_a_run_is_not_replaced_by_one_resumed_from_elsewhere(capsys, base_run, f
     assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
 
 
+@pytest.mark.end_to_end
 def test_a_run_that_has_moved_keeps_its_best_score(fit, tmp_path):
     worse = ("--model.scheduler=null", "--model.optimizer=torch.optim.SGD", "--model.optimizer.init_args.maximize=true")
     fit(tmp_path / "here", *worse, epochs=1)
@@ -399,6 +408,7 @@ def test_last_checkpoint_is_of_the_last_epoch_even_if_the_model_got_worse(fit, t
     assert epochs == {"best": 0, "last": 2}
 
 
+@pytest.mark.end_to_end
 def test_best_model_of_an_interrupted_run_is_that_of_the_whole_one(fit, tmp_path):
     # Each epoch is worse than the one before, so the best is the first, which a resumed run has to know of.
     worse = ("--model.scheduler=null", "--model.optimizer=torch.optim.SGD", "--model.optimizer.init_args.maximize=true")
@@ -464,6 +474,7 @@ def test_unknown_argument_is_one_line(capsys):
     assert "no_such_command" in error_of(capsys, "no_such_command")
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -518,6 +529,7 @@ def test_fit_says_nothing_a_user_cannot_act_on(fit, tmp_path, monkeypatch, caplo
     assert caplog.messages == ["Seed set to 0", "`Trainer.fit` stopped: `max_epochs=2` reached."]
 
 
+@pytest.mark.end_to_end
 def test_overwriting_a_run_removes_its_curves_when_training_starts_and_resuming_keeps_them(fit, tmp_path, capsys):
     run = fit(tmp_path / "run", epochs=1)
     (run / "hparams.yaml").write_text("of: the first run")
@@ -539,6 +551,7 @@ def test_overwriting_a_run_removes_its_curves_when_training_starts_and_resuming_
     assert (run / "notes.txt").exists()
 
 
+@pytest.mark.end_to_end
 def test_overwriting_leaves_no_model_of_the_old_run(fit, tmp_path):
     run = fit(tmp_path / "run", epochs=1)
     assert (run / "best.ckpt").exists()
@@ -547,6 +560,7 @@ def test_overwriting_leaves_no_model_of_the_old_run(fit, tmp_path):
     assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
 
 
+@pytest.mark.end_to_end
 def test_collect_fit_evaluate_report_work_one_after_the_other(tmp_path, fit, capsys):
     root = tmp_path / "datasets"
     run(["collect", "--config=configs/door_wall/collect.yaml", "--episodes=20", f"--root={root}", "--progress=false"])
@@ -574,6 +588,7 @@ def test_tensorboard_shows_the_configuration_of_a_run(base_run):
     assert yaml.safe_load(text) == yaml.safe_load((base_run / "config.yaml").read_text().split("\n", 1)[1])
 
 
+@pytest.mark.end_to_end
 def test_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
     main(
         [

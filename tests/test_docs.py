@@ -130,6 +130,7 @@ def after_base(tmp_path_factory, hub):
     return checkout
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     "command",
     [
@@ -159,6 +160,7 @@ def test_command_does_what_it_promises_and_says_where(command, after_base, tmp_p
     assert promised <= new
 
 
+@pytest.mark.end_to_end
 @pytest.mark.timeout(120)
 def test_tensorboard_shows_what_lies_in_runs(base_run, tmp_path):
     (command,) = re.findall(r"(?m)^    (tensorboard .*)$", Path("docs/start.md").read_text())
@@ -221,6 +223,7 @@ def test_make_has_the_target(target):
     assert re.search(rf"(?m)^{target}:", Path("Makefile").read_text())
 
 
+@pytest.mark.end_to_end
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse writes help differently from Python 3.13 on")
 def test_command_line_page_is_what_help_says():
     # By itself: the help lists the classes that are there, and other tests define some.

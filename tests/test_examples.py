@@ -3,8 +3,11 @@
 import runpy
 
 import numpy as np
+import pytest
 
 import gbplan.plots
+
+pytestmark = pytest.mark.end_to_end
 
 
 def test_see_the_gap_draws_both_models(base_run, monkeypatch, tmp_path, capsys):

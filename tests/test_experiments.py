@@ -135,6 +135,7 @@ def test_an_experiment_is_all_combinations_of_what_its_tables_list(task, setting
     assert (found["collect"], found["fit"], found["evaluate"], found["report"]) == (*counts, 1)
 
 
+@pytest.mark.end_to_end
 def test_arguments_reach_the_command_as_they_are_written(tmp_path):
     (tmp_path / "d").touch()  # [detour] would match it
     policies = {
@@ -149,6 +150,7 @@ def test_arguments_reach_the_command_as_they_are_written(tmp_path):
     ]
 
 
+@pytest.mark.end_to_end
 def test_a_training_in_braces_is_its_checkpoint_and_its_name_stands_for_its_variants(tmp_path):
     swept = {"from": "base", "configs": [], "args": "--z 3", "variants": {"x-0.1": "--x 0.1", "y": "--y {next_seed}"}}
     rows = [
@@ -179,6 +181,7 @@ def test_a_training_in_braces_is_its_checkpoint_and_its_name_stands_for_its_vari
     assert words[1:6] == [*checkpoints, "--more"]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -229,6 +232,7 @@ def test_what_is_not_yaml_is_one_line(tmp_path):
     assert done.stderr.strip().count("\n") == 0
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("task", "settings", "message"),
     [("nothing", (), "there is no experiment 'nothing'"), ("door_wall", ("seeds=a",), "seeds must be numbers")],

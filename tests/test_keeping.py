@@ -144,6 +144,7 @@ def test_what_is_missing_is_made_again(tmp_path, capsys):
         assert path.exists()
 
 
+@pytest.mark.end_to_end
 def test_a_training_that_lost_its_best_model_begins_again(tmp_path):
     collect(tmp_path, "--policy=RandomPolicy")
     fit(tmp_path, tmp_path / "run")
@@ -189,6 +190,7 @@ def test_a_long_text_and_a_word_that_names_a_file_by_chance_are_not_inputs(tmp_p
     assert "done already" in capsys.readouterr().out
 
 
+@pytest.mark.end_to_end
 def test_a_training_of_other_data_is_refused_and_the_same_one_done(tmp_path, capsys):
     collect(tmp_path, "--policy=RandomPolicy", "--keep")
     collect(tmp_path, "--policy=RandomPolicy", "--keep")
@@ -202,6 +204,7 @@ def test_a_training_of_other_data_is_refused_and_the_same_one_done(tmp_path, cap
     assert "main_data.hdf5 is another file" in refused(capsys, fit, tmp_path, tmp_path / "run", "--keep")
 
 
+@pytest.mark.end_to_end
 def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path, monkeypatch):
     import torch
     from lightning.pytorch import Trainer

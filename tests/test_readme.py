@@ -13,6 +13,7 @@ SNIPPETS = [
 ]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_python_runs(snippet, base_run, dataset_root, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # to be restored, whatever a snippet makes of it

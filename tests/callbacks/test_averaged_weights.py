@@ -41,6 +41,7 @@ def parameters(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(("make", "epochs"), AVERAGES)
 def test_rounds_and_validations_plan_with_the_average(dataset_root, tmp_path, monkeypatch, make, epochs):
     averaging, planned = make(), []
@@ -78,6 +79,7 @@ def test_a_checkpoint_of_before_the_average_has_the_normalizer(dataset_root, tmp
         assert torch.load(path, weights_only=True)["state_dict"]["world_model.normalizer.latent_std"].ne(1).all()
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("make", "epochs"),
     [AVERAGES[0], *(pytest.param(*each.values, id=each.id, marks=pytest.mark.slow) for each in AVERAGES[1:3])],

@@ -10,6 +10,8 @@ import pytest
 import torch
 import train_script
 
+pytestmark = pytest.mark.end_to_end
+
 SCRIPT = Path(train_script.__file__)
 
 

@@ -52,6 +52,7 @@ BEST = {"checkpoint": {"monitor": "online/success", "mode": "max"}}
 UNVALIDATED = {"limit_val_batches": 0, "rounds": {"every_n_epochs": 2}}
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("stop_after", "settings"),
     [
@@ -72,6 +73,7 @@ def test_run_stopped_between_rounds_and_resumed_equals_the_uninterrupted_one(
     assert_same(resumed, whole(**settings))
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("processes", [(2, 2), (1, 2)], ids=["always two", "two after the resumption"])
 def test_rounds_in_two_processes_equal_those_in_one(door_wall_fit, whole, tmp_path, processes):
     before, after = ({"rounds": {"num_processes": number}} for number in processes)
@@ -84,6 +86,7 @@ class Crash(Exception):
     pass
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("stop_in", ["plan", "extend", "log"])
 def test_run_that_fails_within_a_round_and_is_resumed_equals_the_uninterrupted_one(
     door_wall_fit, whole, tmp_path, monkeypatch, stop_in

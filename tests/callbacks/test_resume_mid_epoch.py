@@ -14,6 +14,8 @@ from gbplan.networks import IdentityEncoder, MLPPredictor, WorldModel
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent
 
+pytestmark = pytest.mark.end_to_end
+
 BATCHES = 5
 
 

@@ -42,6 +42,7 @@ def test_both_fill_one_buffer_and_log_under_their_names(door_wall_fit, tmp_path)
     assert lengths == [9, 9, 9, 9, 12] * 2
 
 
+@pytest.mark.end_to_end
 def test_resumed_run_of_both_equals_the_uninterrupted_one(door_wall_fit, tmp_path):
     *whole, callbacks = with_another(door_wall_fit, tmp_path / "whole", 3, tmp_path)
     with_another(door_wall_fit, tmp_path / "parts", 2, tmp_path)

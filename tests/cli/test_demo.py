@@ -10,6 +10,8 @@ from gbplan.cli import main
 from gbplan.cli.demo import agent
 from gbplan.policies import Agent
 
+pytestmark = pytest.mark.end_to_end
+
 
 def test_agent_is_that_of_the_configuration():
     parser = ArgumentParser()

@@ -10,6 +10,8 @@ from dino_folders import write_dino
 from gbplan.cli import main, run
 from gbplan.evaluation import load_world_model
 
+pytestmark = pytest.mark.end_to_end
+
 OVERLAY = "configs/door_wall_pixels"
 SMALL = [
     "--model.world_model.encoder.grid=2",

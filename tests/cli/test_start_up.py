@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
 HEAVY = ("torch", "lightning", "matplotlib", "minari", "numba")
 RUN = """
 import sys

@@ -57,6 +57,7 @@ def test_library_that_mujoco_does_not_find_is_reported_in_one_line(monkeypatch):
     )
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("env_id", WORLDS)
 def test_mujoco_is_loaded_when_an_environment_is_made_and_not_before(env_id):
     program = (

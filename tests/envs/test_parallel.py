@@ -157,6 +157,7 @@ def test_bad_options_are_named_before_a_worker_sees_them(options, message):
         envs.close()
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("from_a_file", [True, False], ids=["without a guard", "read from a pipe"])
 def test_a_script_that_workers_cannot_import_is_told_so(tmp_path, from_a_file):
     script = "from gbplan.data import make_vector_env\nmake_vector_env('DoorWall-v0', 2, {}, 2)\n"

@@ -56,6 +56,7 @@ def assert_close(found, expected, path=""):
         assert found == expected, path
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("policy", "tasks", "how"),
     [

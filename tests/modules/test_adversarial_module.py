@@ -318,6 +318,7 @@ def whole(fit, tmp_path_factory):
     return fit(tmp_path_factory.mktemp("adversarial") / "whole", *adversarial("FGSM"), epochs=3)
 
 
+@pytest.mark.end_to_end
 def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(fit, whole, tmp_path):
     parts = fit(tmp_path / "parts", *adversarial("FGSM"), epochs=1)
     fit(parts, *adversarial("FGSM"), f"--ckpt_path={parts / 'last.ckpt'}", "--seed_everything=7", epochs=3)

@@ -64,6 +64,7 @@ def test_pickle_in_a_checkpoint_is_not_run(changed, marker, reader):
     assert marker.exists()  # it would have run
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("ckpt_path", ["{}/last.ckpt", "last"])
 @pytest.mark.parametrize("asked", [[], ["--weights_only=false"]], ids=str)
 def test_pickle_in_a_checkpoint_is_not_run_on_resuming(changed, marker, fit, tmp_path, ckpt_path, asked, monkeypatch):

@@ -97,6 +97,7 @@ def test_training_lowers_the_loss(trained):
     assert losses[-1] < 0.9 * losses[0]
 
 
+@pytest.mark.end_to_end
 def test_resumed_training_equals_the_uninterrupted_one_and_trains_the_network_only(fit, trained, tmp_path):
     parts = fit(tmp_path / "parts", epochs=1)
     begun = state_of(parts)

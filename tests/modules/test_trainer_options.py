@@ -74,6 +74,7 @@ def test_overfit_batches_overfits(data, tmp_path, adversarial):
     assert sum(losses.epochs[-1]) < 0.2 * sum(losses.epochs[0])
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     "planner",
     [
@@ -103,6 +104,7 @@ def test_other_precisions_train_online(data, tmp_path, planner, precision):
 compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=[pytest.mark.slow, compiler])])
 def test_predictor_compiled_in_place_trains_online_and_its_weights_keep_their_names(data, tmp_path, backend):
     module = make_module()
@@ -120,6 +122,7 @@ def test_predictor_compiled_in_place_trains_online_and_its_weights_keep_their_na
         torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.end_to_end
 def test_a_model_that_is_wrapped_by_the_compiler_is_refused(data, tmp_path):
     module = make_module()
     module.world_model = torch.compile(module.world_model)
@@ -144,6 +147,7 @@ class Single(Dataset):
         return self.windows[index]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("adversarial", [False, True])
 @pytest.mark.parametrize("kind", [lambda windows: windows, Single], ids=["windows", "one at a time"])
 def test_own_loaders_train(data, tmp_path, adversarial, kind):

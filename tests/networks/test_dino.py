@@ -149,6 +149,7 @@ def test_its_hash_is_of_weights_and_settings_not_of_the_folder(folder, changed, 
     assert len({same, *map(encoder_hash, others)}) == 5
 
 
+@pytest.mark.end_to_end
 def test_transformers_is_imported_when_used_and_the_hash_is_the_same_in_every_process(folder):
     code = (
         "import sys; from gbplan.networks import DinoEncoder; from gbplan.networks.encoder import encoder_hash; "

@@ -103,6 +103,7 @@ def test_paths_are_drawn_where_the_goal_space_is_a_plane_and_the_model_predicts_
     draw(tmp_path, result())["paths-detour"]()
 
 
+@pytest.mark.end_to_end
 def test_report_writes_every_figure_light_and_dark_and_twice_the_same(evaluated, tmp_path, capsys):
     report(str(evaluated), figures=str(tmp_path / "one"))
     report(str(evaluated), figures=str(tmp_path / "two"))

@@ -11,7 +11,10 @@ import pytest
 from gbplan.report import report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no chromium or chrome to open the page with")
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.skipif(BROWSER is None, reason="there is no chromium or chrome to open the page with"),
+]
 
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
 OFFLINE = ("--disable-background-networking", "--disable-component-update")
