@@ -113,7 +113,7 @@ COUNTS = {  # collect, fit, evaluate
     "fetch_push": (1, 7, 24),
     "planners": (1, 3, 50),
     "point_maze": (1, 7, 36),
-    "push_t": (1, 7, 48),
+    "push_t": (1, 7, 54),
     "push_t_pixels": (1, 12, 18),
     "push_t_radii": (1, 12, 24),
     "robustness": (3, 12, 82),
