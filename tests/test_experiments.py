@@ -103,21 +103,21 @@ def successes(folder):
 SLOW = pytest.mark.slow
 
 
-COUNTS = {  # collect, fit, evaluate
-    "ablations": (1, 5, 10),
-    "attack_sweep": (2, 96, 90),
-    "door_layouts": (1, 4, 10),
-    "door_wall": (1, 8, 40),
-    "door_wall_pixels": (1, 12, 29),
-    "door_wall_pixels_radii": (1, 21, 18),
-    "fetch_push": (1, 7, 24),
-    "planners": (1, 3, 50),
-    "point_maze": (1, 7, 36),
-    "push_t": (1, 7, 54),
-    "push_t_pixels": (1, 12, 18),
-    "push_t_radii": (1, 12, 24),
-    "robustness": (3, 12, 82),
-    "rope": (1, 7, 32),
+COUNTS = {  # collect, fit, evaluate, report
+    "ablations": (1, 5, 10, 1),
+    "attack_sweep": (2, 96, 90, 1),
+    "door_layouts": (1, 4, 10, 1),
+    "door_wall": (1, 8, 40, 1),
+    "door_wall_pixels": (1, 12, 29, 1),
+    "door_wall_pixels_radii": (1, 21, 18, 1),
+    "fetch_push": (1, 7, 24, 1),
+    "planners": (1, 3, 50, 1),
+    "point_maze": (1, 7, 36, 1),
+    "push_t": (1, 7, 54, 3),
+    "push_t_pixels": (1, 12, 18, 1),
+    "push_t_radii": (1, 12, 24, 1),
+    "robustness": (3, 12, 82, 1),
+    "rope": (1, 7, 32, 1),
 }
 
 
@@ -125,14 +125,14 @@ COUNTS = {  # collect, fit, evaluate
     ("task", "settings", "counts"),
     [
         *(pytest.param(task, (), COUNTS[task], id=task) for task in EXPERIMENTS),
-        pytest.param("door_wall", ("seeds=0 1",), (1, 16, 72), marks=SLOW),
-        pytest.param("door_wall", ("full=1",), (1, 8, 64), marks=SLOW),
-        pytest.param("attack_sweep", ("seeds=0",), (2, 32, 30), marks=SLOW),
+        pytest.param("door_wall", ("seeds=0 1",), (1, 16, 72, 1), marks=SLOW),
+        pytest.param("door_wall", ("full=1",), (1, 8, 64, 1), marks=SLOW),
+        pytest.param("attack_sweep", ("seeds=0",), (2, 32, 30, 1), marks=SLOW),
     ],
 )
 def test_an_experiment_is_all_combinations_of_what_its_tables_list(task, settings, counts):
     found = planned(task, *settings)
-    assert (found["collect"], found["fit"], found["evaluate"], found["report"]) == (*counts, 1)
+    assert (found["collect"], found["fit"], found["evaluate"], found["report"]) == counts
 
 
 @pytest.mark.end_to_end
