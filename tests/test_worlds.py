@@ -49,6 +49,8 @@ from gbplan.planners import (
 )
 from gbplan.policies import Agent, RandomPolicy
 
+pytestmark = pytest.mark.end_to_end  # each combination is trained
+
 ACTIONS = 3
 
 
@@ -155,7 +157,6 @@ def world(request, root, tmp_path_factory):
     return fit, folder, *fit(2, folder)
 
 
-@pytest.mark.end_to_end
 def test_an_online_round_is_trained_on_and_validated(world):
     _, _, trainer, module, data = world
     assert len(data.buffer) > 0
@@ -166,7 +167,6 @@ def test_an_online_round_is_trained_on_and_validated(world):
     assert ("val/believed_success" in logged) == module.world_model.has_probe
 
 
-@pytest.mark.end_to_end
 def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(world):
     fit, folder, _, module, data = world
     _, resumed, again = fit(2, folder, ckpt_path=folder / "epoch=0.ckpt")

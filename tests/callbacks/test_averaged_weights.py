@@ -64,6 +64,7 @@ def test_rounds_and_validations_plan_with_the_average(dataset_root, tmp_path, mo
         assert not torch.equal(weights.own[epoch], weights.average[epoch])
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(("make", "epochs"), AVERAGES)
 def test_training_goes_on_as_if_nothing_had_been_planned(dataset_root, tmp_path, make, epochs):
     without = train(tmp_path / "without", dataset_root, 3, more=[make()])
