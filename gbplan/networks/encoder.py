@@ -107,7 +107,7 @@ class IdentityEncoder(Encoder):
         Raises:
             ValueError: the state has fewer numbers than ``state_indices`` name.
         """
-        (key,) = self.observation_keys
+        key = self.observation_keys[0]
         state = observations[key]
         return state if self.state_indices is None else pick(state, self.state_indices, key, "state_indices")
 

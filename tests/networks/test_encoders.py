@@ -199,6 +199,19 @@ def test_a_state_index_that_the_observation_lacks_is_named():
         encoder.encode({"features": torch.zeros(2, 4)})
 
 
+def test_a_subclass_may_read_more_entries_beside_the_state():
+    class WithAnother(IdentityEncoder):
+        def __init__(self):
+            super().__init__(2)
+            self.observation_keys = ("observation", "wind")
+
+        def encode(self, observations):
+            return super().encode(observations) - observations["wind"]
+
+    seen = {"observation": torch.tensor([[3.0, 4.0]]), "wind": torch.tensor([[1.0, 2.0]])}
+    assert WithAnother().encode(seen).tolist() == [[2.0, 2.0]]
+
+
 @pytest.mark.parametrize("indices", [[0, 1], [], [0, 1, -1]])
 def test_state_indices_must_be_as_many_as_latent_dimensions(indices):
     with pytest.raises(ValueError, match="state_indices must be dim = 3 numbers >= 0"):
