@@ -121,7 +121,9 @@ def evaluate(
     Raises:
         ValueError: thresholds are not ascending and positive, or the environment's goals have no distance; a task
             begins solved; or ``diagnostic_tasks`` is negative.
+        TypeError: one of the first three arguments is of another kind, such as an agent without its model.
     """
+    _require_types(policy, envs, tasks)
     require_measurable(envs, thresholds, diagnostic_tasks)
     if world_model is None and isinstance(policy, PlannerPolicy):
         world_model = policy.world_model
@@ -138,6 +140,16 @@ def evaluate(
     return conclude(
         played, policy, envs, tasks, thresholds=thresholds, world_model=world_model, diagnostic_tasks=diagnostic_tasks
     )
+
+
+def _require_types(policy: object, envs: object, tasks: object) -> None:
+    for name, value, kind, cure in (
+        ("policy", policy, Policy, "agent.policy(world_model) makes one of an Agent"),
+        ("envs", envs, gym.vector.VectorEnv, "make one with gymnasium.make_vec or gbplan.data.make_vector_env"),
+        ("tasks", tasks, Tasks, "TaskSet(...).draw() draws them"),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}; {cure}")
 
 
 def require_measurable(envs: gym.vector.VectorEnv, thresholds: Sequence[float], diagnostic_tasks: int) -> None:

@@ -1,3 +1,4 @@
+import gymnasium as gym
 import numpy as np
 import pytest
 import tiny_world  # noqa: F401, registers TinyPixels-v0
@@ -51,6 +52,16 @@ def test_straight_line_reaches_through_the_door_and_stops_at_the_wall(envs):
     np.testing.assert_allclose(result.records["shortest_path"], [1.9, 2 * np.sqrt(2.0) - 0.1], rtol=1e-6)
     assert result.records["path_length"][0] == pytest.approx(0.1 * hits["first_hit"][0], abs=1e-5)
     assert result.metrics["spl"] == pytest.approx(0.5 * 1.9 / (0.1 * hits["first_hit"][0]), abs=1e-5)
+
+
+def test_arguments_of_another_kind_are_refused_with_the_cure(envs):
+    agent, drawn = Agent(GradientPlanner(horizon=5)), hand_made()
+    with pytest.raises(TypeError, match=r"policy must be a Policy, got Agent; agent\.policy\(world_model\)"):
+        evaluate(agent, envs, drawn)
+    with pytest.raises(TypeError, match=r"envs must be a VectorEnv, got .*; make one with gymnasium\.make_vec"):
+        evaluate(StraightLinePolicy(), gym.make("DoorWall-v0"), drawn)
+    with pytest.raises(TypeError, match=r"tasks must be a Tasks, got TaskSet; TaskSet\(\.\.\.\)\.draw\(\)"):
+        evaluate(StraightLinePolicy(), envs, TaskSet("DoorWall-v0"))
 
 
 def test_expert_reaches_every_detour_task_in_few_steps():
