@@ -40,10 +40,14 @@ class WorldModel(nn.Module):
             decoder: from latents to pictures, for inspection; None: no decoder.
 
         Raises:
+            TypeError: the encoder or the predictor does not say its shape.
             ValueError: the encoder's latent shape is not the predictor's, the probe's or the decoder's, or the block
                 does not divide the actions.
         """
         super().__init__()
+        for part, attribute in ((encoder, "latent_shape"), (predictor, "latent_shape"), (predictor, "action_dim")):
+            if not hasattr(part, attribute):
+                raise TypeError(f"{type(part).__name__} has no {attribute}; set it in its class or its __init__")
         if tuple(encoder.latent_shape) != tuple(predictor.latent_shape):
             raise ValueError(
                 f"encoder and predictor must agree on the latent shape, got {tuple(encoder.latent_shape)} from the "

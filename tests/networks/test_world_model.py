@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, WorldModel
+from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Predictor, WorldModel
 
 
 def make_model(latent=3, action=2, hidden=(8,), **kwargs):
@@ -105,3 +105,29 @@ def test_goal_deviations_that_are_not_known_are_refused():
     model.encoder.goal_features = torch.zeros_like
     with pytest.raises(ValueError, match=r"do not tell their deviations, got \[0.0, 0.0\]; give the objective a scale"):
         model.goal_deviations()
+
+
+class Misshapen(Predictor):
+    """Returns a frame too many, as a network of sequences would."""
+
+    latent_shape, action_dim = (2,), 1
+
+    def forward(self, latents, actions):
+        return latents
+
+
+@pytest.mark.parametrize("use", ["sequence", "rollout"])
+def test_a_prediction_that_a_loss_would_broadcast_is_refused(use):
+    frames, actions = torch.zeros(3, 1, 2), torch.zeros(3, 1, 1)
+    message = r"Misshapen\.forward must return the next latents, \(B, \*D\) = \(3, 2\), got \(3, 1, 2\); it receives K"
+    inputs = (frames, actions) if use == "sequence" else (frames, actions[:, :0], actions)
+    with pytest.raises(ValueError, match=message):
+        getattr(Misshapen(), use)(*inputs)
+
+
+def test_a_predictor_that_does_not_say_its_shape_is_refused():
+    class Silent(Predictor):
+        forward = Misshapen.forward
+
+    with pytest.raises(TypeError, match="Silent has no latent_shape; set it in its class or its __init__"):
+        WorldModel(IdentityEncoder(2), Silent())
