@@ -64,7 +64,7 @@ class Predictor(nn.Module, ABC):
         """
         count = latents.shape[1] - self.history + 1
         windows, acts = (stretches(values, self.history).flatten(0, 1) for values in (latents, actions))
-        return self._step(windows, acts).unflatten(0, (len(latents), count))
+        return self._next(windows, acts).unflatten(0, (len(latents), count))
 
     def rollout(self, context: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """Predict steps 1..H, each from the frames that ``sequence`` would predict it from.
@@ -84,10 +84,10 @@ class Predictor(nn.Module, ABC):
         for t in range(actions.shape[1]):
             # With K = 1 the window is not copied, so that gradients add up in the same order as in a chain of steps.
             window = frames[-1] if self.history == 1 else torch.cat(frames[-self.history :], dim=1)
-            frames.append(self._step(window, taken[:, t : t + self.history])[:, None])
+            frames.append(self._next(window, taken[:, t : t + self.history])[:, None])
         return torch.cat(frames[self.history :], dim=1)
 
-    def _step(self, latents: Tensor, actions: Tensor) -> Tensor:
+    def _next(self, latents: Tensor, actions: Tensor) -> Tensor:
         predicted: Tensor = self(latents, actions)
         expected = latents[:, 0].shape
         if predicted.shape != expected:  # a loss would broadcast (B, 1, *D), and train on nonsense
