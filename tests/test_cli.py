@@ -124,8 +124,8 @@ def test_fit_config_parses_and_builds(config, hub):
     assert isinstance(cli.model, WorldModelModule)
 
 
-def parts_of_training(*args):
-    cli = GBPlanCLI(
+def training(*args):
+    return GBPlanCLI(
         WorldModelModule,
         TrajectoryDataModule,
         subclass_mode_model=True,
@@ -133,7 +133,18 @@ def parts_of_training(*args):
         save_config_callback=None,
         args=["--config=configs/door_wall/base.yaml", *args],
     )
-    return [part for part in cli.trainer.callbacks if isinstance(part, PlanningValidation | OnlineWorldModeling)]
+
+
+def parts_of_training(*args):
+    callbacks = training(*args).trainer.callbacks
+    return [part for part in callbacks if isinstance(part, PlanningValidation | OnlineWorldModeling)]
+
+
+def test_a_parsed_configuration_is_written_alike_without_checking_it_again():
+    cli = training("--config=configs/door_wall/online_adversarial.yaml")
+    texts = [cli.parser.dump(cli.config, skip_none=False, skip_validation=skipped) for skipped in (False, True)]
+    assert texts[0] == texts[1]
+    assert "online:" in texts[0]
 
 
 def test_callbacks_that_plan_are_part_of_a_training_once_they_have_an_agent():
