@@ -455,6 +455,7 @@ AT_THE_COMMAND = {
 }
 
 
+@pytest.mark.end_to_end
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("field", AT_THE_COMMAND)
 @pytest.mark.parametrize("command", ["evaluate", "fit"])

@@ -215,6 +215,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(("command", "message"), ROWS.values(), ids=ROWS)
 def test_bad_input_is_one_line_and_changes_nothing(command, message, shelf, tmp_path, capsys):
     before = contents(shelf)

@@ -298,6 +298,7 @@ def shown(case):
     return f"{case[0].split()[0]} {case[1]}"
 
 
+@pytest.mark.end_to_end
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", some(COMMANDS, map(shown, COMMANDS)))
 def test_bad_argument_is_one_line(case, shelf, tmp_path, capsys):
@@ -317,6 +318,7 @@ def test_the_same_commands_without_the_bad_value_work(command, shelf, tmp_path):
     main([word.format(shelf=shelf, out=tmp_path / "out") for word in command.split()])
 
 
+@pytest.mark.end_to_end
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", some([*DATASETS], DATASETS))
 def test_bad_dataset_is_one_line(case, shelf, tmp_path, capsys):
@@ -330,6 +332,7 @@ def test_bad_dataset_is_one_line(case, shelf, tmp_path, capsys):
 METADATA_CASES = [f"{key}: {what}" for key in METADATA for what in WRONG_JSON]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", some(METADATA_CASES, METADATA_CASES))
 def test_bad_metadata_is_one_line(case, shelf, tmp_path, capsys):

@@ -245,6 +245,7 @@ def test_a_report_is_made_again_only_for_other_results(tmp_path, capsys):
     assert (tmp_path / "page.html").exists()
 
 
+@pytest.mark.end_to_end
 def test_keep_is_refused_where_it_has_no_meaning(tmp_path, capsys):
     collect(tmp_path, "--policy=RandomPolicy")
     fit(tmp_path, tmp_path / "run")

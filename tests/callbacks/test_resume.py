@@ -136,6 +136,7 @@ def test_state_is_plain_data(door_wall_fit, tmp_path):
     assert state["configuration"]["agent"]["planner"]["horizon"] == 8
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("rounds", "message"),
     [

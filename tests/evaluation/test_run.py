@@ -220,6 +220,7 @@ def test_existing_result_is_kept_unless_overwritten(evaluated):
     assert len(list(folder.glob("events.out.tfevents*"))) == 1  # else TensorBoard would show both
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("trainer", [None, TrainerOptions("cpu")], ids=["alone", "by the trainer"])
 def test_two_processes_measure_what_one_does(tmp_path, trainer, without_figures):
     found = []

@@ -220,6 +220,7 @@ def test_attack_that_is_none_is_refused():
         AdversarialWorldModelModule(make_world_model(), FGSM)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -131,6 +131,7 @@ def test_trained_network_initialises_a_planner_named_in_yaml(trained, tmp_path):
     assert planner.network.horizon == 50
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

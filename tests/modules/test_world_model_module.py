@@ -115,6 +115,7 @@ def whole(fit, tmp_path_factory):
     return fit(tmp_path_factory.mktemp("resume") / "whole", epochs=4)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(fit, whole, tmp_path, stop_after):
     parts = fit(tmp_path / "parts", epochs=stop_after)
