@@ -15,9 +15,9 @@ from gbplan.data import TrajectoryDataModule
 from gbplan.data.latents import LATENTS
 from gbplan.data.windows import Batch
 from gbplan.modules.checkpoints import load_encoder_weights, load_world_model_weights
+from gbplan.modules.data_requirements import require_fitting_data
 from gbplan.modules.preparation import cache_latents, fit_normalizer
 from gbplan.modules.regularizers import Regularizer, require_stable_latents
-from gbplan.modules.requirements import require_fitting_data
 from gbplan.modules.resuming import accumulating, require_resumable
 from gbplan.networks import WorldModel
 from gbplan.networks.compiled import require_own_names
