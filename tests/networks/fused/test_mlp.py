@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -72,18 +72,19 @@ def both_ways():
             yield
 
 
-def assert_close(found, expected):
-    """Within the dtype's tolerance of the largest entry."""
-    tolerance = TOLERANCE[expected.dtype] * max(1.0, expected.abs().max().item())
+def assert_close(found, expected, largest=0.0):
+    """Within the dtype's tolerance of the largest entry, or of a larger number that it was computed from."""
+    tolerance = TOLERANCE[expected.dtype] * max(1.0, largest, expected.abs().max().item())
     torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
 def assert_same(model, context, actions):
     assert is_fused(fused(model, context.detach().requires_grad_(), actions))
     expected = with_gradients(plain, model, context, actions)
+    largest = expected[0].abs().max().item()  # gradients are rounded as the latents that they are of
     for _ in both_ways():
         for found, want in zip(with_gradients(fused, model, context, actions), expected, strict=True):
-            assert_close(found, want)
+            assert_close(found, want, largest)
         with torch.no_grad():
             assert_close(model.rollout(context, actions[:, :0], actions), expected[0])
 
@@ -108,6 +109,7 @@ def test_latents_and_gradients_equal_plain_autograd(activation, hidden, residual
 
 
 @settings(max_examples=30, deadline=None)
+@example(batch=9, horizon=9, latent=1, action=1, hidden=[2, 2], activation="gelu", residual=True, dtype=torch.float32)
 @given(
     batch=st.integers(1, 70),
     horizon=st.integers(1, 9),
