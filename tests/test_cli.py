@@ -377,6 +377,7 @@ def test_a_run_that_has_moved_keeps_its_best_score(fit, tmp_path):
     assert torch.load(tmp_path / "there" / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.end_to_end
 def test_a_fit_that_fails_leaves_no_folder_that_looks_like_a_run(fit, tmp_path, monkeypatch):
     def fail(module, batch, index):
         assert (tmp_path / "run" / "config.yaml").exists()
@@ -393,6 +394,7 @@ def test_a_fit_that_fails_leaves_no_folder_that_looks_like_a_run(fit, tmp_path, 
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.end_to_end
 def test_checkpoints_of_fit_are_written_beside_their_targets(fit, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "on another file system"))
     assert {"best.ckpt", "last.ckpt"} <= {path.name for path in fit(tmp_path / "run", epochs=1).iterdir()}
@@ -411,6 +413,7 @@ def test_validate_reports_and_leaves_the_runs_config_as_it_was(base_run, capsys)
     assert "add --ckpt_path" in error_of(capsys, "validate", f"--config={other}")
 
 
+@pytest.mark.end_to_end
 def test_last_checkpoint_is_of_the_last_epoch_even_if_the_model_got_worse(fit, tmp_path):
     # without a step no epoch improves on the first
     still = ("--model.scheduler=null", "--model.optimizer.init_args.lr=0.0")
@@ -430,11 +433,13 @@ def test_best_model_of_an_interrupted_run_is_that_of_the_whole_one(fit, tmp_path
     assert torch.load(first / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.end_to_end
 def test_fit_says_what_the_best_model_scored(fit, tmp_path, capsys):
     fit(tmp_path / "run", epochs=1)
     assert re.search(r"the model is in \S+ \(best.ckpt with val/loss [0-9.e-]+, last.ckpt\)", capsys.readouterr().out)
 
 
+@pytest.mark.end_to_end
 def test_monitor_that_nothing_logs_is_named_when_the_best_model_is_the_last(fit, tmp_path, capsys):
     # Lightning notices by itself only where a validation has run.
     typo = ("--checkpoint.monitor=val/sucess", "--checkpoint.save_on_train_epoch_end=true")
@@ -532,6 +537,7 @@ def test_interrupted_command_resumes_with_the_command_it_printed(tmp_path, datas
     assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == done + 1
 
 
+@pytest.mark.end_to_end
 def test_fit_says_nothing_a_user_cannot_act_on(fit, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("gbplan.cli.command.run", lambda args: fit(tmp_path / "run", "--trainer.log_every_n_steps=1"))
     with warnings.catch_warnings(record=True) as caught:

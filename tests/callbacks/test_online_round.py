@@ -50,6 +50,7 @@ def executed_by(processes, policy, states):
     return [run(rank, lambda _: list(parts)) for rank in range(processes)]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("processes", [2, 3, 6])
 @pytest.mark.parametrize("states", [[-1, -1, 1, -1, -1], [-1, 1, -1, 1, -1, 1], [1, 1, 1], [-1, 1]])
 def test_several_processes_report_what_one_does(policy, states, processes):

@@ -113,6 +113,7 @@ def test_run_that_fails_within_a_round_and_is_resumed_equals_the_uninterrupted_o
     assert_same(resumed, whole())
 
 
+@pytest.mark.end_to_end
 def test_written_dataset_of_a_resumed_run_contains_the_rounds_before_it_too(door_wall_fit, whole, tmp_path):
     rounds = {"write_to": "door-wall/online-v0", "write_root": str(tmp_path), "overwrite": True}
     door_wall_fit(tmp_path, 2, rounds=rounds)

@@ -52,6 +52,7 @@ def expected_epoch(data, added: list[Trajectories], epoch: int):
         }
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("in_memory", [64 * 2**20, 0], ids=["in memory", "mapped"])
 @pytest.mark.parametrize(("settings", "additions"), SETTINGS)
 def test_batches_of_an_epoch_are_equal_to_the_bit_and_in_the_same_order(
