@@ -29,8 +29,8 @@ def commands(*files: Path) -> set[str]:
         text = re.sub(r"\\\n#?\s*", "", file.read_text())
         found += re.findall(r"(?m)^(?:    |# )(gbplan [a-z]+ +(?:-|runs).*)$", text)  # else: an explanation
         found += re.findall(r"`(gbplan [a-z]+\s[^`]*|python examples/[^`]*)`", text)
-    # Those with an ellipsis are described, not given.
-    return {" ".join(command.split()) for command in found if "..." not in command}
+    # Those with an ellipsis are described, not given; `my_package` is the reader's own.
+    return {" ".join(command.split()) for command in found if "..." not in command and "my_" not in command}
 
 
 ON_PAGES = commands(*PAGES)
