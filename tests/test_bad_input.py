@@ -345,5 +345,7 @@ def test_short_episodes_are_reported_with_both_keys_and_values_that_work(tmp_pat
     with pytest.raises(SystemExit, match="2"):
         main(fit.split())
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "set data.validation_steps to 4 and model.validation_horizons to steps within it, [1, 2, 4] say" in line
+    assert (
+        "set data.validation_steps to 4 and model.validation_horizons to steps within it, for example [1, 2, 4]" in line
+    )
     main([*fit.split(), "--data.validation_steps=4", "--model.validation_horizons=[1,2,4]"])
