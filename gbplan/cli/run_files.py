@@ -143,12 +143,14 @@ class SaveStartedConfig(SaveConfigCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the configuration, and show it in TensorBoard, now that data and checkpoint fit each other."""
         folder = trainer.log_dir  # in all processes, as Lightning requires
+        if not trainer.is_global_zero:
+            return
         text = self.parser.dump(self.config, skip_none=False, skip_validation=True)  # it has just been parsed
-        if trainer.is_global_zero and folder is not None:
+        if folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             with replacing(Path(folder, self.config_filename)) as file:
                 file.write(text)
-        for logger in trainer.loggers if trainer.is_global_zero else ():
+        for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 block = textwrap.indent(text, "    ")  # markdown's code block
                 logger.experiment.add_text("config", block, trainer.global_step)
