@@ -9,13 +9,13 @@
 # %% [markdown]
 # # Make your own world model robust
 #
-# This notebook writes an environment and a network, and applies the two cures of gradient planning to them. The model
-# is trained on random data, fails when it is planned through, and is finetuned online and adversarially until it
-# succeeds.
+# This notebook defines an environment and a network, and makes gradient planning work with them. A model trained on
+# random data fails when a planner uses it. Finetuning it online, alone or together with adversarial training, raises
+# its success to about two thirds of the tasks.
 #
-# The environment is Gymnasium's pendulum, whose motor is too weak to lift it: a plan has to swing it up, and to arrive
-# at an angle near the top almost at rest. The data are random pushes at a hanging pendulum, so the model has hardly
-# seen the upper half that every plan leads to.
+# The environment is Gymnasium's pendulum. Its motor is too weak to lift it directly, so a plan has to swing it up, and
+# arrive at an angle near the top almost at rest. The data are random pushes at a hanging pendulum, so the model has
+# hardly seen the upper half of the circle, where every plan ends.
 
 # %%
 import copy
@@ -39,38 +39,38 @@ from gbplan.plots import Curve, plot_panels, plot_success
 from gbplan.policies import Agent, RandomPolicy
 
 # %matplotlib inline
-torch.set_num_threads(1)  # networks this small gain nothing from a second one
+torch.set_num_threads(1)  # a second thread does not make networks this small faster
 
 # %% [markdown]
 # These numbers decide how long the notebook takes:
 
 # %%
-EPISODES = 100  # of random pushes
-EPOCHS = 20  # of base training
-ROUNDS = 10  # of online training
-NEW_TASKS = 32  # in each round
-TASKS = 128  # held-out tasks that the models are judged by
+EPISODES = 100  # episodes of random pushes
+EPOCHS = 20  # epochs of base training
+ROUNDS = 10  # rounds of online training
+NEW_TASKS = 32  # training tasks in each round
+TASKS = 128  # held-out tasks to evaluate on
 
 # %% [markdown]
 # ## The environment
 #
-# gbplan needs Gymnasium's goal-conditioned form, a `reset` that sets a task, `info["is_success"]` and a time limit
-# ([Your environment](../your_environment.md)). `compute_success` is optional; with it, results say what a model
-# believes.
+# gbplan needs a goal-conditioned Gymnasium environment with a `reset` that sets a task, `info["is_success"]` and a time
+# limit ([Your environment](../your_environment.md)). `compute_success` is optional. With it, results also show in how
+# many tasks the model believes that its plan succeeds.
 
 # %%
-TOP_SPEED = 8.0  # of the pendulum, radians a second
+TOP_SPEED = 8.0  # of the pendulum, in radians per second
 
 
 class PendulumGoal(gym.Wrapper):
-    """`Pendulum-v1` that has to come to rest at an angle near the top, another one in each episode."""
+    """`Pendulum-v1` with a goal: come to rest at an angle near the top, which differs in each episode."""
 
     def __init__(self):
         super().__init__(gym.make("Pendulum-v1").unwrapped)
-        # The tip's place, and the speed as a share of the top speed.
+        # The position of the tip, and the speed as a fraction of the top speed.
         state = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
         self.observation_space = gym.spaces.Dict(observation=state, achieved_goal=state, desired_goal=state)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)  # of the motor's strength
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)  # fraction of the motor's maximum torque
 
     def reset(self, *, seed=None, options=None):
         options = options or {}
@@ -103,16 +103,16 @@ gym.register("PendulumGoal-v0", entry_point="__main__:PendulumGoal", max_episode
 # %% [markdown]
 # ## The world model
 #
-# A predictor computes the next latent, in standardised units. A model step is four steps of the environment, so an
-# action of the model is four of the motor's side by side, and twenty-five steps look ahead to the end of an episode.
-# The state is its own latent.
+# A predictor computes the next latent, in standardised units. Here the latent is the state itself. One model step is
+# four environment steps, so an action of the model is four motor actions side by side, and a plan of twenty-five model
+# steps reaches the end of an episode.
 
 # %%
 BLOCK = 4
 
 
 class Swing(Predictor):
-    """A perceptron that predicts the change."""
+    """A perceptron that predicts the change of the state."""
 
     latent_shape, action_dim = (3,), BLOCK
 
@@ -134,7 +134,7 @@ def new_model():
 # %% [markdown]
 # ## Base training
 #
-# Training is Lightning's: a module, a data module and a trainer. The loss is that of rollouts of four model steps.
+# Training uses Lightning: a module, a data module and a trainer. The loss is the error of rollouts of four model steps.
 
 # %%
 folder = tempfile.mkdtemp()
@@ -143,12 +143,12 @@ collect("PendulumGoal-v0", "pendulum/random-v0", RandomPolicy(), EPISODES, num_e
 
 
 def fit(module, epochs, callbacks=()):
-    """Train on the dataset, and on what callbacks add to it."""
+    """Train on the dataset and on the transitions that callbacks add to it."""
     trainer = L.Trainer(
         default_root_dir=tempfile.mkdtemp(),  # for the transitions of online training
         max_epochs=epochs,
         callbacks=list(callbacks),
-        reload_dataloaders_every_n_epochs=1,  # or what they add would not be trained on
+        reload_dataloaders_every_n_epochs=1,  # so that training uses the transitions that callbacks add
         logger=False,
         limit_val_batches=0,
         enable_checkpointing=False,
@@ -165,8 +165,8 @@ base = fit(WorldModelModule(new_model(), rollout_steps=4), EPOCHS)
 # %% [markdown]
 # ## Before
 #
-# The agent plans by gradient descent and plans again every two model steps. The tasks are held out: no training draws
-# from their seeds.
+# The agent plans by gradient descent and replans every two model steps. The tasks are held out: training tasks are
+# never drawn from their seeds.
 
 # %%
 planner = GradientPlanner(horizon=25, num_samples=78, restarts=2, iterations=12)
@@ -179,15 +179,16 @@ print(results["base"].summary())
 # %% [markdown]
 # ## Three finetunings
 #
-# `OnlineWorldModeling` plans new tasks of the training seeds, executes the plans, and adds what happened to the data.
-# `AdversarialWorldModelModule` trains on the worst states and actions within a small radius of the data, found by one
-# step along the sign of the loss's gradient (FGSM); its factors are shares of the standard deviation of each dimension.
-# One is a callback and the other a module, so they go together. All three start from the base model.
+# `OnlineWorldModeling` draws new tasks from the training seeds, plans them, executes the plans, and adds the real
+# transitions to the data. `AdversarialWorldModelModule` trains on perturbed states and actions within a small radius of
+# the data. It finds them by one step along the sign of the loss's gradient (FGSM). Its factors give the radius as a
+# fraction of each dimension's standard deviation. One is a callback and the other a module, so they can be combined.
+# All three finetunings start from the base model.
 
 
 # %%
 def rounds():
-    """Online training, a round every five epochs."""
+    """Return the callback for online training, with a round every five epochs."""
     new = TaskSet(count=NEW_TASKS, split="training", seed=1)
     return [OnlineWorldModeling(agent, new, every_n_epochs=5, figure_tasks=0)]
 
@@ -221,12 +222,13 @@ believed = [result.metrics["believed_success"]["rate"] for result in results.val
 plot_success(list(results), rate, low, high, believed, f"{TASKS} held-out tasks, 95 % intervals")
 
 # %% [markdown]
-# The attack alone helps little: it hardens the model near the data, and the goals are far from them. (And not all of
-# the gain is the attack's, because the training also had as many epochs again.) Online data help most. One training
-# seed cannot show whether the attack helps on top of them: where two intervals overlap, train several seeds, and let
-# `gbplan report --compare` pair them ([Results](../results.md) does so for `DoorWall-v0`).
+# The attack alone helps little: it makes the model robust near the data, but the goals are far from the data. (Part of
+# its gain may come from the longer training, which has twice as many epochs in total.) Online data help most. One
+# training seed cannot show whether the attack also helps when online data are used. Where two intervals overlap, train
+# several seeds and compare them in pairs with `gbplan report --compare`, as in [Results](../results.md) for
+# `DoorWall-v0`.
 #
-# The models' errors along the executed actions, in rollouts from the start of each episode:
+# The next figure shows the models' errors for the executed actions, in rollouts from the start of each episode:
 
 # %%
 errors = {name: result.metrics["model_error"]["planned"]["by_step"] for name, result in results.items()}
@@ -234,8 +236,8 @@ curves = {name: Curve(np.arange(1, 1 + len(error)), error) for name, error in er
 plot_panels({"": curves}, x="model steps imagined", y="error of the state, its own units")
 
 # %% [markdown]
-# A model that is right where one planner goes also serves other planners. This is CEM, with as many rollouts of the
-# model:
+# The finetuned models also work with a planner that they were not trained with. These are the results of CEM with the
+# same number of model rollouts:
 
 # %%
 cem = Agent(CEMPlanner(horizon=25, num_samples=32, num_elites=4, iterations=4), ReachGoal(tau=0.02), replan_every=2)
@@ -243,5 +245,5 @@ for name, model in {"base": base, **models}.items():
     print(f"{name:>20}: {evaluate(cem.policy(model), envs, tasks).summary()}")
 
 # %% [markdown]
-# From here: [Your model](../your_model.md) has encoders, histories and probes; the same training on the command line,
-# which keeps checkpoints and resumes interrupted runs, is in [Start](../start.md).
+# What to read next: [Your model](../your_model.md) explains encoders and predictors. [Start](../start.md) shows the
+# same training on the command line, which saves checkpoints and can resume interrupted runs.

@@ -10,12 +10,12 @@
 # # Plan with a stable-worldmodel model
 #
 # [stable-worldmodel](https://github.com/galilai-group/stable-worldmodel) trains world models from pictures and plans
-# with them. This notebook takes such a model as it is and connects it to gbplan by two small classes. It can then use
-# gbplan's planners, its evaluation on fixed held-out tasks, and its finetuning.
+# with them. This notebook connects such a model to gbplan by two small classes, without changing the model. It can then
+# be used with gbplan's planners, evaluated on fixed held-out tasks, and finetuned.
 #
-# If stable-worldmodel is installed, the notebook uses its `LeWM` (tested with 0.1.1, which also needs torchvision,
-# opencv-python-headless and imageio, and a torch that fits that torchvision). Otherwise a class with the same methods
-# replaces it, and the first output says so.
+# If stable-worldmodel is installed, the notebook uses its `LeWM` (tested with version 0.1.1, which also needs
+# torchvision, opencv-python-headless and imageio, and a torch version that fits torchvision). Otherwise it uses a class
+# with the same methods, and the first output tells you so.
 
 # %%
 import tempfile
@@ -45,7 +45,7 @@ try:
     print("the model is stable-worldmodel's LeWM")
 except ImportError as error:
     LeWM = None
-    print(f"stable-worldmodel is not installed here ({error}); a class with its methods stands in")
+    print(f"stable-worldmodel is not installed here ({error}); the notebook uses a class with the same methods")
 
 # %matplotlib inline
 torch.set_num_threads(1)
@@ -54,25 +54,26 @@ torch.set_num_threads(1)
 # These numbers decide how long the notebook takes:
 
 # %%
-EPISODES = 300  # to train on
+EPISODES = 300  # training episodes
 EPOCHS = 8
-TASKS = 64  # held-out tasks
+TASKS = 64  # held-out tasks to evaluate on
 
 # %% [markdown]
 # ## The model
 #
-# A `LeWM` is made of parts: an encoder that turns pictures into embeddings, an encoder of actions, and a predictor of
-# the next embedding. The cells below use `encode(info)`, which reads `info["pixels"]`, `(B, T, C, H, W)`, and adds
-# `info["emb"]`, `(B, T, D)`; `action_encoder`; and `predict(emb, act_emb)`, the embeddings one step later.
+# A `LeWM` has three parts: an encoder of pictures, an encoder of actions, and a predictor of the next embedding. The
+# cells below use three of its members: `encode(info)` reads `info["pixels"]`, `(B, T, C, H, W)`, and adds
+# `info["emb"]`, `(B, T, D)`; `action_encoder` encodes actions; and `predict(emb, act_emb)` returns the embeddings one
+# step later.
 
 # %%
 SIZE, DIM, BLOCK = 32, 8, 5  # pixels along an edge; numbers in an embedding; environment steps in a model step
 
 
 class Eyes(nn.Module):
-    """The places of DIM / 2 features in the picture: a convolution and a soft maximum over the picture.
+    """Encoder: finds the positions of DIM / 2 features in the picture, by convolutions and a spatial softmax.
 
-    It has the interface of the transformers library's vision transformers, which LeWM expects.
+    LeWM expects the interface of the vision transformers in the transformers library.
     """
 
     def __init__(self):
@@ -89,7 +90,7 @@ class Eyes(nn.Module):
 
 
 class Step(nn.Module):
-    """The next embedding from the last one and the action's."""
+    """Predictor: computes the next embedding from the last one and the embedded action."""
 
     num_frames = 1
 
@@ -104,7 +105,7 @@ class Step(nn.Module):
 
 
 class StandIn(nn.Module):
-    """The methods of LeWM that are used here, for where stable-worldmodel is not installed."""
+    """Replacement for LeWM if stable-worldmodel is not installed; it has only the methods that are used here."""
 
     def __init__(self, encoder, predictor, action_encoder):
         super().__init__()
@@ -118,7 +119,7 @@ class StandIn(nn.Module):
         return self.predictor(emb, act_emb)
 
     def get_cost(self, info, candidates):
-        """Squared distance between the last embedding and the goal's, (B, S), of candidates (B, S, H, A)."""
+        """Return the squared distance of the last embedding to the goal's, (B, S), for candidates (B, S, H, A)."""
         emb, goal = (self.encode({"pixels": info[key][:, 0]})["emb"] for key in ("pixels", "goal"))
         rows, last = candidates.flatten(0, 1), emb.repeat_interleave(candidates.shape[1], dim=0)
         for t in range(rows.shape[1]):
@@ -132,14 +133,14 @@ foreign = (LeWM or StandIn)(Eyes(), Step(), nn.Linear(2 * BLOCK, DIM))
 # %% [markdown]
 # ## The adapter
 #
-# gbplan's `WorldModel` joins an encoder and a predictor. Each is a class of a few lines that calls the foreign model.
-# Everything in gbplan that takes a world model takes the result.
+# gbplan's `WorldModel` combines an encoder and a predictor. Here each of them is a class of a few lines that calls the
+# foreign model. The result can be used like any other world model in gbplan.
 
 # %%
 
 
 class ForeignEncoder(Encoder):
-    """Pictures to embeddings; a goal is a picture, too."""
+    """Turns pictures into embeddings; goals are pictures, too."""
 
     observation_keys, goal_keys, latent_shape = ("pixels",), ("desired_pixels",), (DIM,)
 
@@ -162,7 +163,7 @@ class ForeignEncoder(Encoder):
 
 
 class ForeignPredictor(Predictor):
-    """Embeddings and actions to the next embedding."""
+    """Computes the next embedding from embeddings and actions."""
 
     latent_shape, action_dim, history = (DIM,), 2 * BLOCK, Step.num_frames
 
@@ -175,18 +176,18 @@ class ForeignPredictor(Predictor):
 
 
 def adapt(model):
-    """Wrap a foreign model; the probe decodes the position that the model believes in, for figures and tables."""
+    """Wrap a foreign model; the probe decodes positions from embeddings, for figures and tables."""
     adapted = WorldModel(ForeignEncoder(model), ForeignPredictor(model), action_block=BLOCK, probe=Probe(DIM, 2))
-    adapted.normalizer.fitted.fill_(1)  # the model has its own scale of latents and actions: leave both alone
+    adapted.normalizer.fitted.fill_(1)  # the model has its own scale of latents and actions, so do not rescale them
     return adapted
 
 
 # %% [markdown]
 # ## Weights
 #
-# This is the place to load a checkpoint of yours into `foreign`. Here the model is trained, through the adapter, on
-# pictures of `DoorWall-v0`: the next embedding, and a regulariser that predicts the actions from neighbouring
-# embeddings, which keeps embeddings apart.
+# If you have a checkpoint, load it into `foreign` here. This notebook instead trains the model, through the adapter, on
+# pictures of `DoorWall-v0`. The loss is the error of the next embedding, plus a regulariser that predicts the actions
+# from neighbouring embeddings, so that the embeddings cannot all become equal.
 
 # %%
 folder, pictures = tempfile.mkdtemp(), {"size": SIZE}
@@ -217,9 +218,9 @@ model = model.eval()
 # %% [markdown]
 # ## The same costs
 #
-# This cell checks that the adapted model computes the same costs. It compares the model's own `get_cost`, which
-# stable-worldmodel's solvers minimise, with the cost of a `PlanningProblem`, for candidate plans of one task. `GoalMSE`
-# is the mean over the embedding's numbers and `get_cost` the sum, which explains the factor.
+# This cell checks that the adapted model computes the same costs. For candidate plans of one task, it compares the
+# model's own `get_cost`, which stable-worldmodel's solvers minimise, with the cost of a `PlanningProblem`. The factor
+# `DIM` is needed because `GoalMSE` is a mean over the embedding's numbers, and `get_cost` a sum.
 
 # %%
 tasks = TaskSet("DoorWallPixels-v0", env_kwargs=pictures, kind="detour", count=TASKS, min_distance=1.0).draw()
@@ -230,7 +231,7 @@ problem = PlanningProblem.from_observations(model, GoalMSE(), first, bounds=(-np
 candidates = torch.rand(1, 256, 10, 2 * BLOCK) * 2 - 1  # (B, S, H, A)
 
 
-def frames(pictures):  # (B, T, H, W, C) to (B, S, T, C, H, W), as get_cost has them
+def frames(pictures):  # (B, T, H, W, C) to (B, S, T, C, H, W), the layout of get_cost
     return (torch.as_tensor(pictures).movedim(-1, 2) / 255 - 0.5)[:, None].expand(-1, 256, -1, -1, -1, -1)
 
 
@@ -242,9 +243,10 @@ print(f"largest difference {(theirs - ours).abs().max():.1e}, of costs from {our
 # %% [markdown]
 # ## Plan
 #
-# The agents plan ten blocks ahead, and again after each block, on held-out tasks whose straight way is blocked by the
-# wall. Both planners have 128 rollouts of the model a plan, and keep to the bounds of actions, which the solvers of
-# stable-worldmodel leave to the environment. A task counts as believed if the probe finds the first plan at its goal.
+# The agents plan ten blocks ahead and replan after each block. In the held-out tasks, the wall blocks the straight line
+# to the goal. Both planners use 128 model rollouts per plan and respect the action bounds (the solvers of
+# stable-worldmodel leave the bounds to the environment). A task counts as believed if, according to the probe, the
+# first plan reaches the goal.
 
 # %%
 planners = {
@@ -264,10 +266,10 @@ walls = envs.unwrapped.background()
 plot_paths(executed, tasks.goals[:8], result.success[:8], list(result.imagined[:8]), walls, result.radius)
 
 # %% [markdown]
-# Dashed lines show where the first plan leads in imagination; solid lines show what happens with a new plan after each
-# block. The agent only sees pictures. The model has [the gap that gradient planning
-# has](why_gradient_planning_fails.ipynb): it believes in more of its plans than lead to the goal, and several of them
+# Dashed lines are the imagined paths of the first plans; solid lines are the executed paths, with a new plan after each
+# block. The agent only sees pictures. This model, too, shows [the gap of gradient
+# planning](why_gradient_planning_fails.ipynb): it believes that more plans succeed than really do, and several plans
 # cross the wall.
 #
-# From here: [Your model](../your_model.md#an-encoder) has encoders that are frozen, so that a predictor can be
-# finetuned in their latents, online and adversarially, as in [another notebook](robust_world_model.ipynb).
+# What to read next: with a frozen encoder ([Your model](../your_model.md#an-encoder)), the predictor can be finetuned
+# in its latents, online and adversarially, as in [another notebook](robust_world_model.ipynb).

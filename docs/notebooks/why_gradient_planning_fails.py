@@ -9,12 +9,12 @@
 # %% [markdown]
 # # Why gradient planning fails
 #
-# A world model predicts what follows an action. A planner looks for the actions whose imagined outcome is best, and in
-# doing so it also finds the actions about which the model is wrong in the planner's favour. Its plans succeed in
-# imagination and fail in the world. This notebook shows that gap on the smallest task that has it, explains where it
-# comes from, and closes it with a few rounds of online training, on two processor cores and in a few minutes.
+# A world model predicts what follows an action. A planner searches for the actions with the best predicted outcome.
+# This search also finds the actions for which the prediction is too optimistic. Such plans succeed in imagination and
+# fail when they are executed. This notebook shows the gap on the smallest task that has it, explains where it comes
+# from, and closes it with a few rounds of online training. It runs in a few minutes on two processor cores.
 #
-# It needs the package and nothing else: the base model comes with it.
+# Only the package is needed: it contains the base model.
 
 # %%
 import tempfile
@@ -36,26 +36,26 @@ from gbplan.plots import Curve, plot_landscape, plot_panels, plot_paths
 from gbplan.policies import Agent, ExpertPolicy
 
 # %matplotlib inline
-torch.set_num_threads(1)  # networks this small gain nothing from a second one
+torch.set_num_threads(1)  # a second thread does not make networks this small faster
 
 # %% [markdown]
 # These numbers decide how long the notebook takes:
 
 # %%
-TASKS = 256  # held-out tasks that the models are judged by
-EPISODES = 500  # of the expert, to train on beside the planner's own
-ROUNDS = 6  # of online training
-NEW_TASKS = 100  # of each kind, in each round
+TASKS = 256  # held-out tasks to evaluate on
+EPISODES = 500  # expert episodes in the training data
+ROUNDS = 6  # rounds of online training
+NEW_TASKS = 100  # training tasks of each kind in each round
 
 # %% [markdown]
 # ## A plan through the wall
 #
-# In `DoorWall-v0` a point moves in a square room that a wall divides; the wall has one door. The tasks below are
-# *detour* tasks: the straight way to the goal is blocked. The base model, a small perceptron, was trained on the steps
-# of an expert who always takes the door. The planner refines random action sequences by gradient descent through the
-# model.
+# In `DoorWall-v0` a point moves in a square room. A wall with one door divides the room. The tasks below are *detour*
+# tasks: the wall blocks the straight line to the goal. The base model, a small perceptron, was trained on episodes of
+# an expert that always goes through the door. The planner refines random action sequences by gradient descent through
+# the model.
 #
-# Dashed lines show where the model predicts that the plan leads; solid lines show what happens when the plan is
+# Dashed lines are the paths that the model predicts for the plans. Solid lines are the paths when the plans are
 # executed.
 
 # %%
@@ -68,7 +68,7 @@ room = make_vector_env("DoorWall-v0", len(few))
 
 
 def show(model, agent=plan_once):
-    """Draw where the first plan of four tasks leads in imagination, and what happens."""
+    """Draw the imagined path of the first plan and the executed path, for four tasks."""
     result = evaluate(agent.policy(model), room, few)
     positions = result.trajectories.observations["achieved_goal"]
     executed = [positions[episode] for episode in result.trajectories.episodes()]
@@ -79,14 +79,14 @@ def show(model, agent=plan_once):
 show(base)
 
 # %% [markdown]
-# All four plans arrive, in imagination, through walls. The expert never ran into one, so nothing in the data shows that
-# walls are solid, and descent finds a short way through them.
+# In imagination all four plans reach the goal, through walls. The expert hardly ever touched a wall, so the data hardly
+# show that walls are solid, and gradient descent finds a short path through them.
 #
 # ## The model is right where its data are
 #
-# The error of the same model in rollouts from the start of held-out tasks, in units of the room, which is 4 wide: for
-# the expert's actions, and for those that were planned through the model. A validation loss measures the first and not
-# the second.
+# The next figure shows the error of the same model in rollouts from the start of held-out tasks. The unit is that of
+# the room, which is 4 units wide. One curve is for the expert's actions, the other for actions that were planned
+# through the model. A validation loss measures only the first.
 
 # %%
 tasks = TaskSet("DoorWall-v0", kind="detour", count=TASKS, min_distance=1.0).draw()
@@ -94,7 +94,7 @@ envs = make_vector_env("DoorWall-v0", TASKS)
 
 
 def error_curves(model):
-    """Error of the model by step of a rollout, along the expert's episodes and along executed plans."""
+    """Return the model's error at each step of a rollout, along the expert's episodes and along executed plans."""
     found = evaluate(plan_once.policy(model), envs, tasks).metrics
     print(f"believed {found['believed_success']['rate']:.1%}, reached {found['success']['rate']:.1%}, one plan each")
     errors = {"expert's actions": found["model_error"]["expert"], "planned actions": found["model_error"]["planned"]}
@@ -107,11 +107,11 @@ plot_panels({"base model": before}, x="steps imagined", y="error, units of the r
 # %% [markdown]
 # ## Close the gap
 #
-# The cure is to train where the planner goes. *Online world modeling* (Parthasarathy et al., [arXiv
-# 2512.09929](https://arxiv.org/abs/2512.09929)) plans new training tasks with the model as it is, executes the plans,
-# adds what really happened to the data, and trains on. `OnlineWorldModeling` is a Lightning callback that does so; the
-# rest is ordinary training. (The package's other cure, adversarial world modeling, replaces the module by
-# `AdversarialWorldModelModule`: [the next notebook](robust_world_model.ipynb).)
+# The remedy is to train the model on the states that the planner visits. *Online world modeling* (Parthasarathy et al.,
+# [arXiv 2512.09929](https://arxiv.org/abs/2512.09929)) plans new training tasks with the current model, executes the
+# plans, adds the real transitions to the data, and continues training. The Lightning callback `OnlineWorldModeling`
+# does this; everything else is ordinary training. (The package's other remedy is adversarial world modeling, with the
+# module `AdversarialWorldModelModule`. [The next notebook](robust_world_model.ipynb) uses both.)
 
 # %%
 folder = tempfile.mkdtemp()
@@ -128,7 +128,7 @@ trainer = L.Trainer(
     default_root_dir=folder,
     max_epochs=3 * ROUNDS,
     callbacks=[online],
-    reload_dataloaders_every_n_epochs=1,  # new transitions join the data
+    reload_dataloaders_every_n_epochs=1,  # so that training uses the new transitions
     logger=CSVLogger(folder, name="", version=""),
     limit_val_batches=0,
     enable_checkpointing=False,
@@ -138,11 +138,11 @@ trainer = L.Trainer(
 )
 trainer.fit(module, TrajectoryDataModule(["door-wall/few-v0"], root=folder, batch_size=512, steps=10))
 ours.eval()
-print(f"{online.rounds} rounds, {online.transitions:,} transitions of the planner's own")
+print(f"{online.rounds} rounds, {online.transitions:,} transitions from executing the planner's actions")
 
 # %% [markdown]
-# In each round the callback logs the outcome of the tasks before the model learns from them: the share that the model's
-# first plans solve in imagination, and the share that the agent solves.
+# In each round the callback logs two numbers before the model trains on the new transitions: the share of tasks that
+# the first plans solve in imagination (*believed*), and the share that the agent really solves (*reached*).
 
 # %%
 log = np.genfromtxt(f"{folder}/metrics.csv", delimiter=",", names=True, deletechars="")
@@ -156,10 +156,10 @@ plot_panels({"": curves}, x="round", y="share of the round's tasks", percent=Tru
 # %% [markdown]
 # ## What descent sees
 #
-# The planning loss of the first task on one plane of action sequences: through the expert's actions, the base model's
-# plan and the finetuned model's plan. Dark is low. In truth a narrow valley leads through the expert's actions, with a
-# cliff beside it, where the point begins to meet the wall. The base model sees no cliff, and its plan lies where the
-# valley is wide. The finetuned model sees one.
+# The next figure shows the planning loss of the first task on a plane in the space of action sequences. The plane goes
+# through the expert's actions, the base model's plan and the finetuned model's plan. Dark means low loss. The true loss
+# has a narrow valley through the expert's actions. Beside it is a cliff, where the point starts to hit the wall. The
+# base model's loss has no cliff, and its plan lies in a wide valley. The finetuned model's loss has a cliff.
 
 # %%
 one = few.select(np.array([0]))
@@ -167,7 +167,7 @@ alone = make_vector_env("DoorWall-v0", 1)
 
 
 def first_plan(policy):
-    """The first plan of a policy on the first task, (H, A)."""
+    """Return the first plan of a policy on the first task, (H, A)."""
     evaluate(policy, alone, one)
     return policy.first_plan.actions[0]
 
@@ -183,28 +183,29 @@ plot_landscape(found.alpha, found.beta, found.loss, marks)
 # %% [markdown]
 # ## A plan through the door
 #
-# The same four tasks, planned once through the finetuned model. Three of the plans go through the door now, or close to
-# its edge; the second still crosses the wall.
+# These are the same four tasks, planned once through the finetuned model. Three plans now go through the door or close
+# to its edge. The second plan still crosses the wall.
 
 # %%
 show(ours)
 
 # %% [markdown]
-# Its error for planned actions is now about that for the expert's: the gap is closed. The price is a larger error for
-# the expert's.
+# The finetuned model's error for planned actions is now about as large as its error for the expert's actions: the gap
+# is closed. In return, its error for the expert's actions is larger than the base model's.
 
 # %%
 plot_panels({"base model": before, "finetuned": error_curves(ours)}, x="steps imagined", y="error, units of the room")
 
 # %% [markdown]
-# Replanning corrects most of what is left. This is the same model on the same tasks, with a new plan every five steps:
+# Replanning corrects most of the remaining errors. This is the same model on the same tasks, with a new plan every five
+# steps:
 
 # %%
 show(ours, agent)
 
 # %% [markdown]
-# The package's tables judge models in this way, on held-out detour tasks. The last model below comes with the package:
-# it was trained for longer, online and adversarially.
+# The tables in the documentation compare models in this way, on held-out detour tasks. The last model below is part of
+# the package. It was trained for longer, online and adversarially.
 
 # %%
 models = {"base": base, "finetuned here": ours, "shipped": gbplan.load_pretrained("door-wall/online-adversarial")}
@@ -212,5 +213,5 @@ for name, model in models.items():
     print(f"{name:>14}: {evaluate(agent.policy(model), envs, tasks).summary()}")
 
 # %% [markdown]
-# The numbers in brackets are 95 % intervals over the tasks. Tables with five training seeds, and with the controls that
-# separate the attack's effect from that of any noise, are in [Results](../results.md).
+# The numbers in brackets are 95 % intervals over the tasks. [Results](../results.md) has tables with five training
+# seeds, and with controls that separate the effect of the attack from the effect of random noise.
