@@ -1,6 +1,6 @@
-"""A planner in your own control loop: observe, plan from the rest of the last plan, act, many times a second.
+"""Use a planner in your own control loop: observe, improve the rest of the last plan, act, many times a second.
 
-Needs a trained model, see `make reproduce`; or give another checkpoint:
+It needs a trained model. `make reproduce` trains the default one; `--model` takes any other checkpoint:
 
     python examples/control_loop.py --model runs/online_adversarial/best.ckpt
 """
@@ -18,7 +18,7 @@ from gbplan.planners import GradientPlanner, PlanningProblem
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--model", default="runs/online_adversarial/best.ckpt")
-parser.add_argument("--replan_every", type=int, default=1, help="actions executed of each plan")
+parser.add_argument("--replan_every", type=int, default=1, help="number of actions to execute before the next plan")
 arguments = parser.parse_args()
 
 torch.set_num_threads(1)  # for a single plan, waking a second thread takes longer than the arithmetic
@@ -27,8 +27,8 @@ env = gym.make("DoorWall-v0")
 observation, info = env.reset(seed=0, options={"state": [-1.0, 1.5], "goal": [1.2, 1.0]})
 bounds = env.action_space.low, env.action_space.high
 
-first = GradientPlanner(horizon=50)  # the defaults: many candidates, for a first plan
-later = GradientPlanner(horizon=50, num_samples=1, restarts=1, iterations=10)  # improves on the last one
+first = GradientPlanner(horizon=50)  # the default settings: many candidates for the first plan
+later = GradientPlanner(horizon=50, num_samples=1, restarts=1, iterations=10)  # only improves the last plan
 plan, seconds = None, []
 for step in range(env.spec.max_episode_steps):
     if step % arguments.replan_every == 0:
@@ -37,7 +37,7 @@ for step in range(env.spec.max_episode_steps):
         problem = PlanningProblem.from_observations(model, ReachGoal(), present, bounds=bounds)
         if plan is None:
             plan = first.plan(problem)
-        else:  # the rest of the last plan, then standing still
+        else:  # start from the rest of the last plan, filled up with zero actions
             rest = plan.actions[:, arguments.replan_every :]
             still = rest.new_zeros(1, later.horizon - rest.shape[1], 2)
             plan = later.plan(problem, init=torch.cat([rest, still], dim=1))
@@ -49,5 +49,5 @@ for step in range(env.spec.max_episode_steps):
 
 reached = "reached" if info["is_success"] else "not reached"
 rate = len(seconds[1:]) / sum(seconds[1:]) if seconds[1:] else float("nan")
-print(f"goal {reached} after {step + 1} steps, {info['distance']:.3f} away")
-print(f"the first plan took {1000 * seconds[0]:.0f} ms; after that {rate:.0f} plans a second")
+print(f"goal {reached} after {step + 1} steps, at a distance of {info['distance']:.3f}")
+print(f"the first plan took {1000 * seconds[0]:.0f} ms; after that, {rate:.0f} plans per second")

@@ -1,10 +1,11 @@
-"""Your own environment, from nothing to a planner that solves it: the mountain car of Gymnasium.
+"""Plan in your own environment: wrap Gymnasium's mountain car, collect data, train a model and plan through it.
 
-gbplan needs an environment in Gymnasium's goal-conditioned form (a dict of ``observation``, ``achieved_goal``
-and ``desired_goal``), a ``reset`` that sets a task, ``info["is_success"]``, and a time limit. The wrapper below gives
-the car all four. Its engine is too weak to climb straight up: a plan has to back up first.
+An environment for gbplan needs four things: Gymnasium's goal-conditioned observations (a dict of ``observation``,
+``achieved_goal`` and ``desired_goal``), a ``reset`` that sets a task, ``info["is_success"]``, and a time limit. The
+wrapper below adds them to the mountain car. The car's engine is too weak to climb the hill directly, so a plan has to
+reverse first to gain speed.
 
-    python examples/own_environment.py            # about a minute; writes runs/mountain_car
+    python examples/own_environment.py            # takes about a minute; writes runs/mountain_car
 """
 
 import argparse
@@ -23,18 +24,18 @@ from gbplan.objectives import ReachGoal
 from gbplan.planners import GradientPlanner
 from gbplan.policies import Agent, RandomPolicy
 
-TOP_SPEED = 0.07  # of the car, units of the track per step
+TOP_SPEED = 0.07  # of the car, in track units per step
 
 
 class MountainCarGoal(gym.Wrapper):
-    """``MountainCarContinuous-v0`` whose goal is a place on the slope, a new draw in each episode.
+    """``MountainCarContinuous-v0`` with a goal position on the slope, drawn at random for each episode.
 
-    Observations are the position, in units of the track, and the velocity as a share of the top speed. Success is to
-    be within ``goal_threshold`` of the goal.
+    Observations are the position, in track units, and the velocity as a fraction of the top speed. The goal is reached
+    when the car is within ``goal_threshold`` of it.
     """
 
     def __init__(self, render_mode: str | None = None, goal_threshold: float = 0.05, anywhere: bool = False) -> None:
-        """Set the goal's radius, and whether episodes begin anywhere on the track or at rest in the valley."""
+        """Set the goal's radius. Episodes start at rest in the valley, or in any state if ``anywhere`` is true."""
         super().__init__(gym.make("MountainCarContinuous-v0", render_mode=render_mode).unwrapped)
         self.goal_threshold = goal_threshold
         self.anywhere = anywhere
@@ -43,7 +44,7 @@ class MountainCarGoal(gym.Wrapper):
         self.observation_space = gym.spaces.Dict(observation=state, achieved_goal=place, desired_goal=place)
 
     def reset(self, *, seed=None, options=None):
-        """Begin at ``options["state"]`` (position, velocity) with ``options["goal"]``; what is not given is drawn."""
+        """Start at ``options["state"]`` (position, velocity) with ``options["goal"]``; draw those that are missing."""
         options = options or {}
         super().reset(seed=seed)
         valley = [self.np_random.uniform(-0.6, -0.4), 0.0]
@@ -54,17 +55,17 @@ class MountainCarGoal(gym.Wrapper):
         return self._observe(), self._info()
 
     def step(self, action):
-        """Push; the reward is 0 at the goal and -1 elsewhere."""
+        """Apply a force to the car; the reward is 0 at the goal and -1 elsewhere."""
         super().step(np.asarray(action))
         info = self._info()
         return self._observe(), float(info["is_success"]) - 1, info["is_success"], False, info
 
     def goal_distance(self, achieved, desired):
-        """Distance between goals, (...); optional: with it results have distances."""
+        """Return the distance between goals, (...). Optional: with this method, results contain distances."""
         return np.abs(np.asarray(achieved, np.float64) - np.asarray(desired, np.float64))[..., 0]
 
     def compute_success(self, achieved, desired):
-        """Whether a goal counts as reached, (...); optional: with it results include the model's belief."""
+        """Return whether a goal is reached, (...). Optional: with this method, results show what the model believes."""
         return self.goal_distance(achieved, desired) < self.goal_threshold
 
     def _observe(self):

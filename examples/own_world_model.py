@@ -1,9 +1,9 @@
-"""Your own world model, trained online and planned through: a network that sees its inputs as waves.
+"""Define your own world model, train it online, and plan through it: a perceptron on Fourier features.
 
-A predictor for gbplan is one step, from latents and actions to the next latents, in standardised units. Planners call
-it step by step, with autograd; give it its own ``rollout`` if there is a faster way.
+A predictor computes the next latents from latents and actions, in standardised units. Planners call it step by step
+and use autograd; override its ``rollout`` if you have a faster method.
 
-    python examples/own_world_model.py            # some two minutes; writes runs/own_world_model
+    python examples/own_world_model.py            # takes about two minutes; writes runs/own_world_model
 """
 
 import argparse
@@ -23,15 +23,16 @@ from gbplan.policies import Agent, ExpertPolicy
 
 
 class FourierPredictor(Predictor):
-    """Moves a latent by a perceptron of its Fourier features, which learns abrupt changes, such as a wall, quickly.
+    """Predicts the change of a latent by a perceptron on Fourier features, which quickly learns abrupt changes.
 
-    Source of the features: Tancik et al., Fourier features let networks learn high frequency functions, 2020.
+    A wall is such an abrupt change. Source of the features: Tancik et al., Fourier features let networks learn high
+    frequency functions, 2020.
     """
 
     frequencies: Tensor
 
     def __init__(self, latent_dim: int, action_dim: int, width: int = 128, features: int = 32) -> None:
-        """Draw the frequencies, N(0, 1), and build the perceptron, two hidden layers."""
+        """Draw the frequencies from N(0, 1), and build the perceptron with two hidden layers."""
         super().__init__()
         self.latent_shape, self.action_dim = (latent_dim,), action_dim
         self.register_buffer("frequencies", torch.randn(latent_dim + action_dim, features))
@@ -82,7 +83,7 @@ if __name__ == "__main__":
         max_epochs=epochs,
         log_every_n_steps=10,
         callbacks=[online],
-        reload_dataloaders_every_n_epochs=1,  # or new transitions would not be trained on
+        reload_dataloaders_every_n_epochs=1,  # so that training uses the new transitions
         accelerator="cpu",
         enable_checkpointing=False,
     )

@@ -1,12 +1,12 @@
-"""Stable-Baselines3's SAC with hindsight replay learns DoorWall-v0, or PointMaze.
+"""Train SAC with hindsight experience replay (Stable-Baselines3) on DoorWall-v0 or PointMaze.
 
-They are ordinary goal-conditioned Gymnasium environments: any library that knows those can train on them. Success is
-judged on held-out tasks of both kinds, stepped all at once in the native vector form.
+Both are ordinary goal-conditioned Gymnasium environments, so any library that supports such environments can train on
+them. Success is measured on held-out uniform and detour tasks, all stepped together in the native vector environment.
 
     python examples/sb3_sac_her.py                             # writes docs/figures/sb3_sac_her.csv and .png
-    python examples/sb3_sac_her.py --env gbplan/PointMaze-v0   # the same in sb3_sac_her_point_maze.csv and .png
+    python examples/sb3_sac_her.py --env gbplan/PointMaze-v0   # writes sb3_sac_her_point_maze.csv and .png there
 
-Each takes about 10 minutes.
+Each run takes about 10 minutes.
 """
 
 import argparse
@@ -30,12 +30,12 @@ TOTAL_STEPS = 20_000
 EVALUATE_EVERY = 2_000
 TASKS = 500
 NAMES = {"DoorWall-v0": "sb3_sac_her", "gbplan/PointMaze-v0": "sb3_sac_her_point_maze"}
-HELD_OUT_SEED = 1_000_000  # far from the seeds of training
+HELD_OUT_SEED = 1_000_000  # far from the seeds used in training
 SEED = 0
 
 
 def success(agent: SAC, env_id: str, task: str) -> float:
-    """Return the share of held-out tasks in which the agent's mean action reaches the goal in time."""
+    """Return the fraction of held-out tasks in which the agent, using its mean action, reaches the goal in time."""
     envs = gym.make_vec(env_id, num_envs=TASKS, task=task, continuing_task=True)
     observation, _ = envs.reset(seed=HELD_OUT_SEED)
     reached = np.zeros(TASKS, np.bool_)
@@ -49,7 +49,7 @@ def success(agent: SAC, env_id: str, task: str) -> float:
 def learning_curve(
     total_steps: int, evaluate_every: int, env_id: str = "DoorWall-v0", seed: int = SEED
 ) -> list[dict[str, float]]:
-    """Train and return one row per evaluation: environment steps so far, success on uniform and on detour tasks."""
+    """Train an agent; return one row per evaluation: environment steps so far, success on uniform and detour tasks."""
     agent = SAC(
         "MultiInputPolicy",
         gym.make(env_id),

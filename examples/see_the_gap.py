@@ -1,6 +1,6 @@
-"""Draws a model's imagined and executed plans: base model above, online and adversarial below.
+"""Draw imagined and executed plans of two models: the base model above, the online and adversarial one below.
 
-Needs `make reproduce`, or the trainings `base` and `online_adversarial`:
+It needs the checkpoints of `make reproduce`, or of the two trainings `base` and `online_adversarial`:
 
     python examples/see_the_gap.py            # writes runs/see_the_gap.png
 """
@@ -20,10 +20,10 @@ parser.add_argument("--models", nargs=2, default=["runs/base/best.ckpt", "runs/o
 parser.add_argument("--output", default="runs/see_the_gap.png")
 arguments = parser.parse_args()
 
-# The same four validation tasks for both models; the straight way to each goal leads into the wall.
+# Both models get the same four validation tasks, in which the straight line to the goal runs into the wall.
 tasks = TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0).draw()
 envs = gym.make_vec("gbplan:DoorWall-v0", num_envs=len(tasks))
-# Planning once and executing the whole plan shows its errors; replan_every=5 would correct some of them.
+# Executing a whole plan shows its errors; with replan_every=5, replanning would correct some of them.
 agent = Agent(GradientPlanner(horizon=50, num_samples=258, restarts=2, iterations=60), replan_every=None)
 
 executed, imagined, success = [], [], []
@@ -38,4 +38,4 @@ for path in arguments.models:
 goals, walls = np.concatenate([tasks.goals] * 2), envs.unwrapped.background()
 figure = plot_paths(executed, goals, np.array(success), imagined, walls, result.radius, columns=len(tasks))
 figure.savefig(arguments.output, dpi=150)
-print(f"the figure is {arguments.output}: imagined paths dashed, executed ones solid")
+print(f"wrote {arguments.output}: imagined paths are dashed, executed paths are solid")

@@ -1,7 +1,7 @@
-"""Draws the planning loss of one task on one plane of action sequences, in truth and in each model.
+"""Draw the planning loss of one task on a plane of action sequences: the true loss, and that of each model.
 
-As in arXiv 2512.09929, Figure 2, the plane goes through the expert's actions and the plans found through the base model
-and through the adversarial one. Needs `make reproduce`:
+As in Figure 2 of arXiv 2512.09929, the plane goes through the expert's actions, the base model's plan and the
+adversarial model's plan. It needs the checkpoints of `make reproduce`:
 
     python examples/see_the_landscape.py            # writes runs/see_the_landscape.png
 """
@@ -19,8 +19,8 @@ from gbplan.plots import plot_landscape
 from gbplan.policies import ExpertPolicy
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--runs", default="runs", help="where the trainings base, adversarial, online, ... lie")
-parser.add_argument("--task", type=int, default=0, help="which of the validation tasks")
+parser.add_argument("--runs", default="runs", help="folder that contains the trainings base, adversarial, ...")
+parser.add_argument("--task", type=int, default=0, help="index of the validation task")
 parser.add_argument("--output", default="runs/see_the_landscape.png")
 arguments = parser.parse_args()
 
@@ -32,7 +32,7 @@ objective, planner = ReachGoal(), GradientPlanner(horizon=50)
 
 
 def plan(method: str) -> np.ndarray:
-    """The plan that gradient descent finds through a model, (H, A)."""
+    """Return the plan that gradient descent finds through a model, (H, A)."""
     present = {"observation": tasks.states[:, None], "desired_goal": tasks.goals[:, None]}
     bounds = (-np.ones(2), np.ones(2))
     problem = PlanningProblem.from_observations(models[method], objective, present, bounds=bounds)
@@ -49,4 +49,4 @@ found = landscape({"truth": PerfectDoorWallModel(), **models}, objective, tasks,
 points = {"expert": (0.0, 0.0), "base's plan": (1.0, 0.0), "adversarial's plan": (0.0, 1.0)}
 figure = plot_landscape(found.alpha, found.beta, found.loss, points, columns=len(found.loss))
 figure.savefig(arguments.output, dpi=150)
-print(f"the figure is {arguments.output}: the planning loss of one plane in truth and in each model")
+print(f"wrote {arguments.output}: the true planning loss and that of each model, on the same plane")

@@ -46,7 +46,7 @@ def test_control_loop_reports_success_and_speed(base_run, monkeypatch, capsys):
     runpy.run_path("examples/control_loop.py", run_name="__main__")
     outcome, speed = capsys.readouterr().out.splitlines()
     assert "reached after" in outcome
-    assert "plans a second" in speed
+    assert "plans per second" in speed
 
 
 def test_own_environment_is_collected_from_trained_on_and_planned_in(monkeypatch, tmp_path, capsys):
