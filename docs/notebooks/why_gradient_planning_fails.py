@@ -158,8 +158,8 @@ plot_panels({"": curves}, x="round", y="share of the round's tasks", percent=Tru
 #
 # The next figure shows the planning loss of the first task on a plane in the space of action sequences. The plane goes
 # through the expert's actions, the base model's plan and the finetuned model's plan. Dark means low loss. The true loss
-# has a narrow valley through the expert's actions. Beside it is a cliff, where the point starts to hit the wall. The
-# base model's loss has no cliff, and its plan lies in a wide valley. The finetuned model's loss has a cliff.
+# has a cliff close to the expert's actions: beyond it, the point runs into the wall. The base model's loss has no such
+# cliff; it is low in a wide region around the model's plan. The finetuned model's loss has the cliff.
 
 # %%
 one = few.select(np.array([0]))
