@@ -18,6 +18,7 @@ from gbplan.data.trajectories import Trajectories
 from gbplan.describe import as_text, describe
 from gbplan.envs.contract import require_goal_conditioned, time_limit
 from gbplan.envs.policy import Policy
+from gbplan.envs.registered import require_registered
 from gbplan.seeds import TRAINING_SEEDS, episode_seeds
 
 
@@ -62,8 +63,8 @@ def collect(
         PermissionError: its folder cannot be written into.
         BlockingIOError: another command is writing it.
         WriteError: the dataset could not be written; existing files are unchanged.
-        ValueError: a number is out of range, or the environment has no time limit or is not goal-conditioned with
-            continuous actions. ``is_success`` is not needed: a model learns the dynamics only.
+        ValueError: a number is out of range, or the environment is not registered, has no time limit, or is not
+            goal-conditioned with continuous actions. ``is_success`` is not needed: a model learns the dynamics only.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
@@ -71,6 +72,7 @@ def collect(
         raise ValueError(f"num_envs must be at least 1, got {num_envs}")
     checks.at_least_one(num_processes=num_processes)
     seeds = episode_seeds(TRAINING_SEEDS, seed, episodes)
+    require_registered(env_id)
     require_writable(dataset_id, root, overwrite)
     with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)

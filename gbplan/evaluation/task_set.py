@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -28,6 +27,7 @@ from gbplan.envs.contract import (
     require_success,
     without_noise,
 )
+from gbplan.envs.registered import require_registered
 from gbplan.policies import RandomPolicy
 
 Split = Literal["held_out", "validation", "training"]
@@ -119,16 +119,7 @@ class TaskSet:
         """
         if self.env_id is None:
             raise ValueError("the tasks have no environment; name one with tasks.env_id")
-        module, _, name = self.env_id.rpartition(":")
-        try:
-            if module:
-                import_module(module)
-            gym.spec(name)
-        except (gym.error.Error, ImportError, ValueError) as error:
-            raise ValueError(
-                f"tasks.env_id names no registered environment: {str(error).rstrip('.')}; write module:id to import "
-                "the module that registers it first"
-            ) from None
+        require_registered(self.env_id, "tasks.env_id")
         return self.env_id
 
     def draw(self, start: int = 0, num_processes: int = 1) -> Tasks:
@@ -142,8 +133,8 @@ class TaskSet:
             The tasks, in the order they were drawn, their seeds ascending.
 
         Raises:
-            ValueError: no environment is named; it is not goal-conditioned, has no ``task`` argument or does not say
-                whether a goal is reached; or (almost) no task is as far as ``min_distance``.
+            ValueError: no environment is named; it is not goal-conditioned, does not have this kind of tasks, or does
+                not say whether a goal is reached; or (almost) no task is as far as ``min_distance``.
         """
         env_id, count = self.require_env_id(), self.count
         # The environment of the episodes gets the kind as well: optional methods such as the expert may depend on it.
@@ -226,6 +217,13 @@ def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any], num_processe
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
     try:
         return make_vector_env(env_id, count, env_kwargs, num_processes)
+    except ValueError as error:
+        if "task" not in env_kwargs:
+            raise
+        # Without a kind it was made, so the kind is wrong; users do not write the environment's argument.
+        raise ValueError(
+            f"{env_id} has no tasks of kind {env_kwargs['task']!r} (tasks.kind, or --kinds): {error}"
+        ) from None
     except TypeError as error:
         if "unexpected keyword argument 'task'" not in str(error):
             raise

@@ -101,7 +101,11 @@ def test_no_task_starts_within_the_minimum_distance():
         ({"split": "test"}, "split must be one of"),
         ({"count": 2, "min_distance": 6.0}, "lower min_distance"),
         ({"env_id": "PlainTasks-v0", "kind": None}, "min_distance needs distances between goals, which PlainTasks-v0"),
-        ({"kind": "easy"}, "task must be one of 'uniform', 'detour', got 'easy'"),
+        (
+            {"kind": "easy"},
+            r"DoorWall-v0 has no tasks of kind 'easy' \(tasks.kind, or --kinds\): .* 'uniform', 'detour'",
+        ),
+        ({"env_id": "gbplan/DoorWall-v0"}, "tasks.env_id names no registered .*; did you mean DoorWall-v0[?]"),
         ({"env_id": "PlainTasks-v0"}, r"takes no argument 'task'.* leave the kind out \(null\)"),
         ({"env_id": None}, "the tasks have no environment; name one with tasks.env_id"),
         ({"min_distance": -1.0}, "min_distance must be finite and not negative, got -1.0"),

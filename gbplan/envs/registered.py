@@ -1,0 +1,38 @@
+"""Whether an environment is registered, and which one a mistyped id may mean."""
+
+from difflib import get_close_matches
+from importlib import import_module
+
+import gymnasium as gym
+
+
+def require_registered(env_id: str, name: str = "env_id") -> None:
+    """Import an environment's module, if its id names one, and check that it is registered.
+
+    Args:
+        env_id: registered id, or ``"module:id"``.
+        name: name of the setting, for the message.
+
+    Raises:
+        ValueError: there is no such module or environment; the message has the id that may be meant.
+    """
+    module, _, wanted = env_id.rpartition(":")
+    try:
+        if module:
+            import_module(module)
+        gym.spec(wanted)
+    except (gym.error.Error, ImportError, ValueError) as error:
+        # Gymnasium's own suggestion looks in one namespace only.
+        reason = str(error).partition(" Did you mean")[0].rstrip(".")
+        known = {_bare(each): each for each in gym.registry}
+        near = get_close_matches(_bare(wanted), known, n=1, cutoff=0.8)
+        meant = f"; did you mean {known[near[0]]}?" if near else ""
+        raise ValueError(
+            f"{name} names no registered environment: {reason}{meant}; write module:id to import the module that "
+            "registers it first"
+        ) from None
+
+
+def _bare(env_id: str) -> str:
+    """Return an id without its namespace, case and underscores."""
+    return env_id.rpartition("/")[2].casefold().replace("_", "")
