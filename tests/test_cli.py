@@ -169,10 +169,28 @@ def test_callback_may_still_be_named_in_a_list_with_its_agent_written_out(tmp_pa
     assert (validation.tasks.kind, validation.tasks.count, validation.tasks.split) == ("detour", 128, "validation")
 
 
-def test_agent_of_a_training_that_is_none_is_one_line(capsys):
+@pytest.mark.parametrize(
+    ("name", "mistyped", "told"),
+    [
+        ("MLPPredictor", "MLPPredicto", "model.world_model.predictor names the class MLPPredicto, .* MLPPredictor[?]"),
+        ("IdentityEncoder", "gbplan.networks.Identity", "model.world_model.encoder names .*mean IdentityEncoder[?]"),
+        ("WorldModelModule", "WorldModule", "model names the class WorldModule, .*did you mean WorldModelModule[?]"),
+    ],
+)
+def test_mistyped_class_in_a_configuration_is_named_with_the_one_meant(capsys, tmp_path, name, mistyped, told):
+    text = Path("configs/door_wall/base.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace(f"class_path: {name}", f"class_path: {mistyped}"))
+    assert re.search(told, error_of(capsys, "fit", f"--config={tmp_path}/mine.yaml"))
+
+
+def test_agent_of_a_training_that_is_none_is_one_line(capsys, tmp_path):
     base = ("fit", "--config=configs/door_wall/base.yaml")
     assert "known are CEMPlanner, " in error_of(capsys, *base, "--online.agent.planner=NoSuchPlanner")
     assert "there is no file no.yaml" in error_of(capsys, *base, "--validation.agent=no.yaml")
+    (tmp_path / "agent.yaml").write_text("planner: {class_path: GradientPlanner, init_args: {noise: Knot}}")
+    assert "online.agent.planner.noise names the class Knot, which does not exist; did you mean Knots? " in error_of(
+        capsys, *base, f"--online.agent={tmp_path}/agent.yaml"
+    )
     assert "must have tasks of the training split, got held_out" in error_of(
         capsys, *base, "--online.agent=configs/agents/cem_mpc.yaml", "--online.tasks.split=held_out"
     )
@@ -466,7 +484,15 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
         ),
         (("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"), "Option 'horizn' is not accepted"),
         (("--agent.planner=GradientPlanner", "--agent.replan=3"), "did you mean --agent.replan_every?"),
-        (("--agent.planner=NoSuchPlanner",), "known are CEMPlanner, "),
+        (
+            ("--agent.planner=NoSuch",),
+            "agent.planner names the class NoSuch, which does not exist; known are CEMPlanner, ",
+        ),
+        (
+            ("--agent.planner=GradientPlaner",),
+            "names the class GradientPlaner, which does not exist; did you mean Grad",
+        ),
+        (("--agent.planner=gbplan.planners.GradientPlaner",), "; did you mean GradientPlanner? known are CEMPlanner, "),
         (("--agent.planner=GradientPlanner", "--agent.objective=NoSuch"), "known are GoalMSE, "),
         (("--agent.planner=no_such.yaml",), "there is no file no_such.yaml (looked for in "),
         (("--agent=no_such.yaml",), "there is no file no_such.yaml (looked for in "),

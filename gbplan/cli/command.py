@@ -25,12 +25,12 @@ from gbplan.cli.errors import (
     disk_behind,
     is_environments_own,
     is_full,
-    known_classes,
     loaded_class,
     missing_file,
     naming_files,
     one_line,
     quiet_in_threads,
+    unknown_class,
 )
 from gbplan.cli.first_look import require_plausible
 from gbplan.cli.keeping import AlreadyDoneError, add_keep, recipe_of
@@ -195,7 +195,7 @@ def main(args: Sequence[str] | None = None) -> None:
         message = str(error) or type(error).__name__  # Python's MemoryError has no message
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
-            reason = one_line(message) + known_classes(message)
+            reason = unknown_class(one_line(message)) or one_line(message)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:

@@ -6,6 +6,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from traceback import walk_tb
 
@@ -76,17 +78,33 @@ def naming_files(args: Sequence[str]) -> Iterator[None]:
         raise kind(f"{error}\n(correct it in {' or '.join(files)}, or in the command)") from error
 
 
-def known_classes(message: str) -> str:
-    """List the known classes for an argument whose value is not the name of one."""
-    unknown = re.search(r'.*Parser key "(?:\w+\.)*(\w+)".*Expected a dot import path string', message, flags=re.DOTALL)
-    if unknown is None or unknown[1] not in ("policy", "planner", "objective"):
-        return ""
-    from gbplan.envs import Policy
-    from gbplan.objectives import Objective
-    from gbplan.planners import Planner
+# Base classes of the arguments that are objects of a class, by the argument's name.
+_BASES = {
+    "attack": "gbplan.attacks:Attack",
+    "encoder": "gbplan.networks:Encoder",
+    "model": "gbplan.modules:WorldModelModule",
+    "noise": "gbplan.planners.noise:Noise",
+    "objective": "gbplan.objectives:Objective",
+    "planner": "gbplan.planners:Planner",
+    "policy": "gbplan.envs:Policy",
+    "predictor": "gbplan.networks:Predictor",
+}
 
-    parts: dict[str, type] = {"policy": Policy, "planner": Planner, "objective": Objective}
-    return f"; known are {', '.join(sorted(_subclasses(parts[unknown[1]])))}, or give the full path of your own"
+
+def unknown_class(message: str) -> str | None:
+    """Say which argument names a class that does not exist, and which may be meant; None: this is not the error."""
+    absent = r"class_path '([\w.]*?(\w+))': module '[\w.]+' has no attribute '\2'"
+    found = re.search(rf"{absent}|Expected a dot import path string: (\S+)", message)
+    keys = re.findall(r'Parser key "([\w.]+)"', message[: found.start()]) if found else []
+    if found is None or not keys:
+        return None
+    given = found[1] or found[3]
+    module, _, base = _BASES.get(keys[-1].rpartition(".")[2], "").partition(":")
+    known = sorted(_subclasses(getattr(import_module(module), base))) if module else []
+    near = get_close_matches(given.rpartition(".")[2], known, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    listed = f"known are {', '.join(known)}, or give" if known else "correct it, or give"
+    return f"{'.'.join(keys)} names the class {given}, which does not exist; {meant}{listed} the full path of your own"
 
 
 def _subclasses(base: type) -> set[str]:
