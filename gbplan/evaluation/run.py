@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from importlib import import_module
@@ -179,7 +180,7 @@ def run_evaluation(
                 thresholds=thresholds,
                 error_horizon=error_horizon,
                 diagnostic_tasks=diagnostic_tasks,
-                progress=label,
+                progress=label if sys.stderr.isatty() else None,  # a log needs no bar
                 num_processes=num_processes,
             )
             if not writes:
@@ -315,6 +316,8 @@ def _method(policy: Policy, checkpoint: CheckpointFile | None, pretrained: str |
     if not isinstance(policy, PlannerPolicy):
         return {"policy": type(policy).__name__, **_settings(policy)}
     agent, block = policy.agent, policy.world_model.action_block
+    # A plan shorter than the interval is executed whole, so its end is when the next one is made.
+    every = None if agent.replan_every is None else min(agent.replan_every, agent.planner.horizon) * block
     return {
         "model": str(checkpoint.path) if checkpoint else pretrained or type(policy.world_model).__name__,
         "model_sha256": checkpoint.sha256 if checkpoint else None,
@@ -324,7 +327,7 @@ def _method(policy: Policy, checkpoint: CheckpointFile | None, pretrained: str |
         "horizon": agent.planner.horizon,
         "horizon_environment_steps": agent.planner.horizon * block,
         **_settings(agent),
-        "replan_every_environment_steps": None if agent.replan_every is None else agent.replan_every * block,
+        "replan_every_environment_steps": every,
     }
 
 

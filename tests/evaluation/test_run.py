@@ -1,6 +1,7 @@
 import csv
 import importlib
 import json
+import sys
 import weakref
 
 import numpy as np
@@ -47,7 +48,8 @@ def test_result_says_what_was_measured_and_how(evaluated):
     assert result["provenance"]["torch"]
 
 
-@pytest.mark.parametrize(("every", "steps"), [(2, 10), (None, None)])
+# A plan of 4 model steps is executed whole where 9 would be.
+@pytest.mark.parametrize(("every", "steps"), [(2, 10), (9, 20), (None, None)])
 def test_result_counts_in_model_steps_and_in_environment_steps(every, steps):
     model = WorldModel(IdentityEncoder(2), MLPPredictor(2, 10, (4,)), action_block=5)
     method = run._method(Agent(GradientPlanner(horizon=4), replan_every=every).policy(model), None)
@@ -102,6 +104,13 @@ def test_model_that_comes_with_the_package_is_evaluated_by_its_name(tmp_path):
     agent = Agent(GradientPlanner(horizon=10, num_samples=4, restarts=1, iterations=1))
     run_evaluation(str(tmp_path / "base"), pretrained="door-wall/base", agent=agent, diagnostic_tasks=0, **FEW)
     assert read_result(tmp_path / "base" / RESULT_FILE)["method"]["model"] == "door-wall/base"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_and_not_in_a_log(tmp_path, capsys, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    run_evaluation(str(tmp_path / "straight"), policy=StraightLinePolicy(), **FEW)
+    assert ("straight, detour: " in capsys.readouterr().err) == terminal
 
 
 def test_tensorboard_shows_a_line_in_hparams_a_table_and_paths_but_no_single_points(evaluated):
