@@ -71,8 +71,8 @@ def renderer_of(env_id: str, model: Any, size: int) -> Any:
             # Try the context first: a renderer that fails to be made raises again when it is deleted.
             context = mujoco.GLContext(size, size)
             context.make_current()
-            if (error := _opengl_error(mujoco)) is not None:
-                raise error
+            if (reason := _opengl_error(mujoco)) is not None:
+                raise mujoco.FatalError(reason)
             mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100).free()
             context.free()
         return mujoco.Renderer(model, size, size)
@@ -84,15 +84,15 @@ def renderer_of(env_id: str, model: Any, size: int) -> Any:
 
 
 @cache
-def _opengl_error(mujoco: Any) -> Exception | None:
-    """Return the error with which MuJoCo fails to use OpenGL, None if it can.
+def _opengl_error(mujoco: Any) -> str | None:
+    """Return the message with which MuJoCo fails to use OpenGL, None if it can.
 
     It is tried once: after an error, a second attempt would end the process.
     """
     try:
         mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), mujoco.mjtFontScale.mjFONTSCALE_100).free()
     except mujoco.FatalError as error:
-        return error
+        return str(error)  # an error would keep the frames of its traceback, and all that is in them
     return None
 
 

@@ -235,16 +235,21 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:
 
 def weight_differences(module: nn.Module, weights: dict[str, Tensor]) -> list[str]:
     """Say of each weight in which a file differs from a module whether it is missing, of another shape, or unknown."""
-    own = module.state_dict()
+    expected, got = ({name: _form(value) for name, value in each.items()} for each in (module.state_dict(), weights))
     found = []
-    for name in sorted(own.keys() | weights.keys()):
-        if name not in weights:
-            found.append(f"{name}: expected {tuple(own[name].shape)}, but it is missing")
-        elif name not in own:
-            found.append(f"{name}: expected none, got {tuple(weights[name].shape)}")
-        elif own[name].shape != weights[name].shape:
-            found.append(f"{name}: expected {tuple(own[name].shape)}, got {tuple(weights[name].shape)}")
+    for name in sorted(expected.keys() | got.keys()):
+        if name not in got:
+            found.append(f"{name}: expected {expected[name]}, but it is missing")
+        elif name not in expected:
+            found.append(f"{name}: expected none, got {got[name]}")
+        elif expected[name] != got[name]:
+            found.append(f"{name}: expected {expected[name]}, got {got[name]}")
     return found
+
+
+def _form(value: Any) -> str:
+    """Return a tensor's shape, or the type of what ``nn.Module.get_extra_state`` returned."""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
 def _load(module: nn.Module, weights: dict[str, Tensor], what: str) -> None:

@@ -1,8 +1,11 @@
+import gc
 import subprocess
 import sys
 import tomllib
+import weakref
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from unittest.mock import Mock
 
 import gymnasium as gym
 import pytest
@@ -44,6 +47,25 @@ def test_version_that_was_not_tested_is_refused_with_those_that_were(env_id, fou
         gym.error.DependencyNotInstalled, match=rf"was tested with mujoco>=3.3.0,<3.4.0, and {found} is installed"
     ):
         gym.make_vec(env_id, num_envs=2)
+
+
+def test_failure_of_opengl_keeps_nothing_alive(monkeypatch):
+    class Context:
+        def __init__(self, *given):
+            local.append(weakref.ref(self))  # in a frame of the error's traceback
+            raise FatalError("no OpenGL")
+
+    FatalError = type("FatalError", (Exception,), {})
+    local = []
+    mujoco = Mock(MjrContext=Context, FatalError=FatalError)
+    monkeypatch.setattr(mujoco_extra, "mujoco_of", lambda env_id: mujoco)
+    model = Mock(**{"vis.global_.offwidth": 8, "vis.global_.offheight": 8})
+    for _ in range(2):
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r"finds no OpenGL here \(FatalError\)"):
+            mujoco_extra.renderer_of("X-v0", model, 8)
+    (context,) = local  # a second attempt would end the process
+    gc.collect()
+    assert context() is None
 
 
 def test_library_that_mujoco_does_not_find_is_reported_in_one_line(monkeypatch):

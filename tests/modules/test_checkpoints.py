@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from gbplan.modules import load_encoder_weights, load_world_model_weights, read_checkpoint, world_model_weights
+from gbplan.modules.checkpoints import weight_differences
 from gbplan.networks import ConvEncoder, Decoder, IdentityEncoder, MLPPredictor, ProprioceptiveEncoder, WorldModel
 
 
@@ -88,6 +89,22 @@ def encoder_ckpt(tmp_path):
 
 
 @pytest.mark.parametrize("proprioception", [False, True])
+class Counting(MLPPredictor):
+    """Keeps something in its state that is no tensor."""
+
+    def get_extra_state(self):
+        return {"calls": 3}
+
+    def set_extra_state(self, state): ...
+
+
+def test_state_that_is_no_tensor_is_compared_by_its_type():
+    counting, plain = Counting(2, 2, (4,)), MLPPredictor(2, 2, (4,))
+    assert weight_differences(counting, counting.state_dict()) == []
+    assert weight_differences(counting, plain.state_dict()) == ["_extra_state: expected dict, but it is missing"]
+    assert weight_differences(plain, counting.state_dict()) == ["_extra_state: expected none, got dict"]
+
+
 def test_an_encoder_begins_with_that_of_a_checkpoint(encoder_ckpt, proprioception):
     encoder = conv_model(1).encoder
     load_encoder_weights(ProprioceptiveEncoder(encoder, 2) if proprioception else encoder, encoder_ckpt)
