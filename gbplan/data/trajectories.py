@@ -83,22 +83,6 @@ class Trajectories:
         """Return the same episodes with these observations only."""
         return replace(self, observations={key: array for key, array in self.observations.items() if key in keys})
 
-    def held(self, steps: int) -> "Trajectories":
-        """Extend every episode by ``steps`` steps without a change: its last frame again, and zero actions."""
-        if steps == 0:
-            return self
-        repeats = np.ones(len(self.actions), np.int64)
-        repeats[self.starts + self.lengths] += steps
-        index = np.repeat(np.arange(len(self.actions)), repeats)
-        return Trajectories(
-            observations={key: array[index] for key, array in self.observations.items()},
-            actions=self.actions[index],
-            rewards=self.rewards[index],
-            lengths=self.lengths + steps,
-            terminated=self.terminated,
-            infos={key: array[index] for key, array in self.infos.items()},
-        )
-
     def require_finite(self, name: str) -> None:
         """Check that no observation or action is NaN or infinite.
 

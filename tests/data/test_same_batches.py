@@ -1,5 +1,7 @@
 """Batches of state vectors, against a plain reading of what they were before frames lay in columns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -26,12 +28,28 @@ def windows_of(parts: list[Trajectories], steps: int) -> list[tuple[Trajectories
     ]
 
 
+def held(episodes: Trajectories, steps: int) -> Trajectories:
+    """Every episode longer by ``steps`` steps without a change: its last frame again, and zero actions."""
+    repeats = np.ones(len(episodes.actions), np.int64)
+    repeats[episodes.starts + episodes.lengths] += steps
+    index = np.repeat(np.arange(len(repeats)), repeats)
+    return replace(
+        episodes,
+        observations={key: array[index] for key, array in episodes.observations.items()},
+        actions=episodes.actions[index],
+        rewards=episodes.rewards[index],
+        lengths=episodes.lengths + steps,
+        infos={key: array[index] for key, array in episodes.infos.items()},
+    )
+
+
 def expected_epoch(data, added: list[Trajectories], epoch: int):
     """The observations, goals and actions of every batch of an epoch, cut out one by one."""
     trajectories, _ = read_dataset(data.dataset_ids[0], data.root)
     kept = round(data.validation_fraction * len(trajectories))
     order = np.random.default_rng(data.seed).permutation(len(trajectories))
-    training = trajectories.select(np.sort(order[kept:])).held(data.hold_steps)
+    training = trajectories.select(np.sort(order[kept:]))
+    training = held(training, data.hold_steps)
     newest: list[Trajectories] = []
     for episode in [one.select([e]) for one in added for e in range(len(one))][::-1]:
         if sum(one.num_transitions for one in [*newest, episode]) > data.buffer_capacity:

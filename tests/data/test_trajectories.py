@@ -71,13 +71,3 @@ def test_a_nan_is_named_with_its_entry_and_episode(bad):
     with pytest.raises(ValueError, match=r"'actions', first in episode 0"):
         trajectories.require_finite("the toy")
     make(2, 1, 3).require_finite("the toy")
-
-
-def test_held_episodes_go_on_in_their_last_frame_with_zero_actions():
-    whole = make(2, 1, actions=np.array([[1.0], [2.0], [0.0], [3.0], [0.0]], np.float32))
-    held = whole.held(2)
-    assert held.lengths.tolist() == [4, 3]
-    assert held.observations["observation"][:, 0].tolist() == [0, 1, 2, 2, 2, 3, 4, 4, 4]
-    assert held.actions[:, 0].tolist() == [1, 2, 0, 0, 0, 3, 0, 0, 0]
-    assert held.infos["distance"].tolist() == [0, 2, 4, 4, 4, 6, 8, 8, 8]
-    assert whole.held(0) is whole
