@@ -133,19 +133,21 @@ def main() -> None:
             mean, chosen = 100 * sum(solved[i]) / len(solved[i]), "chosen" if i == choose(solved) else ""
             lines.append(f"| {name} | {in_words(setting)} | {' | '.join(rates)} | {mean:.1f} | {chosen} |")
     made, steps = provenance(), settings["replan_every"]
-    plural = "s" if steps and steps > 1 else ""
-    how = f"replanning every {steps} model step{plural}" if steps else "planning once"
+    every = "every model step" if steps == 1 else f"every {steps} model steps"
+    how = f"the agent replans {every}" if steps else "the agent plans once"
     text = f"""# How planners split their budget
 
 Command: `python experiments/budgets/planner_budgets.py --models {" ".join(arguments.models)} --settings \
 experiments/budgets/{arguments.settings.name} --count {arguments.count} --seed {arguments.seed}`, \
 commit {made["commit"]}, {made["processor"]}, torch {made["torch"]}, Python {made["python"]}.
 
-{settings["env_id"]}, {settings["rollouts"]} rollouts of {settings["horizon"]} model steps a plan, {how}, on
-{arguments.count} validation detour tasks of seed {arguments.seed},
-which choose nothing else; success in % with 95 % interval. Every planner has the same number of settings tried, and
-takes the one that solves most; its first, which was in use before, stays if it solves fewer by less than the standard
-error of the paired difference. `{arguments.settings.name}` has the settings.
+{settings["env_id"]}: a plan of {settings["horizon"]} model steps may spend {settings["rollouts"]} rollouts of the \
+model, and {how}.
+The table shows success in %, with 95 % interval, on {arguments.count} detour tasks of the validation split (seed \
+{arguments.seed}),
+which are used for nothing else. Planners that have settings to choose are tried with equally many. The setting that
+solves most tasks, all models together, is chosen. The first one, which was in use before, is kept if the best is ahead
+by less than the standard error of the paired difference. The settings are in `{arguments.settings.name}`.
 
 """ + "\n".join(lines)
     (arguments.output or arguments.settings.with_suffix(".md")).write_text(text + "\n")
