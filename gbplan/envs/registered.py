@@ -26,9 +26,10 @@ def require_registered(env_id: str, name: str = "env_id") -> None:
         reason = str(error).partition(" Did you mean")[0].rstrip(".")
         known = {_bare(each): each for each in gym.registry}
         near = get_close_matches(_bare(wanted), known, n=1, cutoff=0.8)
-        meant = f"; did you mean {known[near[0]]}?" if near else ""
+        imported = f"{module}:" if module not in ("", "gbplan") else ""  # gbplan is imported in any case
+        meant = f"; did you mean {imported}{known[near[0]]}? Or" if near else ";"
         raise ValueError(
-            f"{name} names no registered environment: {reason}{meant}; write module:id to import the module that "
+            f"{name} names no registered environment: {reason}{meant} write module:id to import the module that "
             "registers it first"
         ) from None
 

@@ -19,10 +19,11 @@ def test_registered_id_with_or_without_its_module_is_accepted(env_id):
         ("DoorWal-v0", "DoorWall-v0"),
         ("DoorWall-v1", "DoorWall-v0"),
         ("DoorWall", "DoorWall-v0"),
+        ("gymnasium:CartPol-v1", "gymnasium:CartPole-v1"),
     ],
 )
 def test_mistyped_id_is_answered_with_the_one_meant_and_how_to_name_a_module(env_id, meant):
-    with pytest.raises(ValueError, match=f"env_id names no .*; did you mean {meant}[?]; write module:id") as error:
+    with pytest.raises(ValueError, match=f"env_id names no .*; did you mean {meant}[?] Or write module:id") as error:
         require_registered(env_id)
     assert str(error.value).count("mean") == 1
 
