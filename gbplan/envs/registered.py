@@ -24,10 +24,10 @@ def require_registered(env_id: str, name: str = "env_id") -> None:
     except (gym.error.Error, ImportError, ValueError) as error:
         # Gymnasium's own suggestion looks in one namespace only.
         reason = str(error).partition(" Did you mean")[0].rstrip(".")
-        known = {_bare(each): each for each in gym.registry}
-        near = get_close_matches(_bare(wanted), known, n=1, cutoff=0.8)
+        near = get_close_matches(_bare(wanted), map(_bare, gym.registry), n=1, cutoff=0.8)
+        alike = [each for each in gym.registry if [_bare(each)] == near]  # in several namespaces
         imported = f"{module}:" if module not in ("", "gbplan") else ""  # gbplan is imported in any case
-        meant = f"; did you mean {imported}{known[near[0]]}? Or" if near else ";"
+        meant = f"; did you mean {imported}{get_close_matches(wanted, alike, cutoff=0)[0]}? Or" if near else ";"
         raise ValueError(
             f"{name} names no registered environment: {reason}{meant} write module:id to import the module that "
             "registers it first"
