@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is asked for."""
+    """Import modules that need torch only when they are used."""
     if name == "load_pretrained":
         from gbplan.networks.pretrained import load_pretrained
 

@@ -243,7 +243,7 @@ def locked(folder: Path, lock: Path) -> Iterator[None]:
         lock: the lock's file, in an existing folder.
 
     Raises:
-        BlockingIOError: another command writes there; the message says which.
+        BlockingIOError: another command writes there; the message names it.
     """
     held = FileLock(lock, timeout=0, is_singleton=True)
     try:

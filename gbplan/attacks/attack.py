@@ -1,4 +1,4 @@
-"""What an attack is: a step away from the data, no further than a radius."""
+"""The interface of attacks: a step away from the data, no further than a radius."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Attack(ABC):
             The perturbed point, shaped like ``x``, detached.
 
         Raises:
-            TypeError: ``x`` holds integers, which cannot move by a small step.
+            TypeError: ``x`` contains integers, which cannot move by a small step.
             ValueError: the radius is negative or not finite, or does not broadcast to ``x``; or the loss does not
                 depend on ``x`` differentiably.
         """

@@ -29,7 +29,7 @@ def random_noise(x: Tensor, radius: Tensor, *, generator: Generator, kind: Kind 
 
 
 class RandomNoise(Attack):
-    """Noise in the attack's box, whatever the loss: an attack without its direction.
+    """Noise in the attack's box, independent of the loss: an attack without its direction.
 
     The control of adversarial training: where it does as well, the radius helped and not the adversary.
     """

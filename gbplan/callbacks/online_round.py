@@ -27,7 +27,7 @@ class Executed:
         trajectories: the executed episodes, in the tasks' order.
         imagined: path that the model predicted for the first plan of each task, environment's goal space,
             ``(N, H, *G)``; None without a probe.
-        success: whether the environment says that the goal was reached, ``(N,)``.
+        success: whether the environment reports that the goal was reached, ``(N,)``.
         believed: whether the model believed that its first plan would reach it, ``(N,)``; None where this is not known.
         final_distance: distance to the goal at the episode's end, environment units, ``(N,)``; None where goals are not
             metric.
@@ -79,7 +79,7 @@ def execute(
         gather: see ``Gather``.
         rank: this process, 0..world_size - 1.
         world_size: number of processes.
-        keys: observations to keep besides state and goals.
+        keys: observations to keep in addition to state and goals.
         progress: name of a progress bar; None shows none.
         num_processes: processes that step the environment for this one; the result is the same.
 

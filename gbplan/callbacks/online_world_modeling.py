@@ -222,7 +222,7 @@ class OnlineWorldModeling(L.Callback):
         """Refuse to resume a run that was begun with another configuration.
 
         Raises:
-            ValueError: the configuration differs; the message says how.
+            ValueError: the configuration differs; the message names the differences.
         """
         if self._restored is None:
             return

@@ -103,7 +103,7 @@ class PlanningValidation(L.Callback):
         """Refuse to resume a run whose best model was chosen by another measure.
 
         Raises:
-            ValueError: the resumed run was begun with other tasks or another planner; the message says which.
+            ValueError: the resumed run was begun with other tasks or another planner; the message names the difference.
         """
         changed = [] if self._restored is None else differences(self._restored, self._configuration)
         if changed:

@@ -12,7 +12,7 @@ __all__ = ["GBPlanCLI", "build_parser", "main", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs Lightning when it is asked for: ``gbplan --help`` and ``gbplan report`` do without."""
+    """Import modules that need Lightning only when used: ``gbplan --help`` and ``gbplan report`` do without."""
     if name != "GBPlanCLI":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from gbplan.cli.lightning_cli import GBPlanCLI

@@ -92,7 +92,7 @@ _BASES = {
 
 
 def unknown_class(message: str) -> str | None:
-    """Say which argument names a class that does not exist, and which may be meant; None: this is not the error."""
+    """Name the argument whose class does not exist, and the class that may be meant; None: this is not the error."""
     absent = r"class_path '([\w.]*?(\w+))': module '[\w.]+' has no attribute '\2'"
     found = re.search(rf"{absent}|Expected a dot import path string: (\S+)", message)
     keys = re.findall(r'Parser key "([\w.]+)"', message[: found.start()]) if found else []

@@ -113,7 +113,7 @@ class Recipe:
 
         Raises:
             AlreadyDoneError: the products are complete.
-            FileExistsError: the products have another recipe, or none; the message says what differs.
+            FileExistsError: the products have another recipe, or none; the message names what differs.
         """
         if not self.path.exists():
             if self.products[0].exists():

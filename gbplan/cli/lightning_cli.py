@@ -157,7 +157,7 @@ class GBPlanCLI(LightningCLI):
         return trainer
 
     def fit(self, **arguments: Any) -> None:
-        """Train, as the only command in the run's folder; if stopped, say how to resume.
+        """Train, as the only command in the run's folder; if stopped, print how to resume.
 
         Raises:
             BlockingIOError: another command writes into the folder.
@@ -215,7 +215,7 @@ class GBPlanCLI(LightningCLI):
         return f"go on with: gbplan fit --config {root / 'config.yaml'} --ckpt_path {root / 'last.ckpt'}"
 
     def after_fit(self) -> None:
-        """Say where the results are."""
+        """Print where the results are."""
         config = self.config["fit"]
         root = Path(config["trainer"]["default_root_dir"])
         models = [name for name in ("best.ckpt", "last.ckpt") if (root / name).exists()]

@@ -16,7 +16,7 @@ def require_same_run(path: str, config: Namespace, fitting: bool) -> None:
     """Refuse a checkpoint of another model and, if ``fitting``, of a training with another configuration.
 
     Raises:
-        ValueError: the message says what differs, and what to do.
+        ValueError: the message names what differs, and what to do.
     """
     file = open_checkpoint(path)
     weights_in(file)
@@ -72,7 +72,7 @@ def require_same_surroundings(checkpoint: dict[str, Any], trainer: Trainer) -> N
     """Refuse to resume with other devices, or with data of another environment.
 
     Raises:
-        ValueError: the message says what differs.
+        ValueError: the message names what differs.
     """
     here = surroundings(trainer)
     changed = differences(checkpoint.get("surroundings", here), here)

@@ -90,7 +90,7 @@ class DatasetCache:
         Args:
             name: name of the folder.
             make: writes the files into a folder.
-            made_of: all that the files are made of besides the dataset; plain data.
+            made_of: everything else that the files depend on, apart from the dataset; plain data.
 
         Returns:
             The folder.

@@ -56,7 +56,7 @@ def run_episodes(
 
     Args:
         envs: N rows, goal-conditioned, with autoreset DISABLED; ``make_vector_env`` makes one.
-        policy: acts in the environment; ``active`` tells it which rows still run.
+        policy: acts in the environment; ``active`` marks the rows that still run.
         seeds: one environment seed per row; the policy's own seeds are derived from them by ``policy_seeds``.
         states: initial states, one per row; passed to ``reset`` as ``options["state"]``. None: the environment draws.
         goals: goals, passed as ``options["goal"]`` likewise.

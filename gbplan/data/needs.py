@@ -32,7 +32,7 @@ class Needs:
 
 
 def needs_of(module: Any, validating: bool = False) -> Needs:
-    """Read the needs off a LightningModule.
+    """Return the needs of a LightningModule.
 
     A module with a ``world_model`` needs the observations that its encoder reads; those in the module's ``batch_keys``,
     if it has that attribute; ``achieved_goal``, to train a probe or to validate predicted goals; and the pictures that

@@ -221,7 +221,7 @@ class ReplayBuffer:
 
         Args:
             state: the manifest.
-            look_in: folders to search for the files, besides this buffer's own.
+            look_in: folders to search for the files, in addition to this buffer's own.
             like: frames whose columns the episodes must have; None: the episodes need only agree with each other.
 
         Raises:

@@ -209,7 +209,7 @@ def require_contract(env_id: str, env_kwargs: dict[str, Any] | None = None) -> i
 
     Raises:
         ValueError: the environment is not goal-conditioned, has no time limit, does not begin where it is told, or
-            does not say whether the goal is reached.
+            does not report whether the goal is reached.
     """
     with closing(gym.make(env_id, **without_noise(env_id, env_kwargs))) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
@@ -226,7 +226,7 @@ def require_contract(env_id: str, env_kwargs: dict[str, Any] | None = None) -> i
 
 
 def require_success(name: str, info: Mapping[str, Any]) -> None:
-    """Check that an environment says whether the goal is reached.
+    """Check that an environment reports whether the goal is reached.
 
     Raises:
         ValueError: it does not report success.

@@ -11,7 +11,7 @@ from gbplan.seeds import policy_generators
 
 
 class RandomWalkPolicy(Policy):
-    """Walk along a heading that itself does a random walk: smooth paths that cover the plane, whatever the goal.
+    """Walk along a heading that itself does a random walk: smooth paths that cover the plane, independent of the goal.
 
     The heading begins uniform on the circle and turns by a Gaussian angle in each step; the speed of each step is
     uniform in a range. For environments whose action is a direction in the plane.

@@ -15,7 +15,7 @@ class ReachPosition:
     world: Any  # has reward_type ("sparse" or "dense"), goal_threshold (world units) and continuing_task (bool)
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return the reward for being at ``achieved_goal``, as `step` gives it.
+        """Return the reward for being at ``achieved_goal``, as `step` returns it.
 
         Args:
             achieved_goal: positions, ``(..., G)``.
@@ -42,7 +42,7 @@ class ReachPosition:
         return distance_between(achieved, desired)
 
     def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return whether a position is at a goal, ``(..., G)`` each, as ``info["is_success"]`` says, ``(...)``."""
+        """Return whether a position is at a goal, ``(..., G)`` each, as in ``info["is_success"]``, ``(...)``."""
         return self.goal_distance(achieved, desired) < self.world.goal_threshold
 
 

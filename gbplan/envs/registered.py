@@ -1,4 +1,4 @@
-"""Whether an environment is registered, and which one a mistyped id may mean."""
+"""Checks that an environment is registered, and finds the one that a mistyped id may mean."""
 
 from difflib import get_close_matches
 from importlib import import_module

@@ -110,7 +110,7 @@ class SimulatedEnv(Simulated, gym.Env[dict[str, Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
+        """Begin an episode; ``options`` may contain ``state`` and ``goal``, see Starting State."""
         given = check_options(options, ("state", "goal"))
         state = self._check_states(given["state"])[0] if "state" in given else None
         goal = self._check_goals(given["goal"])[0] if "goal" in given else None

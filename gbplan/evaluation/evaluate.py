@@ -87,9 +87,9 @@ def evaluate(
 ) -> EvaluationResult:
     """Run a policy on every task and measure the true outcome.
 
-    A task is solved at the first step at which the environment says that the goal is reached, ``info["is_success"]``.
-    The model's belief is reported beside it, never instead: ``believed_success``, whether its rollout of the first plan
-    reaches the goal.
+    A task is solved at the first step at which the environment reports that the goal is reached,
+    ``info["is_success"]``. The model's belief is reported beside it, never instead: ``believed_success``, whether its
+    rollout of the first plan reaches the goal.
 
     Args:
         policy: the policy, which acts in all rows at once.
@@ -104,7 +104,8 @@ def evaluate(
         max_steps: cut the policy's episodes off after this many steps; None: only the environment ends them.
         diagnostic_tasks: number of tasks, from the first on, for diagnostics of the model's gradients and smoothness; 0
             leaves them out. Policies that do not plan have no diagnostics.
-        keys: observations to keep in ``trajectories`` besides state and goals; pictures of all frames take much memory.
+        keys: observations to keep in ``trajectories`` in addition to state and goals; pictures of all frames take much
+            memory.
         progress: name of a progress bar to show on standard error; None shows none.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of an evaluation: its line in HPARAMS, its figures, and its table.
+"""An evaluation in TensorBoard: its line in HPARAMS, its figures, and its table.
 
 No scalars: a single point makes a card as large as a curve, and evaluations would bury the trainings they lie beside.
 """

@@ -1,4 +1,4 @@
-"""What a model imagines of an episode, in pictures beside the frames that were executed."""
+"""A model's imagination of an episode, as pictures beside the executed frames."""
 
 from contextlib import closing
 from typing import Any

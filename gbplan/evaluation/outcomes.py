@@ -34,7 +34,7 @@ def task_records(
             known.
 
     Returns:
-        Columns ``(N,)``: ``steps``; ``first_hit``, the first step at which the environment says that the goal is
+        Columns ``(N,)``: ``steps``; ``first_hit``, the first step at which the environment reports that the goal is
         reached, -1 if there is none; ``believed``, whether the model's predicted path reaches it; ``contacts``, at how
         many frames the info entry ``contact`` is true, see ``gbplan.envs.OptionalMethods``. Where goals are metric
         ``start_distance``, ``final_distance``, ``minimum_distance``, ``first_hit@<threshold>``, ``believed_distance``

@@ -107,7 +107,7 @@ class PlanningEvaluation(L.LightningModule):
             error_horizon: longest open-loop rollout for the model's error, model steps.
             max_steps: cut the policy's episodes off after this many steps; None: only the environment ends them.
             diagnostic_tasks: number of tasks for diagnostics of the model's gradients and smoothness.
-            keys: observations to keep besides state and goals.
+            keys: observations to keep in addition to state and goals.
             progress: name of a progress bar of the first process; None shows none.
             num_processes: processes that step the environment for each process that plans.
         """

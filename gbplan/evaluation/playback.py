@@ -54,7 +54,7 @@ def play_back(
 
 
 class FixedActions(Policy):
-    """Takes the same actions whatever happens, ``(N, H, A)``."""
+    """Takes the same actions in any case, ``(N, H, A)``."""
 
     def __init__(self, actions: NDArray[np.floating]) -> None:
         self._actions = actions.astype(np.float32)

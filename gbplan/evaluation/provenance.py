@@ -30,7 +30,7 @@ def provenance() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, if the system tells it."""
+    """The processor's name, if the system provides it."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -212,7 +212,7 @@ def try_tasks(tasks: TaskSet) -> Trajectories:
 
 
 def _make_envs(env_id: str, count: int, env_kwargs: dict[str, Any], num_processes: int) -> gym.vector.VectorEnv:
-    """Make the environment that draws the tasks, or raise an error that says why it cannot."""
+    """Make the environment that draws the tasks, or raise an error with the reason why it cannot."""
     with closing(gym.make(env_id, **{name: value for name, value in env_kwargs.items() if name != "task"})) as env:
         require_goal_conditioned(env.observation_space, env.action_space, env_id)
     try:

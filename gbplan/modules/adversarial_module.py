@@ -36,10 +36,11 @@ class AdversarialWorldModelModule(WorldModelModule):
     perturbation is an action; and each dimension has its own radius, from its standard deviation, while the code has
     one radius for all dimensions of the latent.
 
-    Logged besides what ``WorldModelModule`` logs, as means over the epoch: ``train/clean_loss``, of the unperturbed
-    batch; ``train/attack_gain``, how much the attack raises the loss of a sample it moves; ``train/adversarial_loss``,
-    their sum; and ``train/latent_radius`` and ``train/action_radius``, means over dimensions. ``train/loss`` is the
-    minimised loss, which differs from the adversarial loss only if samples are left clean. Validation is clean.
+    Logged in addition to what ``WorldModelModule`` logs, as means over the epoch: ``train/clean_loss``, of the
+    unperturbed batch; ``train/attack_gain``, how much the attack raises the loss of a sample it moves;
+    ``train/adversarial_loss``, their sum; and ``train/latent_radius`` and ``train/action_radius``, means over
+    dimensions. ``train/loss`` is the minimised loss, which differs from the adversarial loss only if samples are left
+    clean. Validation is clean.
 
     Source: arXiv 2512.09929, Algorithm 3.
     """

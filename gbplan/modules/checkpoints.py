@@ -142,7 +142,7 @@ def require_imported_classes(arguments: Any, path: str | Path) -> None:
 
 
 def world_model_weights(path: str | Path) -> dict[str, Tensor]:
-    """Return the weights of the world model in a checkpoint, whatever module class trained it.
+    """Return the weights of the world model in a checkpoint, for any module class that trained it.
 
     Args:
         path: the ``.ckpt`` file.
@@ -234,7 +234,7 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> None:
 
 
 def weight_differences(module: nn.Module, weights: dict[str, Tensor]) -> list[str]:
-    """Say of each weight in which a file differs from a module whether it is missing, of another shape, or unknown."""
+    """List the weights in which a file differs from a module: those missing, of another shape, or unknown."""
     expected, got = ({name: _form(value) for name, value in each.items()} for each in (module.state_dict(), weights))
     found = []
     for name in sorted(expected.keys() | got.keys()):

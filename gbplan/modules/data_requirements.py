@@ -19,7 +19,7 @@ def require_fitting_data(
         regularizer: the regulariser of its encoder; None: none.
 
     Raises:
-        ValueError: something differs; the message says what, and what to change.
+        ValueError: something differs; the message names it, and what to change.
     """
     _require_windows(datamodule, world_model)
     if regularizer is not None and datamodule.batch_size < 2:

@@ -20,9 +20,9 @@ class InitNetworkModule(WorldModelModule):
     """Trains an init network on the expert's actions between two frames, by their mean squared error.
 
     The K-th frame of a window is the start, K the world model's history, and any later one the goal, which the expert
-    has reached, whatever its own goal was (hindsight). Targets are the actions between the two, and zeros afterwards: a
-    plan is executed and scored to its end, so its actions after the arrival matter. ``PlannerPolicy`` also stands still
-    there.
+    has reached, regardless of its own goal (hindsight). Targets are the actions between the two, and zeros afterwards:
+    a plan is executed and scored to its end, so its actions after the arrival matter. ``PlannerPolicy`` also stands
+    still there.
 
     Windows must not be longer than the network's horizon, and equal length is best. Episodes end before that, so let
     the datamodule extend them by a whole window, ``data.hold_steps = action_block * (history - 1 + data.steps)``: then

@@ -42,7 +42,7 @@ def in_bfloat16(model: WorldModel) -> WorldModel:
 
 
 class CurrentCopy:
-    """Makes copies by ``in_bfloat16`` for a model that may be trained in between: they have its weights of the moment.
+    """Makes copies by ``in_bfloat16`` of a model that may be trained in between; each copy has its current weights.
 
     The copy is made once, and again for another model, or if layers or tensors of the model are replaced. At each call
     its weights are only rounded again. Counters such as ``Tensor._version`` cannot spare that: fused optimisers, and

@@ -99,7 +99,7 @@ class DinoEncoder(Encoder):
         Raises:
             ImportError: transformers is not installed.
             FileNotFoundError: there is neither such a folder nor such a model in the hub's cache.
-            ValueError: an argument is out of its range, or the folder lacks something; the message says what.
+            ValueError: an argument is out of its range, or the folder lacks something; the message names it.
         """
         super().__init__(frozen)
         if not frozen:

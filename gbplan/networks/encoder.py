@@ -17,7 +17,7 @@ _MODULE_ATTRIBUTES = {*vars(nn.Module())}  # attributes of every module: parts, 
 class Encoder(nn.Module, ABC):
     """Maps observations to latents ``(..., *D)``, before normalisation.
 
-    A frozen encoder stays in eval mode and gets no gradient, whatever the mode of the module around it; its latents may
+    A frozen encoder stays in eval mode and gets no gradient, in any mode of the module around it; its latents may
     be cached. An encoder in training needs a regulariser, see ``WorldModelModule``.
 
     Attributes:

@@ -40,7 +40,7 @@ class WorldModel(nn.Module):
             decoder: from latents to pictures, for inspection; None: no decoder.
 
         Raises:
-            TypeError: the encoder or the predictor does not say its shape.
+            TypeError: the encoder or the predictor does not define its shape.
             ValueError: the encoder's latent shape is not the predictor's, the probe's or the decoder's, or the block
                 does not divide the actions.
         """

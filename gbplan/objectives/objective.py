@@ -9,7 +9,7 @@ class Objective(ABC):
     """Cost of a predicted trajectory given a goal; lower is better, zero if every step is at the goal.
 
     Rows are independent, and the cost is differentiable in ``predicted`` and ``actions``. Objectives have no state: one
-    object may serve many problems.
+    object may be used for many problems.
     """
 
     @abstractmethod

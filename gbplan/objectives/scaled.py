@@ -96,5 +96,5 @@ class Scaled(Objective):
 
 
 def with_data_scale(objective: Objective, deviations: Callable[[], Tensor]) -> Objective:
-    """The objective with its scale of the data, if it has one, from ``deviations``, which is called only then."""
+    """Return the objective with its scale computed from ``deviations()``, if it takes its scale from the data."""
     return objective.of_data(deviations()) if isinstance(objective, Scaled) and objective.needs_data else objective

@@ -33,7 +33,7 @@ def plot_paths(
             none.
         radius: radius of the goal region, environment units; None marks the goal with a cross.
         columns: panels per row.
-        titles: titles of the columns; without titles, each panel says whether the goal was reached.
+        titles: titles of the columns; without titles, each panel shows whether the goal was reached.
 
     Returns:
         The figure; not registered with pyplot, so there is nothing to close.

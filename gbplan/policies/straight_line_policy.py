@@ -11,7 +11,7 @@ from gbplan.policies.action_bounds import action_bounds
 
 
 class StraightLinePolicy(Policy):
-    """Moves from ``achieved_goal`` straight to ``desired_goal``, whatever stands in between.
+    """Moves from ``achieved_goal`` straight to ``desired_goal``, also if a wall is in between.
 
     Its action is the remaining displacement, ``(desired - achieved) / step_size``, scaled down into the action box in
     the same direction: full speed at first, and the last step ends on the goal. This assumes that an action moves the

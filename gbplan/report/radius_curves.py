@@ -16,8 +16,8 @@ def radius_curves(of_kind: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> 
     """Group results whose trainings differ only by the attack.
 
     Args:
-        of_kind: name, contents and metrics (of one task kind) of each result. Results of older versions do not say how
-            their model was trained, and are left out.
+        of_kind: name, contents and metrics (of one task kind) of each result. Results of older versions do not record
+            how their model was trained, and are left out.
 
     Returns:
         Panels, by data and initial model of the trainings: a line for each attack, and the success without an attack as

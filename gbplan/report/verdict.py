@@ -50,7 +50,7 @@ def subject(matrix: Matrix) -> Subject | None:
 
 
 def verdict(matrix: Matrix, results: list[Result]) -> list[Sentence]:
-    """Say what finetuning gains on one kind of tasks, whether the gain exceeds chance, and how belief compares.
+    """State what finetuning gains on one kind of tasks, whether the gain exceeds chance, and how belief compares.
 
     Args:
         matrix: results of the kind, averaged over training seeds.

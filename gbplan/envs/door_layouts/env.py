@@ -11,7 +11,7 @@ class DoorLayoutsEnv(InWorld, SimulatedEnv):
 
     The world of `DoorWallEnv`, with its sliding contact and its position dynamics,
     and one of 99 layouts: a wall without thickness stands on x = -1, -0.75, ... or 1, and the middle of its door is at
-    y = -1.25, -1, ... or 1.25. A fifth of the layouts is held out, so that a model can be judged in unseen rooms:
+    y = -1.25, -1, ... or 1.25. A fifth of the layouts is held out, to evaluate models in unseen rooms:
     `layouts="unseen"` draws these 20, `layouts="seen"` the other 79. Every place of the wall and every place of the
     door occurs in some seen layout; only their combination is new in an unseen one.
 

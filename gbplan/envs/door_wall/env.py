@@ -85,7 +85,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     - `reward_type="sparse"`: 0 if the distance to the goal is less than `goal_threshold`, else -1;
     - `reward_type="dense"`: minus the distance to the goal (u).
 
-    `info` holds `is_success` (bool), `distance` (float, u) and `contact` (bool: wall or border met in this step), in
+    `info` contains `is_success` (bool), `distance` (float, u) and `contact` (bool: wall or border met in this step), in
     `reset` as well.
 
     ## Starting State
@@ -95,7 +95,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     goal lies more than 0.2 u beyond the door's edge in y. Drawn numbers are exact in float32, so that an observed task
     can be set again.
 
-    `reset(options={"state": ..., "goal": ...})` sets a task exactly. The state holds 2 numbers, or 4 under velocity
+    `reset(options={"state": ..., "goal": ...})` sets a task exactly. The state has 2 numbers, or 4 under velocity
     dynamics (2 mean at rest); it must lie outside the skins, and the goal in the world. A part that is missing is
     drawn as above.
 
@@ -166,7 +166,7 @@ class DoorWallEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
+        """Begin an episode; ``options`` may contain ``state`` and ``goal``, see Starting State."""
         given = check_options(options, ("state", "goal"))
         state = check_states(self.world, given["state"])[0].tolist() if "state" in given else None
         goal = check_goals(given["goal"])[0].tolist() if "goal" in given else None

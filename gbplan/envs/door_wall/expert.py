@@ -18,7 +18,7 @@ class DoorWallExpert(Expert[World]):
     """Go through the door to the goal, in any DoorWall world, under both dynamics and both contacts.
 
     Its action depends on ``observation`` and ``desired_goal`` of the current step only, so it recovers from any noise.
-    With the default speeds it reaches every drawn task's goal within 100 steps, whatever the door.
+    With the default speeds it reaches every drawn task's goal within 100 steps, with any door.
     """
 
     environment = "DoorWall"

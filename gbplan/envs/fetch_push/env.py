@@ -61,8 +61,8 @@ class FetchPushEnv(InWorld, SimulatedEnv):
     - `reward_type="sparse"`: 0 if the cube's middle is less than `goal_threshold` from the goal, else -1;
     - `reward_type="dense"`: minus the distance (m).
 
-    `info` holds `is_success` (bool), `distance` (float, m) and `contact` (bool: robot and cube touched during the step,
-    looked at every 8 ms), in `reset` as well, where `contact` is False.
+    `info` contains `is_success` (bool), `distance` (float, m) and `contact` (bool: robot and cube touched during the
+    step, looked at every 8 ms), in `reset` as well, where `contact` is False.
 
     ## Starting State
 

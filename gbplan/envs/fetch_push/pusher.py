@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 class FetchPusherPolicy(Policy):
-    """Push the cube from all sides to random places, at random speeds, whatever the goal.
+    """Push the cube from all sides to random places, at random speeds, independent of the goal.
 
     It moves behind the cube, over it or through it, and pushes it off its centre. In between it moves to random places,
     high or low. At random times it makes a new plan.

@@ -36,8 +36,8 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     |            | `##.#.#.#.###` `#..#...#...#` `############`                                                    |
 
     Differences from gymnasium-robotics: the tasks (below); 5 simulation steps per step; and a step is a function of
-    state and action alone, bit for bit, whatever came before. Therefore the solver has no warm start, and the state is
-    rounded to float32 after every step, as it is observed.
+    state and action alone, bit for bit, independent of earlier steps. Therefore the solver has no warm start, and the
+    state is rounded to float32 after every step, as it is observed.
 
     ## Observation Space
 
@@ -65,8 +65,8 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     - `reward_type="sparse"`: 0 if the distance to the goal is less than `goal_threshold`, else -1;
     - `reward_type="dense"`: minus the distance to the goal (u).
 
-    `info` holds `is_success` (bool), `distance` (float, u) and `contact` (bool: a wall was touched during the step), in
-    `reset` as well, where `contact` is False.
+    `info` contains `is_success` (bool), `distance` (float, u) and `contact` (bool: a wall was touched during the step),
+    in `reset` as well, where `contact` is False.
 
     ## Starting State
 
@@ -140,7 +140,7 @@ class PointMazeEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
+        """Begin an episode; ``options`` may contain ``state`` and ``goal``, see Starting State."""
         given = check_options(options, ("state", "goal"))
         state = check_states(self.world, given["state"])[0] if "state" in given else None
         goal = check_goals(self.world, given["goal"])[0] if "goal" in given else None

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Physics:
-    """The world's dynamics: a function of state and action alone, bit for bit, whatever came before.
+    """The world's dynamics: a function of state and action alone, bit for bit, independent of earlier steps.
 
     The ball is that of gymnasium-robotics, whose model is read from there.
     """

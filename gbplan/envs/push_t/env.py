@@ -77,8 +77,8 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     The goal is reached when the positions of agent and block together, four numbers, are less than 20 px from it and
     the block's angle less than pi/9; with `success="block"`, the block's position and angle.
 
-    `info` holds `is_success` (bool), `position_error` (px), `angle_error` (rad), `coverage` (the part of the goal's T
-    that the block covers, 0 to 1) and `contact` (bool: agent and block touched in this step), in `reset` as well.
+    `info` contains `is_success` (bool), `position_error` (px), `angle_error` (rad), `coverage` (the part of the goal's
+    T that the block covers, 0 to 1) and `contact` (bool: agent and block touched in this step), in `reset` as well.
 
     ## Starting State
 
@@ -156,7 +156,7 @@ class PushTEnv(InWorld, gym.Env[dict[str, Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; ``options`` may hold ``state`` and ``goal``, see Starting State."""
+        """Begin an episode; ``options`` may contain ``state`` and ``goal``, see Starting State."""
         given = check_options(options, ("state", "goal"))
         state = states.check_states(given["state"])[0] if "state" in given else None
         goal = states.check_goals(given["goal"], self.world.success)[0] if "goal" in given else None

@@ -19,7 +19,7 @@ class InWorld:
     world: World
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any = None) -> Any:
-        """Return the reward for being at ``achieved_goal``, as `step` gives it.
+        """Return the reward for being at ``achieved_goal``, as `step` returns it.
 
         Args:
             achieved_goal: achieved goals, ``(..., G)``.
@@ -43,7 +43,7 @@ class InWorld:
         return np.zeros_like(self.compute_success(achieved_goal, desired_goal))
 
     def compute_success(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return whether goals are reached, ``(..., G)`` each, as ``info["is_success"]`` says, ``(...)``."""
+        """Return whether goals are reached, ``(..., G)`` each, as in ``info["is_success"]``, ``(...)``."""
         distance, angle = states.errors(achieved, desired)
         return np.logical_and(distance < NEAR, angle < ALIGNED)
 

@@ -30,7 +30,7 @@ PARTS = [part / 10 for part in range(1, 10)]  # fractions of a straight way at w
 
 
 class NoisyPusherPolicy(Policy):
-    """Push the block from all sides, in random directions and at random speeds, whatever the goal.
+    """Push the block from all sides, in random directions and at random speeds, independent of the goal.
 
     It goes round the block to a random place beside it, then through a random point of the block for a while, most
     often towards the middle of the table; in between, it moves to random places. Some plans go straight instead of

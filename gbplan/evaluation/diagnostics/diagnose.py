@@ -61,8 +61,8 @@ def diagnose(
 ) -> Diagnostics:
     """Measure gradients on the first plans, and smoothness on the states imagined along them and on the expert's.
 
-    Tasks are independent draws, so the first ones stand for all. Gradients and losses are compared with the true ones
-    if the model has a probe; gradients only if the environment's goals are metric.
+    Tasks are independent draws, so the first ones represent all of them. Gradients and losses are compared with the
+    true ones if the model has a probe; gradients only if the environment's goals are metric.
 
     Args:
         policy: the policy with the model that was planned through.

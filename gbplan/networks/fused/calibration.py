@@ -37,7 +37,7 @@ def calibrated_rows(shape: str, rule: float, seconds: Seconds) -> float:
     """Return the number of rows up to which to use the compiled loops.
 
     Args:
-        shape: everything that affects the speed, besides the machine and the versions of libraries.
+        shape: everything that affects the speed, except the machine and the versions of libraries.
         rule: value without a measurement; may be infinite.
         seconds: runs a rollout and returns its duration.
     """
@@ -121,7 +121,7 @@ def _machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Model and instructions of the processor, if the system tells them."""
+    """Model and instructions of the processor, if the system provides them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

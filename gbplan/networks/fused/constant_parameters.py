@@ -44,7 +44,7 @@ def constant_parameters(model: Any = None) -> Iterator[None]:
 
 
 def parameters_are_constant() -> bool:
-    """Tell whether the caller runs inside ``constant_parameters``."""
+    """Return whether the caller runs inside ``constant_parameters``."""
     return _prepared.get() is not None
 
 
