@@ -114,7 +114,7 @@ COUNTS = {  # collect, fit, evaluate, report
     "planners": (1, 3, 50, 1),
     "point_maze": (1, 7, 36, 1),
     "push_t": (1, 7, 54, 3),
-    "push_t_pixels": (1, 12, 18, 1),
+    "push_t_pixels": (1, 15, 27, 1),
     "push_t_radii": (1, 12, 24, 1),
     "robustness": (3, 12, 82, 1),
     "rope": (1, 7, 32, 1),

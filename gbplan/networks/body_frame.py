@@ -24,7 +24,8 @@ class BodyFramePredictor(Predictor):
     because of walls. A smaller perceptron moves the point, each axis by itself. The steps of a model action share both.
 
     A latent is eight numbers: x and y of the point, x and y of the body, cosine and sine of the body's angle, and the
-    velocity of the point. An environment action is two numbers, along x and y.
+    velocity of the point; ``order`` tells where they are if not in this order. Point and body have one origin and one
+    unit of length. An environment action is two numbers, along x and y.
     """
 
     latent_shape = (8,)
@@ -40,6 +41,7 @@ class BodyFramePredictor(Predictor):
         activation: Activation = "silu",
         symmetric: bool = False,
         middle: Sequence[float] | None = None,
+        order: Sequence[int] = tuple(range(8)),
     ) -> None:
         """Build the perceptrons.
 
@@ -52,10 +54,12 @@ class BodyFramePredictor(Predictor):
                 other. Near walls this is exact only with the right ``middle``.
             middle: x and y of the table's middle, about which walls are mirrored, in the latent's units; null: the
                 body's mean place in the data, which is near it only if the data cover the table evenly.
+            order: index in the latent of each of the eight numbers, such as [4, 5, 0, 1, 2, 3, 6, 7] where an encoder's
+                estimate of the body comes before what is known of the point.
 
         Raises:
-            ValueError: a number is outside its range, ``middle`` is not two finite numbers, or the activation is
-                unknown.
+            ValueError: a number is outside its range, ``middle`` is not two finite numbers, ``order`` is not a
+                permutation of 0..7, or the activation is unknown.
         """
         super().__init__()
         checks.positive(unit=unit)
@@ -66,6 +70,9 @@ class BodyFramePredictor(Predictor):
         checks.one_of(Activation, activation=activation)
         if middle is not None and not (len(middle) == 2 and all(map(math.isfinite, middle))):
             raise ValueError(f"middle must be two finite numbers, x and y, or null, got {list(middle)}")
+        if sorted(order) != list(range(8)):
+            raise ValueError(f"order must have each index of 0..7 once, got {list(order)}")
+        self.order = list(order)
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
@@ -99,10 +106,10 @@ class BodyFramePredictor(Predictor):
         """Predict the next latents ``(B, 8)``; see ``Predictor``."""
         (units,) = self._units
         # One scale for both axes, so that rotations keep lengths.
-        scale = units.latent_std.unflatten(0, (4, 2)).mean(1)
-        state = units.restore(latents[:, -1])
+        scale = self._in_order(units.latent_std).unflatten(0, (4, 2)).mean(1)
+        state = self._in_order(units.restore(latents[:, -1]))
         point, body, heading, velocity = state.unflatten(1, (4, 2)).unbind(1)
-        middle = units.latent_mean[2:4] if self.middle is None else self.middle
+        middle = self._in_order(units.latent_mean)[2:4] if self.middle is None else self.middle
         point, body = (point - middle) / self.unit, (body - middle) / self.unit
         velocity = velocity / scale[3]
         pushes = (actions[:, -1] * units.action_std + units.action_mean) / units.action_std.mean()
@@ -113,7 +120,13 @@ class BodyFramePredictor(Predictor):
             point, velocity = self._pushed(point, velocity, push, place)
             body = body + shift
         parts = [self.unit * point + middle, self.unit * body + middle, heading, velocity * scale[3]]
-        return units.standardize(torch.cat(parts, dim=1))
+        return units.standardize(self._in_order(torch.cat(parts, dim=1), back=True))
+
+    def _in_order(self, numbers: Tensor, back: bool = False) -> Tensor:
+        """The latent's numbers ``(..., 8)`` as point, body, heading and velocity, or back as the latent has them."""
+        if self.order == sorted(self.order):
+            return numbers
+        return numbers[..., [self.order.index(i) for i in range(8)] if back else self.order]
 
     def _moved(self, vectors: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
         """How far the body moves, ``(B, 2)`` in units, and its heading afterwards, ``(B, 2)``.

@@ -48,6 +48,22 @@ def test_the_mirror_image_of_a_symmetric_body_moves_to_the_mirror_image():
         assert torch.allclose(reflected[2:6], outcome[2:6], atol=1e-9) == equal
 
 
+def test_the_order_of_the_latents_numbers_does_not_matter():
+    order = [4, 5, 0, 1, 2, 3, 6, 7]  # the body first, then the point
+    plain, ordered = make(), make(order=order)
+    place = [order.index(i) for i in range(8)]
+    plain.normalizer.latent_mean[:4] = torch.tensor([240.0, 270.0, 230.0, 280.0])
+    ordered.normalizer.latent_mean.copy_(plain.normalizer.latent_mean[place])
+    ordered.normalizer.latent_std.copy_(plain.normalizer.latent_std[place])
+    assert torch.equal(after(ordered, START[place], ACTIONS), after(plain, START, ACTIONS)[place])
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6, 6], [1, 2, 3, 4, 5, 6, 7, 8]])
+def test_an_order_that_leaves_numbers_out_is_refused(order):
+    with pytest.raises(ValueError, match=r"order must have each index of 0\.\.7 once, got"):
+        make(order=order)
+
+
 def test_the_mirror_image_is_exact_about_a_middle_that_is_not_that_of_the_data():
     action = ACTIONS[:1]
     for middle, equal in (([MIDDLE, MIDDLE], True), (None, False)):
