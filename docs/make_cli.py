@@ -9,49 +9,56 @@ from gbplan.cli import build_parser
 
 HEAD = """# Command line
 
-Made by `python docs/make_cli.py` from what `--help` says. `python cli.py` is the same command from a checkout.
+This page is made by `python docs/make_cli.py` from the output of `--help`. In a checkout, `python cli.py` is the same
+command as `gbplan`.
 
-    gbplan collect    episodes of a policy, as a Minari dataset
+    gbplan collect    write episodes of a policy as a Minari dataset
     gbplan fit        train: LightningCLI's fit, all of trainer, model and data on the command line or in yaml
     gbplan validate   LightningCLI's validate
-    gbplan evaluate   success on held-out tasks
-    gbplan report     tables, figures and a page from results
-    gbplan demo       two models that come with the package, on eight tasks, as a GIF
+    gbplan evaluate   measure success on held-out tasks
+    gbplan report     make tables, figures and a page from results
+    gbplan demo       plan eight tasks with two models of the package, and write a GIF
 
-Exit status: 0; 2 and one line on bad input, 1 and one line where memory or disk is full (`GBPLAN_DEBUG=1` shows the
-traceback); 130 when interrupted, 143 when terminated, and in both cases a training says how to resume; 141 when nobody
-reads on (`| head`). Anything else is a bug: 1, and a traceback.
+| exit status | meaning |
+|---|---|
+| 0 | success |
+| 1, with one line | memory or disk is full |
+| 2, with one line | bad input (`GBPLAN_DEBUG=1` shows the traceback) |
+| 130, 143 | interrupted, terminated; a training prints how to resume it |
+| 141 | the output was closed before its end (`\\| head`) |
+| 1, with a traceback | a bug |
 
 ## fit
 
     gbplan fit --config configs/door_wall/base.yaml --config configs/door_wall/online.yaml \\
                --seed_everything 1 --trainer.default_root_dir runs/mine
 
-What stands after `--config` overrides it; a second `--config` only says what changes. Beside LightningCLI's
-`--trainer.*`, `--model.*` and `--data.*`:
+Arguments after `--config` override its values. So does a second `--config`, which needs to contain only the changes.
+These arguments are added to LightningCLI's `--trainer.*`, `--model.*` and `--data.*`:
 
 | argument | meaning |
 |---|---|
 | `--trainer.default_root_dir` | folder of the run: checkpoints, TensorBoard events, `config.yaml` |
-| `--model.init_from PATH` | begin with the weights of another run's checkpoint |
-| `--ckpt_path PATH` | resume a run from its `last.ckpt`, with the arguments it was begun with |
+| `--model.init_from PATH` | start with the weights of another run's checkpoint |
+| `--ckpt_path PATH` | resume a run from its `last.ckpt`, with the arguments with which it was started |
 | `--overwrite` | replace the run that is in the folder |
-| `--validation.*` | PlanningValidation: success on validation tasks; on once `--validation.agent` is given |
-| `--online.*` | OnlineWorldModeling: rounds of online data; on once `--online.agent` is given |
-| `--checkpoint.*` | ModelCheckpoint: what `best.ckpt` is chosen by |
+| `--validation.*` | PlanningValidation: success on validation tasks; enabled by `--validation.agent` |
+| `--online.*` | OnlineWorldModeling: rounds of online data; enabled by `--online.agent` |
+| `--checkpoint.*` | ModelCheckpoint: the measure by which `best.ckpt` is chosen |
 | `--num_threads` | CPU threads of torch |
 
-A configuration is code: a class path in it imports its module. Checkpoints and datasets are not ([what to
-trust](reliability.md)); the argument `--modules` of `evaluate` names modules whose classes a checkpoint may name.
+A configuration is code, because a class path in it imports its module. Checkpoints and datasets are not code ([what to
+trust](reliability.md)). The argument `--modules` of `evaluate` lists modules whose classes a checkpoint may name.
 
-An agent (`--agent` of `evaluate`, `--validation.agent`, `--online.agent`) is a planner, an objective and when to plan
-again: a file, `--agent configs/agents/gradient_mpc.yaml`; its parts, `--agent.planner CEMPlanner --agent.replan_every
-null`; or both, where what stands later overrides; `null` is none. A file is named relative to the yaml that names it
-(`agent: ../agents/gradient_mpc.yaml`), on the command line relative to the current folder. In a list of callbacks
-(`trainer.callbacks`) an agent is written out. `gbplan evaluate --agent.help` lists its arguments.
+An agent (`--agent` of `evaluate`, `--validation.agent`, `--online.agent`) consists of a planner, an objective, and
+the number of steps between plans. Give it as a file (`--agent configs/agents/gradient_mpc.yaml`), by its parts
+(`--agent.planner CEMPlanner --agent.replan_every null`), or as both; later arguments override earlier ones. `null`
+means no agent. A path inside a yaml file is relative to that file (`agent: ../agents/gradient_mpc.yaml`), a path on
+the command line to the current folder. In a list of callbacks (`trainer.callbacks`), write the agent's parts instead
+of a file. `gbplan evaluate --agent.help` lists its arguments.
 
-`gbplan fit --help` lists the rest, `gbplan fit --model.help CLASS` the arguments of a model, `gbplan fit
---print_config` a complete configuration.
+`gbplan fit --help` lists all other arguments, `gbplan fit --model.help CLASS` the arguments of a model, and `gbplan fit
+--print_config` prints a complete configuration.
 """
 
 

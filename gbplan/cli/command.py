@@ -88,7 +88,7 @@ def _add_arguments(command: ArgumentParser, name: str) -> None:
     skip: set[str | int] = {"overwrite", "policy"} if name == "evaluate" else {"overwrite"}
     command.add_function_arguments(_function(name), as_positional=name == "report", skip=skip, sub_configs=True)
     if name == "report":
-        add_overwrite(command, "Replace files that this command has not made; its own it replaces in any case.")
+        add_overwrite(command, "Replace also files that this command has not made; it always replaces its own files.")
     else:
         add_overwrite(command)
     if name in KEPT:
@@ -100,7 +100,7 @@ def _add_arguments(command: ArgumentParser, name: str) -> None:
         command.add_subclass_arguments(Policy, "policy", required=False, help=what)
 
 
-def add_overwrite(parser: ArgumentParser, meaning: str = "Replace what is there.") -> None:
+def add_overwrite(parser: ArgumentParser, meaning: str = "Replace existing results.") -> None:
     """Add the flag that permits replacing existing output: ``--overwrite``, or ``--overwrite=true``."""
     parser.add_argument("--overwrite", action=ActionYesNo, nargs="?", default=False, help=meaning)
 

@@ -260,8 +260,8 @@ def add_keep(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="End at once if this has been done already, and go on with it if it was interrupted; with --overwrite, "
-        "replace what was made otherwise.",
+        help="Skip the command if its results exist already, and resume it if it was interrupted; with --overwrite, "
+        "replace results that were made with other settings.",
     )
 
 

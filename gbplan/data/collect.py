@@ -46,8 +46,8 @@ def collect(
         dataset_id: name of the new dataset, ``name-v0`` or ``namespace/name-v0``.
         policy: the policy to run.
         episodes: number of episodes.
-        seed: which million of the training seeds to draw tasks from, 0 to 1072; datasets with the same seed share
-            tasks.
+        seed: number of a block of a million training seeds, from which tasks are drawn, 0 to 1072; datasets with the
+            same seed share tasks.
         num_envs: episodes that run at the same time.
         env_kwargs: keyword arguments of the environment.
         root: folder of all datasets; None is Minari's own (``$MINARI_DATASETS_PATH``, else ``~/.minari/datasets``).

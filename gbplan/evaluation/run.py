@@ -86,10 +86,10 @@ def run_evaluation(
             has none, by steps of the environment itself, which only planners that sample can use.
         policy: a policy that needs no model: StraightLinePolicy, ConstantPolicy, RandomPolicy, ExpertPolicy.
         agent: planner, objective and replanning, or a yaml file of them.
-        tasks: the tasks; judge on held-out ones, tune on validation ones.
-        kinds: several kinds of tasks, ``tasks.count`` of each; none given: the kind of ``tasks``.
-        thresholds: distances to the goal, ascending, at which success is reported beside the environment's own; only
-            where its goals are metric, and below ``tasks.min_distance``.
+        tasks: the tasks; report success on held-out ones, and tune on validation ones.
+        kinds: several kinds of tasks, with ``tasks.count`` tasks of each; by default only the kind of ``tasks``.
+        thresholds: further distances to the goal, ascending, at which success is reported; only for metric goals, and
+            below ``tasks.min_distance``.
         error_horizon: longest rollout for the model's open-loop error, model steps.
         diagnostic_tasks: number of tasks of each kind on which to compare the model's gradients with the true ones, and
             to measure how much it amplifies its inputs; 0 leaves this out.

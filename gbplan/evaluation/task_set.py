@@ -73,7 +73,7 @@ class TaskSet:
         env_kwargs: arguments of the environment.
         kind: kind of tasks, passed to the environment as ``task``; null: the tasks it draws by itself.
         count: number of tasks N, >= 1.
-        split: ``held_out`` to judge, ``validation`` to select, ``training`` to collect data; their seeds are disjoint.
+        split: ``held_out`` to report, ``validation`` to tune, ``training`` to collect data; their seeds are disjoint.
         seed: number of the split's stream, >= 0.
         min_distance: tasks that start nearer to their goal than this are drawn again, environment units, >= 0; above 0
             only if the environment's goals are metric. Tasks that begin solved are always drawn again.
