@@ -88,7 +88,6 @@ def encoder_ckpt(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("proprioception", [False, True])
 class Counting(MLPPredictor):
     """Keeps something in its state that is no tensor."""
 
@@ -105,6 +104,7 @@ def test_state_that_is_no_tensor_is_compared_by_its_type():
     assert weight_differences(plain, counting.state_dict()) == ["_extra_state: expected none, got dict"]
 
 
+@pytest.mark.parametrize("proprioception", [False, True])
 def test_an_encoder_begins_with_that_of_a_checkpoint(encoder_ckpt, proprioception):
     encoder = conv_model(1).encoder
     load_encoder_weights(ProprioceptiveEncoder(encoder, 2) if proprioception else encoder, encoder_ckpt)
