@@ -32,6 +32,8 @@ class BodyFramePredictor(Predictor):
     waves: Tensor
     mirror: Tensor
     middle: Tensor | None
+    order: Tensor | None
+    place: Tensor | None
 
     def __init__(
         self,
@@ -72,13 +74,16 @@ class BodyFramePredictor(Predictor):
             raise ValueError(f"middle must be two finite numbers, x and y, or null, got {list(middle)}")
         if sorted(order) != list(range(8)):
             raise ValueError(f"order must have each index of 0..7 once, got {list(order)}")
-        self.order = list(order)
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
         self.register_buffer("mirror", torch.tensor(_MIRROR), persistent=False)
         place = None if middle is None else torch.tensor(middle, dtype=torch.float32)
         self.register_buffer("middle", place, persistent=False)
+        # On the model's device: a CUDA graph cannot contain copies of indices from a list.
+        index = None if list(order) == list(range(8)) else torch.tensor(order, dtype=torch.int64)
+        self.register_buffer("order", index, persistent=False)
+        self.register_buffer("place", None if index is None else index.argsort(), persistent=False)
         self.body = perceptron(10 + 4 * len(_WAVES), hidden_sizes, 3, activation)
         self.point = perceptron(3, _POINT_SIZES, 2, activation)
         self.point_shift = nn.Linear(2, 2, bias=False)  # where no wall is near, the point's motion is linear
@@ -124,9 +129,8 @@ class BodyFramePredictor(Predictor):
 
     def _in_order(self, numbers: Tensor, back: bool = False) -> Tensor:
         """The latent's numbers ``(..., 8)`` as point, body, heading and velocity, or back as the latent has them."""
-        if self.order == sorted(self.order):
-            return numbers
-        return numbers[..., [self.order.index(i) for i in range(8)] if back else self.order]
+        index = self.place if back else self.order
+        return numbers if index is None else numbers.index_select(-1, index)
 
     def _moved(self, vectors: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
         """How far the body moves, ``(B, 2)`` in units, and its heading afterwards, ``(B, 2)``.
