@@ -1,5 +1,6 @@
 """Checks that an environment is registered, and finds the one that a mistyped id may mean."""
 
+import re
 from difflib import get_close_matches
 from importlib import import_module
 
@@ -14,18 +15,27 @@ def require_registered(env_id: str, name: str = "env_id") -> None:
         name: name of the setting, for the message.
 
     Raises:
+        TypeError: the id is no text.
         ValueError: there is no such module or environment; the message has the id that may be meant.
     """
+    if not isinstance(env_id, str):
+        raise TypeError(f"{name} must be the id of a registered environment, a text, got {env_id!r}")
     module, _, wanted = env_id.rpartition(":")
     try:
         if module:
             import_module(module)
+    except (ImportError, ValueError) as error:
+        raise ValueError(
+            f"{name} names the module {module}, which cannot be imported: {error}; correct its name, or install what "
+            "is missing"
+        ) from None
+    try:
         gym.spec(wanted)
-    except (gym.error.Error, ImportError, ValueError) as error:
+    except (gym.error.Error, ValueError) as error:
         # Gymnasium's own suggestion looks in one namespace only.
         reason = str(error).partition(" Did you mean")[0].rstrip(".")
         near = get_close_matches(_bare(wanted), map(_bare, gym.registry), n=1, cutoff=0.8)
-        alike = [each for each in gym.registry if [_bare(each)] == near]  # in several namespaces
+        alike = [each for each in gym.registry if [_bare(each)] == near]  # in several namespaces and versions
         imported = f"{module}:" if module not in ("", "gbplan") else ""  # gbplan is imported in any case
         meant = f"; did you mean {imported}{get_close_matches(wanted, alike, cutoff=0)[0]}? Or" if near else ";"
         raise ValueError(
@@ -35,5 +45,5 @@ def require_registered(env_id: str, name: str = "env_id") -> None:
 
 
 def _bare(env_id: str) -> str:
-    """Return an id without its namespace, case and underscores."""
-    return env_id.rpartition("/")[2].casefold().replace("_", "")
+    """Return an id without its namespace, version, case and underscores."""
+    return re.sub(r"-v\d+$", "", env_id.rpartition("/")[2]).casefold().replace("_", "")

@@ -1,4 +1,6 @@
+import gymnasium as gym
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
 import gbplan.envs  # noqa: F401, registers the environments
 from gbplan.envs.registered import require_registered
@@ -19,6 +21,8 @@ def test_registered_id_with_or_without_its_module_is_accepted(env_id):
         ("DoorWal-v0", "DoorWall-v0"),
         ("DoorWall-v1", "DoorWall-v0"),
         ("DoorWall", "DoorWall-v0"),
+        ("gbplan/PushT", "gbplan/PushT-v0"),
+        ("Pendulum-v0", "Pendulum-v1"),  # not phys2d/Pendulum-v0
         ("gymnasium:CartPol-v1", "gymnasium:CartPole-v1"),
     ],
 )
@@ -28,8 +32,31 @@ def test_mistyped_id_is_answered_with_the_one_meant_and_how_to_name_a_module(env
     assert str(error.value).count("mean") == 1
 
 
-def test_unlike_id_and_unknown_module_get_no_suggestion():
-    for env_id in ("Nothing-v0", "no_module:DoorWall-v0/"):
-        with pytest.raises(ValueError, match=r"tasks.env_id names no registered .*; write module:id") as error:
-            require_registered(env_id, "tasks.env_id")
+def test_of_a_users_environments_the_one_of_the_same_namespace_is_meant(monkeypatch):
+    for env_id in ("Mine-v0", "other/Mine-v2"):
+        monkeypatch.setitem(gym.registry, env_id, EnvSpec(env_id))
+    for env_id, meant in (("Mine-v1", "Mine-v0"), ("other/Mine-v0", "other/Mine-v2")):
+        with pytest.raises(ValueError, match=f"did you mean {meant}[?]"):
+            require_registered(env_id)
+
+
+@pytest.mark.parametrize("env_id", ["", "v0", "gbplan/", "gbplan:", "Nothing-v0"])
+def test_unlike_id_gets_no_suggestion(env_id):
+    with pytest.raises(ValueError, match=r"tasks.env_id names no registered .*; write module:id") as error:
+        require_registered(env_id, "tasks.env_id")
+    assert "mean" not in str(error.value)
+
+
+def test_module_that_cannot_be_imported_is_named_and_not_suggested_again(monkeypatch, tmp_path):
+    (tmp_path / "lacks_a_library.py").write_text("import no_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, missing in (("no_module", "no_module"), ("lacks_a_library", "no_library")):
+        told = f"env_id names the module {module}, which cannot be imported: No module named '{missing}'; correct"
+        with pytest.raises(ValueError, match=told) as error:
+            require_registered(f"{module}:DoorWall-v0")
         assert "mean" not in str(error.value)
+
+
+def test_class_in_place_of_an_id_is_refused():
+    with pytest.raises(TypeError, match="env_id must be the id of a registered environment, a text, got <class"):
+        require_registered(gym.Env)
