@@ -187,6 +187,9 @@ def test_agent_of_a_training_that_is_none_is_one_line(capsys, tmp_path):
     base = ("fit", "--config=configs/door_wall/base.yaml")
     assert "known are CEMPlanner, " in error_of(capsys, *base, "--online.agent.planner=NoSuchPlanner")
     assert "there is no file no.yaml" in error_of(capsys, *base, "--validation.agent=no.yaml")
+    assert "model.regularizer names the class Label, which does not exist; did you mean Labels? " in error_of(
+        capsys, *base, "--model.regularizer=Label"
+    )
     (tmp_path / "agent.yaml").write_text("planner: {class_path: GradientPlanner, init_args: {noise: Knot}}")
     assert "online.agent.planner.noise names the class Knot, which does not exist; did you mean Knots? " in error_of(
         capsys, *base, f"--online.agent={tmp_path}/agent.yaml"
@@ -492,6 +495,11 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
             ("--agent.planner=GradientPlaner",),
             "names the class GradientPlaner, which does not exist; did you mean Grad",
         ),
+        (
+            ("--agent.planner=Gradient Planner",),
+            "names the class Gradient Planner, which does not exist; did you mean Grad",
+        ),
+        (("--agent.planner=",), "agent.planner names no class; known are CEMPlanner, "),
         (("--agent.planner=gbplan.planners.GradientPlaner",), "; did you mean GradientPlanner? known are CEMPlanner, "),
         (("--agent.planner=GradientPlanner", "--agent.objective=NoSuch"), "known are GoalMSE, "),
         (("--agent.planner=no_such.yaml",), "there is no file no_such.yaml (looked for in "),

@@ -88,23 +88,25 @@ _BASES = {
     "planner": "gbplan.planners:Planner",
     "policy": "gbplan.envs:Policy",
     "predictor": "gbplan.networks:Predictor",
+    "regularizer": "gbplan.modules:Regularizer",
 }
 
 
 def unknown_class(message: str) -> str | None:
     """Name the argument whose class does not exist, and the class that may be meant; None: this is not the error."""
-    absent = r"class_path '([\w.]*?(\w+))': module '[\w.]+' has no attribute '\2'"
-    found = re.search(rf"{absent}|Expected a dot import path string: (\S+)", message)
+    absent = r"class_path '([\w.]*?(\w+))':\s+module '[\w.]+' has no attribute '\2'"
+    found = re.search(rf"{absent}|Expected a dot import path string: (.*)", message)
     keys = re.findall(r'Parser key "([\w.]+)"', message[: found.start()]) if found else []
     if found is None or not keys:
         return None
     given = found[1] or found[3]
+    named = f"names the class {given}, which does not exist" if given else "names no class"
     module, _, base = _BASES.get(keys[-1].rpartition(".")[2], "").partition(":")
     known = sorted(_subclasses(getattr(import_module(module), base))) if module else []
     near = get_close_matches(given.rpartition(".")[2], known, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     listed = f"known are {', '.join(known)}, or give" if known else "correct it, or give"
-    return f"{'.'.join(keys)} names the class {given}, which does not exist; {meant}{listed} the full path of your own"
+    return f"{'.'.join(keys)} {named}; {meant}{listed} the full path of your own"
 
 
 def _subclasses(base: type) -> set[str]:
