@@ -79,10 +79,10 @@ class KnownTensors(TorchDispatchMode):
 @pytest.mark.parametrize("order", [range(8), [4, 5, 0, 1, 2, 3, 6, 7]])
 def test_a_step_and_its_gradient_read_only_tensors_that_lie_on_the_models_device(order):
     model = make(order=order, symmetric=True, middle=[MIDDLE, MIDDLE])
-    latent = torch.zeros(2, 8, dtype=torch.float64)
-    actions = torch.zeros(2, 2 * STEPS, dtype=torch.float64, requires_grad=True)
-    with KnownTensors(latent, actions, *model.parameters(), *model.buffers()):
-        torch.autograd.grad(model.step(latent, actions).sum(), actions)
+    latents = torch.zeros(2, 1, 8, dtype=torch.float64)
+    actions = torch.zeros(2, 1, 2 * STEPS, dtype=torch.float64, requires_grad=True)
+    with KnownTensors(latents, actions, *model.parameters(), *model.buffers()):
+        torch.autograd.grad(model.step(latents, actions).sum(), actions)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6, 6], [1, 2, 3, 4, 5, 6, 7, 8]])
