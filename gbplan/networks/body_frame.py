@@ -44,6 +44,7 @@ class BodyFramePredictor(Predictor):
         symmetric: bool = False,
         middle: Sequence[float] | None = None,
         order: Sequence[int] = tuple(range(8)),
+        heading_length: float = 1.0,
     ) -> None:
         """Build the perceptrons.
 
@@ -58,13 +59,15 @@ class BodyFramePredictor(Predictor):
                 body's mean place in the data, which is near it only if the data cover the table evenly.
             order: index in the latent of each of the eight numbers, such as [4, 5, 0, 1, 2, 3, 6, 7] where an encoder's
                 estimate of the body comes before what is known of the point.
+            heading_length: length in the latent of the vector of cosine and sine, > 0; 1 / 1.75 where an encoder was
+                trained on labels with ``scale: 1.75``.
 
         Raises:
             ValueError: a number is outside its range, ``middle`` is not two finite numbers, ``order`` is not a
                 permutation of 0..7, or the activation is unknown.
         """
         super().__init__()
-        checks.positive(unit=unit)
+        checks.positive(unit=unit, heading_length=heading_length)
         checks.at_least_one(steps=steps)
         checks.flag(symmetric=symmetric)
         for width in hidden_sizes:
@@ -74,6 +77,7 @@ class BodyFramePredictor(Predictor):
             raise ValueError(f"middle must be two finite numbers, x and y, or null, got {list(middle)}")
         if sorted(order) != list(range(8)):
             raise ValueError(f"order must have each index of 0..7 once, got {list(order)}")
+        self.heading_length = heading_length
         self.action_dim, self.steps, self.unit, self.symmetric = 2 * steps, steps, unit, symmetric
         self._units: tuple[Normalizer, ...] = ()  # in a tuple, so that it does not become a submodule
         self.register_buffer("waves", torch.tensor(_WAVES), persistent=False)
@@ -116,7 +120,7 @@ class BodyFramePredictor(Predictor):
         point, body, heading, velocity = state.unflatten(1, (4, 2)).unbind(1)
         middle = self._in_order(units.latent_mean)[2:4] if self.middle is None else self.middle
         point, body = (point - middle) / self.unit, (body - middle) / self.unit
-        velocity = velocity / scale[3]
+        velocity, heading = velocity / scale[3], heading / self.heading_length
         pushes = (actions[:, -1] * units.action_std + units.action_mean) / units.action_std.mean()
         place = self.unit / scale[1]
         for push in pushes.unflatten(1, (self.steps, 2)).unbind(1):
@@ -124,7 +128,8 @@ class BodyFramePredictor(Predictor):
             shift, heading = self._moved(vectors, heading)
             point, velocity = self._pushed(point, velocity, push, place)
             body = body + shift
-        parts = [self.unit * point + middle, self.unit * body + middle, heading, velocity * scale[3]]
+        heading, velocity = heading * self.heading_length, velocity * scale[3]
+        parts = [self.unit * point + middle, self.unit * body + middle, heading, velocity]
         return units.standardize(self._in_order(torch.cat(parts, dim=1), back=True))
 
     def _in_order(self, numbers: Tensor, back: bool = False) -> Tensor:

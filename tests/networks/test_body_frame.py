@@ -85,6 +85,14 @@ def test_a_step_and_its_gradient_read_only_tensors_that_lie_on_the_models_device
         torch.autograd.grad(model.step(latents, actions).sum(), actions)
 
 
+def test_cosine_and_sine_may_have_another_length_in_the_latent():
+    plain, scaled = make(), make(heading_length=0.5)
+    size = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 1.0, 1.0])
+    scaled.normalizer.latent_mean.mul_(size)
+    scaled.normalizer.latent_std.mul_(size)
+    assert torch.allclose(after(scaled, START * size, ACTIONS), after(plain, START, ACTIONS) * size, atol=1e-12)
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6, 6], [1, 2, 3, 4, 5, 6, 7, 8]])
 def test_an_order_that_leaves_numbers_out_is_refused(order):
     with pytest.raises(ValueError, match=r"order must have each index of 0\.\.7 once, got"):
