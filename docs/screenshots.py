@@ -13,7 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import quote, unquote
 
 from PIL import Image
 
@@ -22,8 +25,35 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 SCHEMES = {"dark": 0, "light": 1}  # the browser's number of the reader's preference
 
 
+class Slow(BaseHTTPRequestHandler):
+    """A page that shows another one, and counts as loaded 20 seconds later: TensorBoard draws after it has loaded."""
+
+    def do_GET(self) -> None:
+        """Answer with the page, or with the empty picture that it waits for."""
+        if self.path == "/wait":
+            time.sleep(20)
+        whole = "position: fixed; inset: 0; width: 100%; height: 100%; border: 0"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        shown = f"<iframe src='{unquote(self.path[1:])}' style='{whole}'></iframe>"
+        self.wfile.write(f"{shown}<img src=/wait hidden>".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Write no log."""
+
+
+@contextmanager
+def slowly(address: str) -> Iterator[str]:
+    """Yield the address of a page that shows ``address`` and loads slowly."""
+    with ThreadingHTTPServer(("localhost", 0), Slow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/{quote(address, safe='')}"
+        server.shutdown()
+
+
 def take(name: str, address: str, size: tuple[int, int], scheme: str = "light", left: int = 0) -> None:
-    """Write ``docs/figures/<name>.png``: a window of this size after ten seconds, cut off left of ``left``."""
+    """Write ``docs/figures/<name>.png``: a window of this size once the page has loaded, cut off left of ``left``."""
     with tempfile.TemporaryDirectory() as folder:
         quiet = [
             "--headless",
@@ -34,7 +64,7 @@ def take(name: str, address: str, size: tuple[int, int], scheme: str = "light", 
         ]
         looks = [f"--window-size={size[0]},{size[1]}", f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}"]
         shot = Path(folder, "shot.png")
-        command = [BROWSER, *quiet, *looks, "--virtual-time-budget=10000", f"--screenshot={shot}", address]
+        command = [BROWSER, *quiet, *looks, f"--screenshot={shot}", address]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         with Image.open(io.BytesIO(shot.read_bytes())) as image:
             small = (
@@ -74,7 +104,8 @@ def main() -> None:
         take("report-episodes", episodes.as_uri(), (940, 640), "dark")
     with tensorboard(runs) as address:
         time.sleep(30)  # it reads the runs meanwhile
-        take("tensorboard", address, (1400, 1000))
+        with slowly(address) as page:
+            take("tensorboard", page, (1400, 1000))
     with tempfile.TemporaryDirectory() as folder:
         # Only trainings: with more than 40 runs, Custom Scalars shows none until they are chosen.
         for run in {path.parent for path in runs.rglob("events.out.tfevents*")}:
@@ -82,7 +113,8 @@ def main() -> None:
                 Path(folder, "-".join(run.relative_to(runs).parts)).symlink_to(run.resolve())
         with tensorboard(Path(folder)) as address:
             time.sleep(10)
-            take("tensorboard-bands", f"{address}#custom_scalars", (1200, 800), left=310)
+            with slowly(f"{address}#custom_scalars") as page:
+                take("tensorboard-bands", page, (1200, 800), left=310)
 
 
 if __name__ == "__main__":
