@@ -172,7 +172,11 @@ def test_callback_may_still_be_named_in_a_list_with_its_agent_written_out(tmp_pa
 @pytest.mark.parametrize(
     ("name", "mistyped", "told"),
     [
-        ("MLPPredictor", "MLPPredicto", "model.world_model.predictor names the class MLPPredicto, .* MLPPredictor[?]"),
+        (
+            "MLPPredictor",
+            "MLPPredicto",
+            "model.world_model.predictor names the class MLPPredicto, .* MLPPredictor[?] known are BodyFramePredictor, MLPP",
+        ),
         ("IdentityEncoder", "gbplan.networks.Identity", "model.world_model.encoder names .*mean IdentityEncoder[?]"),
         ("WorldModelModule", "WorldModule", "model names the class WorldModule, .*did you mean WorldModelModule[?]"),
     ],
@@ -485,7 +489,8 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
             ("--agent.planner=GradientPlanner", "--agent.planner.horizon=many"),
             "Expected a <class 'int'>. Got value: many",
         ),
-        (("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"), "Option 'horizn' is not accepted"),
+        (("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"), "Option 'horizn' is not accepted; did you mean horizon?"),
+        (("--agent.planner=GradientPlanner", "--agent.planner.nois.scale=3"), "--nois.scale=3; did you mean noise?"),
         (("--agent.planner=GradientPlanner", "--agent.replan=3"), "did you mean --agent.replan_every?"),
         (
             ("--agent.planner=NoSuch",),

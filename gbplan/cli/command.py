@@ -29,6 +29,7 @@ from gbplan.cli.errors import (
     missing_file,
     naming_files,
     one_line,
+    option_meant,
     quiet_in_threads,
     unknown_class,
 )
@@ -195,7 +196,7 @@ def main(args: Sequence[str] | None = None) -> None:
         message = str(error) or type(error).__name__  # Python's MemoryError has no message
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
-            reason = unknown_class(message) or one_line(message)
+            reason = unknown_class(message) or one_line(message) + option_meant(message)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:

@@ -110,9 +110,20 @@ def unknown_class(message: str) -> str | None:
 
 
 def _subclasses(base: type) -> set[str]:
-    own = {base.__name__} if base.__module__.startswith("gbplan.") and not inspect.isabstract(base) else set()
+    # An evaluation makes its own classes by itself.
+    ours = base.__module__.startswith("gbplan.") and not base.__module__.startswith("gbplan.evaluation.")
+    own = {base.__name__} if ours and not inspect.isabstract(base) else set()
     children: list[type] = base.__subclasses__()
     return own.union(*map(_subclasses, children))
+
+
+def option_meant(message: str) -> str:
+    """Name the option of a class that a mistyped one may mean, to be added to the message; empty: none is near."""
+    mistyped = r"class_path '([\w.]+)\.(\w+)':\s+(?:Option '|unrecognized arguments: --)(\w+)"
+    found = re.search(mistyped, message)
+    kind = loaded_class(found[1], found[2]) if found else ()
+    near = get_close_matches(found[3], inspect.signature(kind).parameters, n=1) if found and kind else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def one_line(message: str) -> str:
