@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 
 def require_registered(env_id: str, name: str = "env_id") -> None:
@@ -38,10 +39,19 @@ def require_registered(env_id: str, name: str = "env_id") -> None:
         alike = [each for each in gym.registry if [_bare(each)] == near]  # in several namespaces and versions
         imported = f"{module}:" if module not in ("", "gbplan") else ""  # gbplan is imported in any case
         meant = f"; did you mean {imported}{get_close_matches(wanted, alike, cutoff=0)[0]}? Or" if near else ";"
-        raise ValueError(
-            f"{name} names no registered environment: {reason}{meant} write module:id to import the module that "
-            "registers it first"
-        ) from None
+        package = module.partition(".")[0]
+        own = sorted(each for each, spec in gym.registry.items() if package and _package_of(spec) == package)
+        hint = f"{meant} write module:id to import the module that registers it first"
+        if own and not near:
+            hint = f"; the package {package} registers {', '.join(own)}"
+        raise ValueError(f"{name} names no registered environment: {reason}{hint}") from None
+
+
+def _package_of(spec: EnvSpec) -> str:
+    """Return the package of an environment's class or function."""
+    made_by = spec.entry_point
+    path = made_by if isinstance(made_by, str) else getattr(made_by, "__module__", "")
+    return path.partition(":")[0].partition(".")[0]
 
 
 def _bare(env_id: str) -> str:

@@ -1,3 +1,6 @@
+import sys
+from types import ModuleType
+
 import gymnasium as gym
 import pytest
 from gymnasium.envs.registration import EnvSpec
@@ -40,11 +43,20 @@ def test_of_a_users_environments_the_one_of_the_same_namespace_is_meant(monkeypa
             require_registered(env_id)
 
 
-@pytest.mark.parametrize("env_id", ["", "v0", "gbplan/", "gbplan:", "Nothing-v0"])
+@pytest.mark.parametrize("env_id", ["", "v0", "gbplan/", "Nothing-v0"])
 def test_unlike_id_gets_no_suggestion(env_id):
     with pytest.raises(ValueError, match=r"tasks.env_id names no registered .*; write module:id") as error:
         require_registered(env_id, "tasks.env_id")
     assert "mean" not in str(error.value)
+
+
+def test_id_unlike_those_of_its_module_is_answered_with_all_of_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cart", ModuleType("cart"))
+    classes = {"Pole-v0": type("Pole", (gym.Env,), {"__module__": "cart.pole"}), "Cart-v0": "cart:Cart"}
+    for env_id, made_by in classes.items():
+        monkeypatch.setitem(gym.registry, env_id, EnvSpec(env_id, made_by))
+    with pytest.raises(ValueError, match=r"`Crat` doesn't exist; the package cart registers Cart-v0, Pole-v0$"):
+        require_registered("cart:Crat-v0")
 
 
 def test_module_that_cannot_be_imported_is_named_and_not_suggested_again(monkeypatch, tmp_path):
