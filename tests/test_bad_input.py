@@ -153,7 +153,7 @@ ROWS = {
     ),
     "environment without time limit": (
         f"{WALK} --tasks.env_kwargs.max_episode_steps=-1",
-        r"DoorWall-v0 has no time limit, .*; set one with env_kwargs=",
+        r"DoorWall-v0 has no time limit, .*, or set one with env_kwargs=",
     ),
     "environment without kinds of tasks": (
         f"{WALK} --tasks.env_id=Room3-v0 --kinds=[uniform]",

@@ -191,8 +191,8 @@ def _limit(spec: EnvSpec | None, env_id: str) -> int:
     limit = None if spec is None else spec.max_episode_steps
     if limit is None:
         raise ValueError(
-            f"{env_id} has no time limit, so an episode of a bad plan would never end; set one with "
-            'env_kwargs={"max_episode_steps": ...}'
+            f"{env_id} has no time limit, so an episode of a bad plan would never end; register it with "
+            'gymnasium.register(..., max_episode_steps=...), or set one with env_kwargs={"max_episode_steps": ...}'
         )
     return limit
 

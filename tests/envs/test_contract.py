@@ -143,7 +143,10 @@ def test_contract_is_kept_by_these_environments():
         ({"heeds": ("state",)}, r"Line-v0 cannot be put into a goal: reset\(options={'goal': .* began at"),
         ({"success": ("step",)}, r"Line-v0 does not say whether the goal is reached: .* is_success .* got other; add"),
         ({"success": ("reset",)}, r"Line-v0 does not say whether the goal is reached"),
-        ({"max_episode_steps": -1}, r"Line-v0 has no time limit, .* set one with env_kwargs"),
+        (
+            {"max_episode_steps": -1},
+            r"no time limit, .* gymnasium.register\(..., max_episode_steps=...\), or set one with env_kwargs",
+        ),
     ],
 )
 def test_contract_names_in_one_line_what_is_missing(arguments, message):
