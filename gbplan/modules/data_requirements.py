@@ -81,12 +81,12 @@ def _require_shapes(datamodule: TrajectoryDataModule, model: WorldModel) -> None
             f"{datamodule.action_dim * model.action_block} (action_block = {model.action_block}), got "
             f"{model.action_dim}"
         )
-    sizes = {"goals": (tuple(goal.shape[2:]), tuple(features.shape[2:]))}
+    sizes = {"goals": (tuple(goal.shape[2:]), tuple(features.shape[2:]), "its encoder's goal_indices")}
     if model.probe is not None:
-        sizes["achieved goals"] = (shapes["achieved_goal"], tuple(model.probe.goal_shape))
-    for name, (data, own) in sizes.items():
+        sizes["achieved goals"] = (shapes["achieved_goal"], tuple(model.probe.goal_shape), "its probe's goal_dim")
+    for name, (data, own, setting) in sizes.items():
         if data != own:
             raise ValueError(
-                f"the data's {name} have shape {data}, the world model's {own}; set the sizes of its encoder and "
-                f"probe to the data's, or name datasets of the environment it was made for"
+                f"the data's {name} have shape {data}, the world model's {own}; correct {setting}, or name datasets "
+                "of the environment it was made for"
             )

@@ -81,7 +81,8 @@ def _require_shapes(model: WorldModel, space: gym.spaces.Dict, keys: Sequence[st
     if goal.shape != achieved.shape:
         raise ValueError(
             f"the environment's goals have shape {tuple(goal.shape[1:])}, the world model's "
-            f"{tuple(achieved.shape[1:])}; use a model trained on this environment"
+            f"{tuple(achieved.shape[1:])}; use a model trained on this environment, with the goal's place in the state "
+            "as goal_indices of its encoder"
         )
     goals = space["achieved_goal"].shape if "achieved_goal" in space.spaces else None
     if model.has_probe and goals and (told := tuple(model.achieved_goal(latent).shape[1:])) != goals:

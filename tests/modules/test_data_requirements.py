@@ -14,7 +14,11 @@ from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, W
         ),
         (
             lambda: WorldModel(IdentityEncoder(2), MLPPredictor(2, 2), probe=Probe(2, 3)),
-            r"the data's achieved goals have shape \(2,\), the world model's \(3,\)",
+            r"the data's achieved goals have shape \(2,\), the world model's \(3,\); correct its probe's goal_dim",
+        ),
+        (
+            lambda: WorldModel(IdentityEncoder(2, goal_indices=[0]), MLPPredictor(2, 2)),
+            r"the data's goals have shape \(2,\), the world model's \(1,\); correct its encoder's goal_indices",
         ),
         (
             lambda: WorldModel(IdentityEncoder(2, state_indices=[1, 2]), MLPPredictor(2, 2)),
@@ -29,7 +33,7 @@ from gbplan.networks import ConvEncoder, IdentityEncoder, MLPPredictor, Probe, W
             r"no training episode of the dataset door-wall/tiny-v0 has .*the longest has",
         ),
     ],
-    ids=["keys", "probe", "state indices", "block", "history"],
+    ids=["keys", "probe", "goal", "state indices", "block", "history"],
 )
 def test_data_that_do_not_fit_the_model_are_named_before_training(model, message, fit_for_a_moment):
     with pytest.raises(ValueError, match=message):

@@ -230,7 +230,12 @@ BAD_PAIRS = {
     "unbounded": (point_model, {"high": (np.inf, 1.0)}, ValueError, "actions must be bounded"),
     "action size": (point_model, {"low": (-1.0,), "high": (1.0,)}, ValueError, r"actions have shape \(1,\)"),
     "state size": (lambda: mlp_model(4), {}, ValueError, r"'observation' has shape \(2,\).* latents have \(4,\)"),
-    "goal size": (lambda: mlp_model(4), {"size": 4, "goal_size": 3}, ValueError, r"goals have shape \(3,\)"),
+    "goal size": (
+        lambda: mlp_model(4),
+        {"size": 4, "goal_size": 3},
+        ValueError,
+        r"goals have shape \(3,\).* goal_indices of",
+    ),
     "weights": (with_nan, {}, ValueError, "predictor.net.0.bias holds NaN"),
 }
 
