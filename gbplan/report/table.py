@@ -50,11 +50,13 @@ def report(
         overwrite: replace files that this command has not made; it always replaces its own.
 
     Raises:
-        FileNotFoundError: there are no results.
+        FileNotFoundError: there is no such folder, or there are no results in it.
         FileExistsError: a file that this command has not made would be replaced, and ``overwrite`` is false.
         PermissionError: a file or folder cannot be written.
         ValueError: no result, task kind or column matches, or two results cannot be compared.
     """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; name one with results of `gbplan evaluate`")
     paths = sorted(Path(folder).rglob(RESULT_FILE))
     if not paths:
         raise FileNotFoundError(f"there are no results in {folder}; make some with `gbplan evaluate`")

@@ -293,6 +293,8 @@ def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
         run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), agent=Agent(GradientPlanner()))
     with pytest.raises(FileNotFoundError, match="there are no results in"):
         report(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="there is no folder .*missing; name one"):
+        report(str(tmp_path / "missing"))
 
 
 def test_output_that_cannot_be_written_is_named_before_anything_runs(tmp_path):
