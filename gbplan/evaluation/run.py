@@ -140,6 +140,10 @@ def run_evaluation(
     if len(chosen) != 1:
         got = " and ".join(chosen) or "none"
         raise ValueError(f"give exactly one of --ckpt_path, --pretrained, --simulator and --policy, got {got}")
+    # Before the model is loaded and before tasks are drawn, because both may take long.
+    limit = require_contract(tasks.require_env_id(), tasks.env_kwargs)
+    for each in sets:
+        each.require_kind()
     checkpoint = None
     if policy is None:
         if agent is None:
@@ -154,7 +158,6 @@ def run_evaluation(
             diagnostic_tasks = 0
     elif agent is not None:
         raise ValueError(f"{type(policy).__name__} does not plan; leave --agent out, or give a --ckpt_path")
-    limit = require_contract(tasks.require_env_id(), tasks.env_kwargs)
     if isinstance(policy, PlannerPolicy):
         with closing(make_vector_env(tasks.require_env_id(), 1, tasks.env_kwargs)) as envs:
             require_fitting(policy.world_model, policy.agent, envs, limit)

@@ -122,6 +122,15 @@ class TaskSet:
         require_registered(self.env_id, "tasks.env_id")
         return self.env_id
 
+    def require_kind(self) -> None:
+        """Check that the environment has this kind of tasks, without drawing any.
+
+        Raises:
+            ValueError: no environment is named; it is not goal-conditioned, or does not have this kind of tasks.
+        """
+        kwargs = self.env_kwargs or {}
+        _make_envs(self.require_env_id(), 1, kwargs if self.kind is None else kwargs | {"task": self.kind}, 1).close()
+
     def draw(self, start: int = 0, num_processes: int = 1) -> Tasks:
         """Draw the tasks; the same set gives the same tasks on any machine, and a smaller set the first of them.
 

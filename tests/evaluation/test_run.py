@@ -290,11 +290,19 @@ def test_output_without_a_name_is_refused():
 
 def test_missing_checkpoint_and_missing_results_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
-        run_evaluation(str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), agent=Agent(GradientPlanner()))
+        run_evaluation(
+            str(tmp_path / "run"), ckpt_path=str(tmp_path / "no.ckpt"), agent=Agent(GradientPlanner()), **FEW
+        )
     with pytest.raises(FileNotFoundError, match="there are no results in"):
         report(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="there is no folder .*missing; name one"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing; name one"):
         report(str(tmp_path / "missing"))
+
+
+def test_unknown_kind_of_tasks_is_refused_before_the_model_is_read(tmp_path):
+    planning = {"ckpt_path": str(tmp_path / "no.ckpt"), "agent": Agent(GradientPlanner())}
+    with pytest.raises(ValueError, match="DoorWall-v0 has no tasks of kind 'detor'"):
+        run_evaluation(str(tmp_path / "run"), **planning, **FEW, kinds=["uniform", "detor"])
 
 
 def test_output_that_cannot_be_written_is_named_before_anything_runs(tmp_path):
