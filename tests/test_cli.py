@@ -175,7 +175,8 @@ def test_callback_may_still_be_named_in_a_list_with_its_agent_written_out(tmp_pa
         (
             "MLPPredictor",
             "MLPPredicto",
-            "model.world_model.predictor names the class MLPPredicto, .* MLPPredictor[?] known are BodyFramePredictor, MLPP",
+            "model.world_model.predictor names the class MLPPredicto, .*; did you mean MLPPredictor[?] "
+            "known are BodyFramePredictor, MLPPredictor, ",
         ),
         ("IdentityEncoder", "gbplan.networks.Identity", "model.world_model.encoder names .*mean IdentityEncoder[?]"),
         ("WorldModelModule", "WorldModule", "model names the class WorldModule, .*did you mean WorldModelModule[?]"),
@@ -472,7 +473,10 @@ def test_monitor_that_nothing_logs_is_named_when_the_best_model_is_the_last(fit,
     said = capsys.readouterr().out
     assert "the model is in" in said
     assert "(best.ckpt, last.ckpt)" in said
-    assert "best.ckpt is the last epoch: checkpoint.monitor = val/sucess was not logged" in said
+    told = (
+        "best.ckpt is the model of the last epoch, not of the best one: checkpoint.monitor is val/sucess, and no epoch"
+    )
+    assert f"{told} logged this value; logged values are train/" in said
 
 
 def test_overwrite_is_a_flag(capsys, tmp_path):
@@ -489,7 +493,10 @@ def test_overwrite_is_a_flag(capsys, tmp_path):
             ("--agent.planner=GradientPlanner", "--agent.planner.horizon=many"),
             "Expected a <class 'int'>. Got value: many",
         ),
-        (("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"), "Option 'horizn' is not accepted; did you mean horizon?"),
+        (
+            ("--agent.planner=GradientPlanner", "--agent.planner.horizn=3"),
+            "Option 'horizn' is not accepted; did you mean horizon?",
+        ),
         (("--agent.planner=GradientPlanner", "--agent.planner.nois.scale=3"), "--nois.scale=3; did you mean noise?"),
         (("--agent.planner=GradientPlanner", "--agent.replan=3"), "did you mean --agent.replan_every?"),
         (

@@ -227,10 +227,11 @@ class GBPlanCLI(LightningCLI):
                 models[0] += f" with {monitor} {score:.4g}"
             print(f"the model is in {root} ({', '.join(models)}); watch it with tensorboard --logdir {root}")
             if monitor and score is None and models[0] == "best.ckpt":
+                every = config["checkpoint"]["every_n_epochs"] or 1
                 print(
-                    f"best.ckpt is the last epoch: checkpoint.monitor = {monitor} was not logged at the end of an "
-                    f"epoch that is a multiple of {config['checkpoint']['every_n_epochs'] or 1}; logged were "
-                    f"{', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
+                    f"best.ckpt is the model of the last epoch, not of the best one: checkpoint.monitor is {monitor}, "
+                    f"and {'no epoch' if every == 1 else f'none of the epochs {every}, {2 * every}, ...'} logged this "
+                    f"value; logged values are {', '.join(sorted(self.trainer.callback_metrics)) or 'none'}"
                 )
 
 
