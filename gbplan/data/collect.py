@@ -1,5 +1,6 @@
 """Collects a policy's episodes into a dataset on disk."""
 
+import warnings
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from gbplan.data.dataset_writer import write_dataset
 from gbplan.data.episodes import make_vector_env, run_episodes
 from gbplan.data.trajectories import Trajectories
 from gbplan.describe import as_text, describe
-from gbplan.envs.contract import require_goal_conditioned, time_limit
+from gbplan.envs.contract import require_contract, require_goal_conditioned, time_limit
 from gbplan.envs.policy import Policy
 from gbplan.envs.registered import require_registered
 from gbplan.seeds import TRAINING_SEEDS, episode_seeds
@@ -64,7 +65,8 @@ def collect(
         BlockingIOError: another command is writing it.
         WriteError: the dataset could not be written; existing files are unchanged.
         ValueError: a number is out of range, or the environment is not registered, has no time limit, or is not
-            goal-conditioned with continuous actions. ``is_success`` is not needed: a model learns the dynamics only.
+            goal-conditioned with continuous actions. Settable tasks and ``is_success`` are not needed, because a model
+            learns the dynamics only; a warning says that they are missing.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
@@ -84,6 +86,12 @@ def collect(
             "with entry_point='module:Class'"
         )
     time_limit(env_id, env_kwargs)  # else an episode may never end
+    try:
+        require_contract(env_id, env_kwargs)
+    except Exception as error:  # of any kind: the environment may raise it
+        lacks = " ".join(str(error).split())
+        still = "the dataset can train a model, but `gbplan evaluate` will refuse this environment"
+        warnings.warn(f"{lacks}; {still}", stacklevel=2)
     metadata = {
         "algorithm_name": as_text(describe(policy)),
         "description": f"{episodes} episodes of {spec.id}, collected by gbplan",

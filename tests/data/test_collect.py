@@ -85,6 +85,14 @@ def test_progress_goes_to_stderr(tmp_path, capsys):
     assert "7/7" in shown.err
 
 
+def test_what_will_be_missed_in_planning_is_said_while_collecting(tmp_path):
+    with pytest.warns(match=r"Drift-v0 cannot be put into a state: .* `gbplan evaluate` will refuse") as told:
+        run(tmp_path, env_kwargs={"heed_options": False})
+    assert len(told) == 1
+    assert "\n" not in str(told[0].message)
+    assert len(read_dataset("toy-v0", tmp_path)[0]) == 7
+
+
 def test_an_interrupted_collection_leaves_nothing(tmp_path):
     class Interrupted(Chase):
         def act(self, observation, active=None):
