@@ -378,9 +378,8 @@ def test_a_checkpoint_that_a_training_cannot_go_on_from_is_refused_by_name(capsy
 )
 def test_a_model_with_other_weights_than_it_describes_is_not_evaluated(capsys, base_run, tmp_path, damage, reason):
     path = damaged(base_run, tmp_path, lambda it: damage(it["state_dict"]))
-    line = error_of(
-        capsys, "evaluate", path, f"--output={tmp_path / 'out'}", "--agent=configs/agents/gradient_mpc.yaml"
-    )
+    how = (f"--output={tmp_path / 'out'}", "--agent=configs/agents/gradient_mpc.yaml", "--tasks.env_id=DoorWall-v0")
+    line = error_of(capsys, "evaluate", path, *how)
     assert f"does not have the weights of the model that it describes {reason}" in line
 
 
