@@ -1,16 +1,13 @@
 """Fixtures shared by several rooms: a small dataset, and a model trained on it for a moment."""
 
+import gc
 import os
 import signal
 
 import pytest
-import torch
 
-from gbplan.cli import run
-from gbplan.data import collect
-from gbplan.evaluation import TaskSet, run_evaluation
-from gbplan.planners import GradientPlanner
-from gbplan.policies import Agent, ExpertPolicy, StraightLinePolicy
+# What takes long to import is imported by the fixtures: pytest-xdist reads this file before it starts its processes,
+# which would wait for it.
 
 TINY = "door-wall/tiny-v0"
 
@@ -20,6 +17,15 @@ os.environ["GBPLAN_CALIBRATE"] = "0"
 # A shell starts what it puts into the background with Ctrl-C ignored; the tests of interruption need it, here and in
 # the processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Thousands of tests and whole libraries are never garbage: looking through them takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 LEFT_OUT = pytest.StashKey[int]()
@@ -53,6 +59,8 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Two tests' threads on two cores would wait for each other."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -66,6 +74,9 @@ def without_figures(monkeypatch):
 @pytest.fixture(scope="session")
 def dataset_root(tmp_path_factory):
     """Folder with the dataset ``door-wall/tiny-v0``: 60 expert episodes."""
+    from gbplan.data import collect
+    from gbplan.policies import ExpertPolicy
+
     root = tmp_path_factory.mktemp("datasets")
     collect("DoorWall-v0", TINY, ExpertPolicy(action_noise=0.3), episodes=60, root=str(root), progress=False)
     return root
@@ -86,6 +97,7 @@ def hub(tmp_path_factory):
 @pytest.fixture(scope="session")
 def fit(dataset_root):
     """Return a function that runs ``gbplan fit`` with the base configuration on the small dataset."""
+    from gbplan.cli import run
 
     def fit(folder, *args, epochs=2):
         run(
@@ -121,6 +133,10 @@ def base_run(fit, tmp_path_factory):
 @pytest.fixture(scope="session")
 def evaluated(base_run, tmp_path_factory):
     """A folder with the results of a model and of a policy on the same four tasks."""
+    from gbplan.evaluation import TaskSet, run_evaluation
+    from gbplan.planners import GradientPlanner
+    from gbplan.policies import Agent, StraightLinePolicy
+
     folder = tmp_path_factory.mktemp("evaluate")
     few = TaskSet("DoorWall-v0", kind="detour", count=4, split="validation", min_distance=1.0)
     agent = Agent(GradientPlanner(horizon=10, iterations=2, num_samples=4, restarts=1))

@@ -36,7 +36,8 @@ def require_available(env_id):
         pytest.importorskip("mujoco")
 
 
-@pytest.fixture(params=WORLDS)
+# An episode of the rope takes seconds.
+@pytest.fixture(params=[pytest.param(w, marks=pytest.mark.end_to_end) if "Rope" in w else w for w in WORLDS])
 def world(request):
     require_available(request.param)
     return request.param, WORLDS[request.param]
@@ -168,6 +169,7 @@ def test_a_script_that_workers_cannot_import_is_told_so(tmp_path, from_a_file):
     assert "what it does below `if __name__" in ended.stderr
 
 
+@pytest.mark.end_to_end
 def test_modules_that_a_user_preloads_stay_preloaded(tmp_path):
     (tmp_path / "mine.py").write_text("import os\nprint('imported by', os.getppid(), flush=True)\n")
     (tmp_path / "script.py").write_text(

@@ -57,6 +57,7 @@ def test_pairs_tell_what_separate_intervals_do_not():
     assert paired_difference(other, one)[2] < 0
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(("level", "of_seed", "of_task"), [(0.0, 0.3, 1.0), (0.0, 0.05, 2.0), (2.5, 0.2, 1.0)])
 def test_interval_contains_the_truth_nineteen_times_of_twenty(seeds, level, of_seed, of_task):
