@@ -38,6 +38,8 @@ def require_registered(env_id: str, name: str = "env_id") -> None:
         near = get_close_matches(_bare(wanted), map(_bare, gym.registry), n=1, cutoff=0.8)
         alike = [each for each in gym.registry if [_bare(each)] == near]  # in several namespaces and versions
         imported = f"{module}:" if module not in ("", "gbplan") else ""  # gbplan is imported in any case
+        # Of `push_t`, gbplan's own is meant, although other packages have a PushT, too.
+        alike = [each for each in alike if "/" in wanted or each.startswith("gbplan/")] or alike
         meant = f"; did you mean {imported}{get_close_matches(wanted, alike, cutoff=0)[0]}? Or" if near else ";"
         package = module.partition(".")[0]
         own = sorted(each for each, spec in gym.registry.items() if package and _package_of(spec) == package)

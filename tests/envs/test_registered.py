@@ -43,6 +43,12 @@ def test_of_a_users_environments_the_one_of_the_same_namespace_is_meant(monkeypa
             require_registered(env_id)
 
 
+def test_the_environment_of_this_package_is_meant_although_another_is_nearer(monkeypatch):
+    monkeypatch.setitem(gym.registry, "a/PushT-v0", EnvSpec("a/PushT-v0"))
+    with pytest.raises(ValueError, match="did you mean gbplan/PushT-v0[?]"):
+        require_registered("PushT")
+
+
 @pytest.mark.parametrize("env_id", ["", "v0", "gbplan/", "Nothing-v0"])
 def test_unlike_id_gets_no_suggestion(env_id):
     with pytest.raises(ValueError, match=r"tasks.env_id names no registered .*; write module:id") as error:
