@@ -45,7 +45,7 @@ def test_of_a_users_environments_the_one_of_the_same_namespace_is_meant(monkeypa
 
 def test_the_environment_of_this_package_is_meant_although_another_is_nearer(monkeypatch):
     monkeypatch.setitem(gym.registry, "a/PushT-v0", EnvSpec("a/PushT-v0"))
-    with pytest.raises(ValueError, match="did you mean gbplan/PushT-v0[?]"):
+    with pytest.raises(ValueError, match=r"did you mean gbplan/PushT-v0[?]"):
         require_registered("PushT")
 
 
