@@ -481,6 +481,12 @@ def test_monitor_that_nothing_logs_is_named_when_the_best_model_is_the_last(fit,
     assert f"{told} logged this value; logged values are train/" in said
 
 
+def test_a_file_that_changes_another_asks_for_that_one(capsys):
+    told = error_of(capsys, "fit", "--config=configs/door_wall/online.yaml")
+    assert "model.scheduler has the option T_max, but no class that takes it" in told
+    assert "give that other one before it" in told
+
+
 def test_overwrite_is_a_flag(capsys, tmp_path):
     collect = ("collect", "--config=configs/door_wall/collect.yaml", f"--root={tmp_path}", "--episodes=2")
     main([*collect])

@@ -22,6 +22,7 @@ from jsonargparse import ActionYesNo, ArgumentParser
 
 import gbplan
 from gbplan.cli.errors import (
+    base_missing,
     disk_behind,
     is_environments_own,
     is_full,
@@ -196,7 +197,7 @@ def main(args: Sequence[str] | None = None) -> None:
         message = str(error) or type(error).__name__  # Python's MemoryError has no message
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
-            reason = unknown_class(message) or one_line(message) + option_meant(message)
+            reason = unknown_class(message) or base_missing(message) or one_line(message) + option_meant(message)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:

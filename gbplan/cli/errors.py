@@ -117,6 +117,18 @@ def _subclasses(base: type) -> set[str]:
     return own.union(*map(_subclasses, children))
 
 
+def base_missing(message: str) -> str | None:
+    """Say that options lack the class that takes them, as in a file that changes another; None: they do not."""
+    found = re.search(r"""Option '(\w+)' is not accepted.*class_path='typing.Union'""", message)
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    if found is None or not keys:
+        return None
+    return (
+        f"{'.'.join(keys)} has the option {found[1]}, but no class that takes it; if a --config file changes another "
+        "one, give that other one before it (the file's first line shows the command)"
+    )
+
+
 def option_meant(message: str) -> str:
     """Name the option of a class that a mistyped one may mean, to be added to the message; empty: none is near."""
     mistyped = r"class_path '([\w.]+)\.(\w+)':\s+(?:Option '|unrecognized arguments: --)(\w+)"
