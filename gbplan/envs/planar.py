@@ -213,6 +213,30 @@ def _line(picture: Floats, scene: Scene, a: Point, b: Point, radius: float, colo
     window += cover_of(distance, radius)[:, :, None] * (np.array(colour, np.float32) - window)
 
 
+def paint_near(scene: Scene, pictures: Floats, segments: Floats, radius: float, colour: Colour) -> None:
+    """Paint everything within ``radius``, world units, of segments ``(N, L, 2, 2)``, L in each picture.
+
+    Unlike an agent's disc, they are painted at the pictures' own size ``(N, size, size, 3)``: edges fade over one pixel.
+    """
+    size = pictures.shape[1]
+    x, y = to_pixels(scene, segments[..., 0], segments[..., 1], size)  # (N, L, 2) each
+    place = np.arange(size, dtype=np.float32)
+    squared = np.full(pictures.shape[:3], np.inf, np.float32)
+    for (ax, bx), (ay, by) in zip(x.transpose(1, 2, 0), y.transpose(1, 2, 0), strict=True):
+        dx, dy = place[None, None, :] - ax[:, None, None], place[None, :, None] - ay[:, None, None]
+        wx, wy = (bx - ax)[:, None, None], (by - ay)[:, None, None]
+        along = np.clip((dx * wx + dy * wy) / np.maximum(wx * wx + wy * wy, np.float32(1e-12)), 0, 1)
+        ex, ey = dx - along * wx, dy - along * wy
+        np.minimum(squared, ex * ex + ey * ey, out=squared)
+    cover = cover_of(np.sqrt(squared), radius * size / (2 * scene.view))[..., None]
+    pictures += cover * (np.array(colour, np.float32) - pictures)
+
+
+def as_segments(points: Floats) -> Floats:
+    """Return points ``(..., 2)`` as segments of no length, ``(..., 2, 2)``, for discs."""
+    return np.stack([points, points], axis=-2)
+
+
 def cover_of(distance: NDArray, radius: float) -> Floats:
     """Return how much of a pixel at this distance, pixels, a disc covers: 1 inside, fading over its edge to 0."""
     return np.clip(radius + 0.5 - distance, 0.0, 1.0).astype(np.float32)

@@ -40,7 +40,7 @@ class SegmentExpert(Expert[Any]):
     The vector environment answers ``call("segment_actions")`` with the actions of each row's task, ``(T, A)`` or None.
     """
 
-    environment = "PushT or Rope"
+    environment = "PushT, Rope or Granular"
     _envs: gym.vector.VectorEnv | None = None
 
     def reset(self, envs: gym.vector.VectorEnv, seeds: Sequence[int]) -> None:

@@ -1,6 +1,5 @@
 """The part that the single and the vector environment share: distances, rendering, tasks, one step of dynamics."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,26 +7,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.arguments import world_of
 from gbplan.envs.native_vector import Bools
-from gbplan.envs.reach_position import ReachPosition
 from gbplan.envs.rope import states
 from gbplan.envs.rope.physics import Physics
 from gbplan.envs.rope.rendering import draw, draw_episode
 from gbplan.envs.rope.states import STATE_SIZE, TIP
-from gbplan.envs.rope.tasks import draw_task
+from gbplan.envs.rope.tasks import RopeTasks
 from gbplan.envs.rope.world import ENV_ID, World
-from gbplan.envs.segments import SegmentExpert, Task
-from gbplan.envs.simulated import Floats, Observation, Row, Simulated
+from gbplan.envs.shapes import InShapeWorld
+from gbplan.envs.simulated import Floats, Observation, Row
 
 
-class InWorld(ReachPosition, Simulated):
+class InWorld(InShapeWorld):
     """Rope's rules as a mixin; all public methods work over leading axes."""
 
     env_id = ENV_ID
     world: World
-
-    def goal_distance(self, achieved: ArrayLike, desired: ArrayLike) -> Any:
-        """Return the Chamfer distance between shapes ``(..., 42)``, m, ``(...)``; the same as ``info["distance"]``."""
-        return states.chamfer(achieved, desired)
 
     def render_state(self, states: ArrayLike, size: int = 64) -> NDArray[np.uint8]:
         """Return pictures of states ``(N, 150)``, ``(N, size, size, 3)``: rope and tip, no goal.
@@ -45,17 +39,10 @@ class InWorld(ReachPosition, Simulated):
         """Return pictures of ropes in the shape of goals ``(N, 42)``, ``(N, size, size, 3)``, without a tip."""
         return draw(goals, None, size)
 
-    @property
-    def expert(self) -> Callable[..., SegmentExpert] | None:
-        """A method that takes ``action_noise`` and returns the expert; None with ``task="shape"``."""
-        return self._expert if self.world.task == "segment" else None
-
-    def _expert(self, action_noise: float = 0.0) -> SegmentExpert:
-        return SegmentExpert(action_noise).in_world(self.world)
-
     def _make(self, arguments: dict[str, Any]) -> None:
         self.world = world_of(World, ENV_ID, arguments)
         self._physics = Physics()
+        self._tasks = RopeTasks(self.world, self._physics)
 
     def _check_states(self, given: Any, mask: Bools | None = None) -> Floats:
         found = states.check_states(given, self.world.action == "push", mask)
@@ -64,12 +51,6 @@ class InWorld(ReachPosition, Simulated):
 
     def _check_goals(self, given: Any, mask: Bools | None = None) -> Floats:
         return states.check_goals(given, mask)
-
-    def _task(self, key: int, state: Floats | None, goal: Floats | None) -> Task:
-        return draw_task(self.world, self._physics, key, state, goal)
-
-    def _segment(self, row: Row) -> NDArray[np.float32] | None:
-        return super()._segment(row) if self.world.task == "segment" else None
 
     def _advance(self, state: Floats, action: Floats) -> tuple[Floats, bool]:
         return (self._physics.push if self.world.action == "push" else self._physics.small)(state, action)

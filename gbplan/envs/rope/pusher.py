@@ -11,10 +11,9 @@ from gbplan import checks
 from gbplan.envs.policy import Observation, Policy
 from gbplan.envs.rope.physics import STRIDE
 from gbplan.envs.rope.states import GOAL_SIZE, NODES, REACH
+from gbplan.envs.shapes import draw_push
 from gbplan.seeds import policy_generators
 
-INWARD = 0.9  # share of pushes that aim at the middle of the table, so that the rope stays in reach
-MIDDLE = 0.15  # largest distance (m, in x and y) of these aims from the middle of the table
 BEFORE, THROUGH = (0.03, 0.1), (0.02, 0.2)  # ranges (m) of the distances from a node to start and end of a push
 ROAMS = 0.1  # with small steps: share of targets drawn anywhere on the table
 MIND_CHANGES = 0.04  # probability of a new target, per small step
@@ -98,13 +97,7 @@ class Pusher:
 
     def _push(self, nodes: Floats) -> list[Floats]:
         """Return start and end of a push."""
-        rng = self._rng
-        node = nodes[rng.integers(NODES)]
-        angle, aim = rng.uniform(-math.pi, math.pi), rng.uniform(-MIDDLE, MIDDLE, 2) - node
-        if rng.random() < INWARD:
-            angle = math.atan2(aim[1], aim[0])
-        direction = np.array([math.cos(angle), math.sin(angle)])
-        return [node - rng.uniform(*BEFORE) * direction, node + rng.uniform(*THROUGH) * direction]
+        return draw_push(self._rng, nodes, BEFORE, THROUGH)
 
     def _small_step(self, nodes: Floats, tip: Floats) -> Floats:
         rng = self._rng

@@ -6,7 +6,7 @@ Edges are antialiased over one pixel, so pixels change smoothly with the state.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbplan.envs.planar import AGENT, BACKGROUND, SIZE, Colour, Scene, cover_of, empty, to_pixels
+from gbplan.envs.planar import AGENT, BACKGROUND, SIZE, Scene, as_segments, empty, paint_near
 from gbplan.envs.rope.states import GOAL_SIZE, NODES, REACH, ROPE_RADIUS, TIP_RADIUS
 
 VIEW = REACH + 0.1  # half the width of the view, m
@@ -44,9 +44,10 @@ def draw(shapes: ArrayLike, tips: ArrayLike | None, size: int = 64) -> NDArray[n
     for start in range(0, len(ropes), CHUNK):
         some = ropes[start : start + CHUNK]
         picture = np.repeat(empty(SCENE, int(size))[None], len(some), axis=0)
-        _paint(picture, some, ROPE_RADIUS, ROPE)
+        paint_near(SCENE, picture, _links(some), ROPE_RADIUS, ROPE)
         if tips is not None:
-            _paint(picture, np.asarray(tips, np.float32)[start : start + CHUNK, None], TIP_RADIUS, AGENT)
+            places = np.asarray(tips, np.float32)[start : start + CHUNK, None]
+            paint_near(SCENE, picture, as_segments(places), TIP_RADIUS, AGENT)
         pictures[start : start + CHUNK] = np.rint(picture)
     return pictures
 
@@ -54,24 +55,13 @@ def draw(shapes: ArrayLike, tips: ArrayLike | None, size: int = 64) -> NDArray[n
 def draw_episode(shape: ArrayLike, tip: ArrayLike, goal: ArrayLike) -> NDArray[np.uint8]:
     """Draw a rope ``(21, 2)`` and a tip ``(2,)`` over a goal ``(42,)``, ``(SIZE, SIZE, 3)``."""
     picture = empty(SCENE, SIZE)[None].copy()
-    _paint(picture, np.asarray(goal, np.float32).reshape(1, NODES, 2), ROPE_RADIUS, GOAL_ROPE)
-    _paint(picture, np.asarray(shape, np.float32).reshape(1, NODES, 2), ROPE_RADIUS, ROPE)
-    _paint(picture, np.asarray(tip, np.float32).reshape(1, 1, 2), TIP_RADIUS, AGENT)
+    aim, rope = (np.asarray(each, np.float32).reshape(1, NODES, 2) for each in (goal, shape))
+    paint_near(SCENE, picture, _links(aim), ROPE_RADIUS, GOAL_ROPE)
+    paint_near(SCENE, picture, _links(rope), ROPE_RADIUS, ROPE)
+    paint_near(SCENE, picture, as_segments(np.asarray(tip, np.float32).reshape(1, 1, 2)), TIP_RADIUS, AGENT)
     return np.rint(picture[0]).astype(np.uint8)
 
 
-def _paint(pictures: Floats, lines: Floats, radius: float, colour: Colour) -> None:
-    """Paint everything within ``radius`` of polylines through K points ``(N, K, 2)``, one polyline a picture."""
-    size = pictures.shape[1]
-    x, y = to_pixels(SCENE, lines[..., 0], lines[..., 1], size)
-    place = np.arange(size, dtype=np.float32)
-    squared = np.full(pictures.shape[:3], np.inf, np.float32)
-    for first, last in zip(range(x.shape[1]), range(min(1, x.shape[1] - 1), x.shape[1]), strict=False):
-        ax, ay, bx, by = (column[:, None, None] for column in (x[:, first], y[:, first], x[:, last], y[:, last]))
-        dx, dy = place[None, None, :] - ax, place[None, :, None] - ay
-        wx, wy = bx - ax, by - ay
-        along = np.clip((dx * wx + dy * wy) / np.maximum(wx * wx + wy * wy, np.float32(1e-12)), 0, 1)
-        ex, ey = dx - along * wx, dy - along * wy
-        np.minimum(squared, ex * ex + ey * ey, out=squared)
-    cover = cover_of(np.sqrt(squared), radius * size / (2 * VIEW))[..., None]
-    pictures += cover * (np.array(colour, np.float32) - pictures)
+def _links(ropes: Floats) -> Floats:
+    """Return the links of ropes ``(N, 21, 2)`` as segments, ``(N, 20, 2, 2)``."""
+    return np.stack([ropes[:, :-1], ropes[:, 1:]], axis=2)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbplan.envs.options import chosen_rows, require_rows
+from gbplan.envs.shapes import rounded
 
 Floats = NDArray[np.float64]
 
@@ -40,12 +41,6 @@ TOUCHING = 0.6 * (ROPE_RADIUS + TIP_RADIUS)  # least distance (m) of tip and rop
 
 HIGH = np.array([*[FIELD] * 2, 0.5, *[1.0] * 80, *[FIELD] * 2, *[10.0] * 3, *[500.0] * 60, *[10.0] * 2], np.float32)
 LOW = -HIGH
-
-
-def rounded(values: Floats) -> Floats:
-    """Round to float32, and return float64."""
-    with np.errstate(over="ignore"):  # too large for float32: infinite, so outside
-        return values.astype(np.float32).astype(np.float64)
 
 
 def clipped(state: Floats) -> Floats:
@@ -82,21 +77,6 @@ def gap(nodes: Floats, place: Floats) -> Any:
     along = np.clip((seen * links).sum(axis=-1) / np.maximum((links * links).sum(axis=-1), 1e-12), 0.0, 1.0)
     beside = seen - along[..., None] * links
     return np.sqrt((beside * beside).sum(axis=-1)).min(axis=-1)
-
-
-def chamfer(achieved: ArrayLike, desired: ArrayLike) -> Any:
-    """Return the Chamfer distance between shapes of ``(..., 42)`` numbers, m, ``(...)``.
-
-    It is the distance from a node to the nearest node of the other shape, averaged over the nodes of both.
-    """
-    one, other = (
-        np.asarray(shape, np.float64).reshape(*np.shape(shape)[:-1], NODES, 2) for shape in (achieved, desired)
-    )
-    apart = one[..., :, None, :] - other[..., None, :, :]
-    distance = np.sqrt(apart[..., 0] * apart[..., 0] + apart[..., 1] * apart[..., 1])
-    # Copied, so that the order of summation does not depend on the number of rows.
-    nearest = [np.ascontiguousarray(distance.min(axis=axis)) for axis in (-1, -2)]
-    return 0.5 * (nearest[0].mean(axis=-1) + nearest[1].mean(axis=-1))
 
 
 def check_states(states: Any, lifted: bool, mask: NDArray[np.bool_] | None = None) -> Floats:

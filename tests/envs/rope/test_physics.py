@@ -2,9 +2,10 @@ import numpy as np
 
 from gbplan.envs.rope import states
 from gbplan.envs.rope.physics import CLEAR, Physics
+from gbplan.envs.shapes import chamfer, rounded
 
 STRAIGHT = np.stack([0.02 * np.arange(-10, 11), np.zeros(21)], axis=1)
-FLAT = states.rounded(states.lying(STRAIGHT, states.PARKED))
+FLAT = rounded(states.lying(STRAIGHT, states.PARKED))
 
 
 def test_straight_rope_stays_where_it_lies():
@@ -25,7 +26,7 @@ def test_length_is_kept_in_many_pushes_and_the_rope_comes_nearly_to_rest():
         np.testing.assert_allclose(np.linalg.norm(np.diff(nodes, axis=0), axis=1), 0.02, atol=5e-4)
         assert (state[states.TIP] == np.float32(states.PARKED)).all()
         later = physics.settled(state)
-        assert states.chamfer(physics.nodes(later[None]).ravel(), nodes.ravel()) < 0.01
+        assert chamfer(physics.nodes(later[None]).ravel(), nodes.ravel()) < 0.01
 
 
 def test_same_push_gives_the_same_bits_whatever_came_before():

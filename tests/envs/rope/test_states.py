@@ -3,9 +3,10 @@ import pytest
 
 from gbplan.envs.rope import states
 from gbplan.envs.rope.physics import Physics
+from gbplan.envs.shapes import rounded
 
 STRAIGHT = np.stack([0.02 * np.arange(-10, 11), np.zeros(21)], axis=1)
-FLAT = states.rounded(states.lying(STRAIGHT, states.PARKED))
+FLAT = rounded(states.lying(STRAIGHT, states.PARKED))
 
 
 def changed(values, **numbers):
@@ -21,20 +22,6 @@ def test_flat_states_have_the_nodes_they_were_made_of():
     nodes = np.concatenate([[[0.1, -0.2]], np.array([0.1, -0.2]) + np.cumsum(links, axis=0)])
     both = states.lying(np.stack([nodes, nodes[:, ::-1]]), states.PARKED)
     np.testing.assert_allclose(Physics().nodes(both), np.stack([nodes, nodes[:, ::-1]]), atol=1e-9)
-
-
-def test_chamfer_distances_that_are_known():
-    shape = STRAIGHT.ravel()
-    assert states.chamfer(shape, shape) == 0
-    assert states.chamfer(shape, STRAIGHT[::-1].ravel()) == 0  # which node is where does not count
-    assert states.chamfer(shape, (STRAIGHT + np.array([0.0, 0.07])).ravel()) == pytest.approx(0.07)
-    # Shifted by ten nodes: of each shape eleven lie on the other, and the rest 1 to 10 nodes from it.
-    assert states.chamfer(shape, (STRAIGHT + np.array([0.2, 0.0])).ravel()) == pytest.approx(0.02 * 55 / 21)
-    many = np.stack([shape, shape + 0.1, shape - 0.03])
-    np.testing.assert_array_equal(
-        states.chamfer(many, many[::-1]),
-        [states.chamfer(one, other) for one, other in zip(many, many[::-1], strict=True)],
-    )
 
 
 def test_gap_is_the_distance_from_the_ropes_middle_line():
@@ -86,4 +73,4 @@ def test_goals_that_no_rope_reaches_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         states.check_goals(given)
     short = 0.9 * STRAIGHT.ravel()  # seen from above, a link that stands up is shorter
-    np.testing.assert_array_equal(states.check_goals(short)[0], states.rounded(short))
+    np.testing.assert_array_equal(states.check_goals(short)[0], rounded(short))
