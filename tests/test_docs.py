@@ -36,7 +36,9 @@ def commands(*files: Path) -> set[str]:
 ON_PAGES = commands(*PAGES)
 # Of the tasks on pymunk and MuJoCo only data are collected here: their trainings need base models of their own, and are
 # parsed in test_cli.py.
-OF_OTHER_TASKS = re.compile(r"gbplan (fit|evaluate) --config configs/(push_t(_pixels)?|point_maze|fetch_push|rope)/")
+OF_OTHER_TASKS = re.compile(
+    r"gbplan (fit|evaluate) --config configs/(push_t(_pixels)?|point_maze|fetch_push|rope|granular)/"
+)
 COMMANDS = sorted(each for each in ON_PAGES | commands(*CONFIGS) if each in ON_PAGES or not OF_OTHER_TASKS.match(each))
 
 

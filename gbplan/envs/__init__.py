@@ -1,11 +1,12 @@
-"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium, PushT pymunk, and some MuJoCo.
+"""Gymnasium environments, their experts and their geometry. Needs numpy and gymnasium; some need MuJoCo or pymunk.
 
 Importing this package registers the environments.
 """
 
-from gbplan.envs import door_layouts, door_wall, fetch_push, point_maze, push_t, rope
+from gbplan.envs import door_layouts, door_wall, fetch_push, granular, point_maze, push_t, rope
 from gbplan.envs.contract import OptionalMethods, optional_method
 from gbplan.envs.fetch_push import FetchPusherPolicy
+from gbplan.envs.granular import GranularPusherPolicy
 from gbplan.envs.parallel import ParallelVectorEnv
 from gbplan.envs.pixels import PixelObservation, PixelVectorObservation
 from gbplan.envs.policy import Observation, Policy
@@ -15,6 +16,7 @@ from gbplan.envs.rope import RopePusherPolicy
 
 __all__ = [
     "FetchPusherPolicy",
+    "GranularPusherPolicy",
     "NoisyPusherPolicy",
     "Observation",
     "OptionalMethods",
@@ -27,6 +29,7 @@ __all__ = [
     "door_layouts",
     "door_wall",
     "fetch_push",
+    "granular",
     "optional_method",
     "point_maze",
     "push_t",

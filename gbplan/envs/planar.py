@@ -216,7 +216,7 @@ def _line(picture: Floats, scene: Scene, a: Point, b: Point, radius: float, colo
 def paint_near(scene: Scene, pictures: Floats, segments: Floats, radius: float, colour: Colour) -> None:
     """Paint everything within ``radius``, world units, of segments ``(N, L, 2, 2)``, L in each picture.
 
-    Unlike an agent's disc, they are painted at the pictures' own size ``(N, size, size, 3)``: edges fade over one pixel.
+    They are painted at the size of the pictures ``(N, size, size, 3)``, where their edges fade over one pixel.
     """
     size = pictures.shape[1]
     x, y = to_pixels(scene, segments[..., 0], segments[..., 1], size)  # (N, L, 2) each

@@ -22,6 +22,7 @@ WORLDS = {
     "gbplan/PointMaze-v0": {},
     "gbplan/FetchPush-v0": {},
     "gbplan/Rope-v0": {},
+    "gbplan/Granular-v0": {},
     "TinyPixels-v0": {},  # has no vector form of its own
 }
 

@@ -17,12 +17,13 @@ from gbplan.seeds import HELD_OUT_SEEDS, TRAINING_SEEDS, episode_seeds
 FETCH = ("gbplan/FetchPush-v0", {"task": "far", "reward_type": "dense"}, 50)
 PUSHED = ("gbplan/Rope-v0", {"segment_steps": 1}, 20)
 STROKED = ("gbplan/Rope-v0", {"action": "small", "task": "shape", "reward_type": "dense"}, 20)
+DISCS = ("gbplan/Granular-v0", {"segment_steps": 1}, 20)
 ROOMS = ("gbplan/DoorLayouts-v0", {"task": "detour", "reward_type": "dense"}, 100)
-WORLDS = [FETCH, PUSHED, STROKED, ROOMS]
+WORLDS = [FETCH, PUSHED, STROKED, DISCS, ROOMS]
 ROWS = 2
 
 
-@pytest.fixture(params=WORLDS, ids=["fetch_push", "rope", "rope_small", "door_layouts"])
+@pytest.fixture(params=WORLDS, ids=["fetch_push", "rope", "rope_small", "granular", "door_layouts"])
 def world(request):
     return request.param
 
@@ -38,7 +39,7 @@ def make_vector(world, num_envs=ROWS, **arguments):
 def draw_actions(env, count, seed=0):
     rng, shape = np.random.default_rng(seed), env.action_space.shape
     actions = rng.uniform(-1.2, 1.2, (count, *shape))  # clipped, too
-    if shape[-1] == 4:  # pushes of the rope, which take as long to simulate as they are
+    if shape[-1] == 4:  # pushes, which take as long to simulate as they are
         actions[..., 2:] = actions[..., :2] + rng.uniform(-0.3, 0.3, actions[..., 2:].shape)
     return actions.astype(np.float32)
 
