@@ -54,6 +54,7 @@ MADE_BY = {
     "runs/pixels/radii": "make reproduce TASK=door_wall_pixels_radii",
     "runs/layouts/evaluate": "make reproduce TASK=door_layouts",
     "runs/rope/evaluate": "make reproduce TASK=rope",
+    "runs/granular/evaluate": "make reproduce TASK=granular",
 }
 DOOR_WALL = ("runs/evaluate", "runs/ablations", "runs/robustness")  # whose results differ by their names alone
 MEASURED = {  # pages in docs/ with results that were measured once

@@ -112,6 +112,7 @@ COUNTS = {  # collect, fit, evaluate, report
     "door_wall_pixels_radii": (1, 21, 18, 1),
     "door_wall_radii": (1, 6, 5, 1),
     "fetch_push": (1, 7, 24, 1),
+    "granular": (1, 7, 32, 1),
     "planners": (1, 3, 50, 1),
     "point_maze": (1, 7, 36, 1),
     "push_t": (1, 7, 54, 3),

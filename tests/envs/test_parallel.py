@@ -37,8 +37,10 @@ def require_available(env_id):
         pytest.importorskip("mujoco")
 
 
-# An episode of the rope takes seconds.
-@pytest.fixture(params=[pytest.param(w, marks=pytest.mark.end_to_end) if "Rope" in w else w for w in WORLDS])
+LONG = ("gbplan/Rope-v0", "gbplan/Granular-v0")  # episodes of pushes take seconds
+
+
+@pytest.fixture(params=[pytest.param(w, marks=pytest.mark.end_to_end) if w in LONG else w for w in WORLDS])
 def world(request):
     require_available(request.param)
     return request.param, WORLDS[request.param]

@@ -64,10 +64,10 @@ def test_success_is_nearer_than_the_threshold_and_ends_the_episode_unless_the_ta
 
 
 def test_expert_reaches_every_goal_exactly_and_neither_nothing_nor_random_pushes_reach_one():
-    _, least = run(ExpertPolicy(), 8)
+    _, least = run(ExpertPolicy(), 3)
     np.testing.assert_array_equal(least, 0.0)
     for policy in (ConstantPolicy([0.0] * 4), RandomPolicy(), GranularPusherPolicy()):
-        _, least = run(policy, 8)
+        _, least = run(policy, 3)
         assert (least > 0.01).all()
 
 
