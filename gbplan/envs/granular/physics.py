@@ -91,7 +91,8 @@ class Physics:
         ends = (-bar / UNIT).tolist(), (bar / UNIT).tolist()
         edge = pymunk.Segment(pusher, *ends, BAR_RADIUS / UNIT)
         radius = DISC_RADIUS / UNIT
-        bodies, shapes = [], [edge]
+        bodies: list[Any] = []
+        shapes: list[Any] = [edge]
         for place in (discs / UNIT).tolist():
             body = pymunk.Body(1.0, pymunk.moment_for_circle(1.0, 0.0, radius))
             body.position = place
