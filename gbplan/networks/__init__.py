@@ -13,6 +13,7 @@ from gbplan.networks.probe import Probe
 from gbplan.networks.proprioception import ProprioceptiveEncoder
 from gbplan.networks.push_frame import PushFramePredictor
 from gbplan.networks.pushed_cube import PushedCubeEncoder, PushedCubePredictor
+from gbplan.networks.pushed_discs import PushedDiscsPredictor
 from gbplan.networks.vit import ViTPredictor
 from gbplan.networks.vit_encoder import ViTEncoder
 from gbplan.networks.world_model import WorldModel
@@ -33,6 +34,7 @@ __all__ = [
     "PushFramePredictor",
     "PushedCubeEncoder",
     "PushedCubePredictor",
+    "PushedDiscsPredictor",
     "ViTEncoder",
     "ViTPredictor",
     "WorldModel",

@@ -10,7 +10,7 @@ from gbplan.networks.mlp import Activation, perceptron
 from gbplan.networks.normalizer import Normalizer
 from gbplan.networks.predictor import Predictor
 
-_UNIT = 0.1  # m, the unit of features, which are then about one
+UNIT = 0.1  # m, the unit of features, which are then about one
 
 
 class PushFramePredictor(Predictor):
@@ -62,16 +62,31 @@ class PushFramePredictor(Predictor):
         """Predict the next latents ``(B, 2 N)``; see ``Predictor``."""
         (units,) = self._units
         chain = units.restore(latents[:, -1]).unflatten(1, (-1, 2))  # (B, N, 2)
-        begin, end = (self.reach * (actions[:, -1] * units.action_std + units.action_mean)).chunk(2, dim=1)
-        length = ((end - begin).square().sum(1, keepdim=True) + 1e-12).sqrt()
-        along = (end - begin) / length
-        mirror = along.new_tensor([1.0, -1.0])
-        frame = torch.stack([along, -along.flip(1) * mirror], dim=2)  # (B, 2, 2), axes in columns
-        seen = (chain - begin[:, None]) @ frame / _UNIT
+        begin, length, frame = push_frames(units, actions[:, -1], self.reach)
+        mirror = length.new_tensor([1.0, -1.0])
+        seen = (chain - begin[:, None]) @ frame / UNIT
         views = torch.stack([seen, seen * mirror, seen.flip(1), seen.flip(1) * mirror])  # (4, B, N, 2)
-        moved = self.net(torch.cat([views.flatten(2), (length / _UNIT).expand(4, -1, -1)], dim=2)).view_as(views)
+        moved = self.net(torch.cat([views.flatten(2), (length / UNIT).expand(4, -1, -1)], dim=2)).view_as(views)
         forwards = moved[0] + moved[1] * mirror
         backwards = moved[2] + moved[3] * mirror
-        change = _UNIT / 4 * (forwards + backwards.flip(1)) @ frame.transpose(1, 2)
+        change = UNIT / 4 * (forwards + backwards.flip(1)) @ frame.transpose(1, 2)
         predicted: Tensor = latents[:, -1] + change.flatten(1) / units.latent_std
         return predicted
+
+
+def push_frames(units: Normalizer, actions: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the frames of pushes.
+
+    Args:
+        units: the world model's normaliser.
+        actions: start and end of each push, standardised, ``(B, 4)``.
+        reach: distance of an action of 1 from the origin, m.
+
+    Returns:
+        Starts of the pushes, m, ``(B, 2)``; their lengths, m, ``(B, 1)``; and the axes along and across them, unit
+        vectors in columns, ``(B, 2, 2)``, which are zero for a push of no length.
+    """
+    begin, end = (reach * (actions * units.action_std + units.action_mean)).chunk(2, dim=1)
+    length = ((end - begin).square().sum(1, keepdim=True) + 1e-12).sqrt()
+    along = (end - begin) / length
+    return begin, length, torch.stack([along, -along.flip(1) * along.new_tensor([1.0, -1.0])], dim=2)
