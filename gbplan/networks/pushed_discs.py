@@ -44,7 +44,7 @@ class PushedDiscsPredictor(Predictor):
         self._activations = discs * (4 * _BASIS * discs + (_BASIS + 8) * width * rounds)
         self.alone = nn.Sequential(nn.Linear(5, width), nn.SiLU(), nn.Linear(width, width))
         self.own, self.near, self.then = (
-            nn.ModuleList(nn.Linear(size, width) for _ in range(rounds)) for size in (width, _BASIS * width, width)
+            nn.ModuleList([nn.Linear(size, width) for _ in range(rounds)]) for size in (width, _BASIS * width, width)
         )
         self.move = nn.Linear(width, 2)
 
@@ -63,7 +63,8 @@ class PushedDiscsPredictor(Predictor):
         places = units.restore(latents[:, -1]).unflatten(1, (-1, 2))  # (B, N, 2)
         begin, length, frame = push_frames(units, actions[:, -1], self.reach)
         seen = (places - begin[:, None]) @ frame / UNIT
-        x, y, far = *seen.split(1, dim=2), (length / UNIT)[:, None].expand(-1, seen.shape[1], -1)
+        x, y = seen.split(1, dim=2)
+        far = (length / UNIT)[:, None].expand_as(x)
         known = self.alone(torch.cat([x, y, y.abs(), x - far, far], dim=2))  # (B, N, W)
         around = self._neighbours(seen * (UNIT / self.sight))
         for own, near, then in zip(self.own, self.near, self.then, strict=True):
