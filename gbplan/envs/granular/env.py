@@ -80,12 +80,12 @@ class GranularEnv(InWorld, SimulatedEnv):
     | `task`            | `"segment"` | or `"shape"`     |      | which tasks are drawn                                |
     | `segment_steps`   | 3           | 1..50            |      | pushes to the goal                                   |
     | `reward_type`     | `"sparse"`  | or `"dense"`     |      | see Reward                                           |
-    | `goal_threshold`  | 0.01        | [0.002, 0.1]     | m    | success below this Chamfer distance                  |
+    | `goal_threshold`  | 0.015       | [0.002, 0.1]     | m    | success below this Chamfer distance                  |
     | `continuing_task` | False       |                  |      | do not terminate at the goal                         |
     | `render_mode`     | None        | or `"rgb_array"` |      | what `render` returns                                |
 
-    DINO-WM and the paper report the Chamfer distance and no success rate; the threshold here is two thirds of a disc's
-    radius, half of the least distance of a goal. Friction and damping are our choices: the paper does not give Flex's.
+    DINO-WM and the paper report the Chamfer distance and no success rate; the threshold here is a disc's radius.
+    Friction and damping are our choices: the paper does not give Flex's.
 
     ```python
     >>> import gymnasium as gym

@@ -34,7 +34,7 @@ class World:
     task: Task = "segment"
     segment_steps: int = 3
     reward_type: Reward = "sparse"
-    goal_threshold: float = 0.01
+    goal_threshold: float = 0.015
     continuing_task: bool = False
 
     def __post_init__(self) -> None:

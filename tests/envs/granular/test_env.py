@@ -68,7 +68,7 @@ def test_expert_reaches_every_goal_exactly_and_neither_nothing_nor_random_pushes
     np.testing.assert_array_equal(least, 0.0)
     for policy in (ConstantPolicy([0.0] * 4), RandomPolicy(), GranularPusherPolicy()):
         _, least = run(policy, 3)
-        assert (least > 0.01).all()
+        assert (least > 0.015).all()
 
 
 def test_expert_names_the_task_it_cannot_solve():
