@@ -482,9 +482,22 @@ def test_monitor_that_nothing_logs_is_named_when_the_best_model_is_the_last(fit,
 
 
 def test_a_file_that_changes_another_asks_for_that_one(capsys):
-    told = error_of(capsys, "fit", "--config=configs/door_wall/online.yaml")
-    assert "model.scheduler has the option T_max, but no class that takes it" in told
-    assert "give that other one before it" in told
+    for name in ("online", "online_adversarial"):
+        told = error_of(capsys, "fit", f"--config=configs/door_wall/{name}.yaml")
+        assert "the configuration is not complete (model" in told
+        assert "give that other one before it" in told
+
+
+def test_an_argument_without_a_type_is_named(capsys, tmp_path, monkeypatch):
+    (tmp_path / "hill.py").write_text(
+        "from gbplan.planners import Planner\n"
+        "class Climb(Planner):\n"
+        "    def __init__(self, horizon): super().__init__(horizon)\n"
+        "    def _plan(self, problem, init, horizon, generator): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    told = error_of(capsys, "evaluate", "--output=x", "--agent.planner=hill.Climb", "--agent.planner.horizon=3")
+    assert "the argument horizon of hill.Climb has no type, which the command line needs; write `horizon: int`" in told
 
 
 def test_overwrite_is_a_flag(capsys, tmp_path):

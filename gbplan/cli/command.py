@@ -32,6 +32,7 @@ from gbplan.cli.errors import (
     one_line,
     option_meant,
     quiet_in_threads,
+    type_missing,
     unknown_class,
 )
 from gbplan.cli.first_look import require_plausible
@@ -197,7 +198,8 @@ def main(args: Sequence[str] | None = None) -> None:
         message = str(error) or type(error).__name__  # Python's MemoryError has no message
         reason = missing_file(given) if isinstance(error, ArgumentError) else None
         if reason is None:
-            reason = unknown_class(message) or base_missing(message) or one_line(message) + option_meant(message)
+            named = unknown_class(message) or base_missing(message) or type_missing(message)
+            reason = named or one_line(message) + option_meant(message)
         print(f"gbplan: error: {reason}", file=sys.stderr)
         raise SystemExit(1 if full else 2) from None
     except KeyboardInterrupt as interrupt:

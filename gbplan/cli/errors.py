@@ -105,8 +105,8 @@ def unknown_class(message: str) -> str | None:
     known = sorted(_subclasses(getattr(import_module(module), base))) if module else []
     near = get_close_matches(given.rpartition(".")[2], known, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
-    listed = f"known are {', '.join(known)}, or give" if known else "correct it, or give"
-    return f"{'.'.join(keys)} {named}; {meant}{listed} the full path of your own"
+    listed = f"known are {', '.join(known)}" if known else "correct it"
+    return f"{'.'.join(keys)} {named}; {meant}{listed}, or give your own as module.Class"
 
 
 def _subclasses(base: type) -> set[str]:
@@ -118,14 +118,24 @@ def _subclasses(base: type) -> set[str]:
 
 
 def base_missing(message: str) -> str | None:
-    """Say that options lack the class that takes them, as in a file that changes another; None: they do not."""
-    found = re.search(r"""Option '(\w+)' is not accepted.*class_path='typing.Union'""", message)
+    """Say that a class or its model is missing, as in a file that only changes another; None: they are not."""
+    lost = r"""Option '\w+' is not accepted.*class_path='typing.Union'|arguments are required: world_model"""
     keys = re.findall(r'Parser key "([\w.]+)"', message)
-    if found is None or not keys:
+    if not keys or not re.search(lost, message):
         return None
     return (
-        f"{'.'.join(keys)} has the option {found[1]}, but no class that takes it; if a --config file changes another "
-        "one, give that other one before it (the file's first line shows the command)"
+        f"the configuration is not complete ({'.'.join(keys)}); if a --config file changes another one, give that "
+        "other one before it: the first line of such a file shows the command"
+    )
+
+
+def type_missing(message: str) -> str | None:
+    """Name the argument of a user's class that has no type; None: this is not the error."""
+    found = re.search(r"Parameter '(\w+)' from '([\w.]+?)(?:\.__init__)?' does not specify a type", message)
+    if found is None:
+        return None
+    return (
+        f"the argument {found[1]} of {found[2]} has no type, which the command line needs; write `{found[1]}: int`, say"
     )
 
 

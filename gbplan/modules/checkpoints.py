@@ -95,10 +95,10 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
     except Exception as error:  # the error's class depends on where the file is broken
         reason = next(iter(str(error).splitlines()), "the file ends early")
         if "Weights only" in reason:  # torch's advice is to trust the file
-            reason = "it contains more than that, or something else"
+            reason = "it contains something else"
         raise ValueError(
-            f"{path} is not a complete checkpoint of plain data ({reason}); it may have been cut off while being "
-            "written or copied, or not be one: use another, such as last.ckpt or best.ckpt of a run"
+            f"{path} is not a complete checkpoint of plain data ({reason}); it is another kind of file, or was cut off "
+            "while being written or copied: use another, such as last.ckpt or best.ckpt of a run"
         ) from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(

@@ -152,7 +152,10 @@ class PlannerPolicy(Policy):
         for name, values in seen.items():
             finite = np.isfinite(values).reshape(len(rows), -1).all(axis=1)
             if not finite.all():
-                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows[~finite].tolist()}")
+                raise ValueError(
+                    f"{name} must be finite, got NaN or infinity in {(~finite).sum()} of {len(rows)} rows, first in "
+                    f"row {rows[~finite][0]} at step {step}; correct the environment that observes it"
+                )
         past = np.stack(self._blocks, axis=1)[rows] if self._blocks else None
         return PlanningProblem.from_observations(
             self.world_model,

@@ -206,7 +206,9 @@ def test_a_start_or_goal_that_is_not_finite_names_its_row(entry):
     observation = observe(*draw_tasks(4))
     observation[entry] = observation[entry].copy()
     observation[entry][[1, 2], 0] = np.nan
-    with pytest.raises(ValueError, match=rf"{entry} must be finite, got NaN or infinity in rows \[2\]"):
+    with pytest.raises(
+        ValueError, match=rf"{entry} must be finite, got NaN or infinity in 1 of \d+ rows, first in row 2 at step \d+"
+    ):
         policy.act(observation, np.array([True, False, True, True]))
 
 
