@@ -133,7 +133,8 @@ def _role(result: Result, base: Result | None) -> Role:
 
 def _base(planned: list[Result]) -> Result | None:
     """Return the model, trained from scratch, that most others start from; else the only one trained from scratch."""
-    candidates = {_run(result): result for result in reversed(planned) if result.get("training") and not _start(result)}
+    known = [result for result in reversed(planned) if result.get("training") or _is_shipped(result)]
+    candidates = {_run(result): result for result in known if not _start(result)}
     begun = Counter(run for result in planned for run in candidates if _same(run, _start(result)))
     if begun:
         return candidates[begun.most_common(1)[0][0]]
@@ -141,7 +142,16 @@ def _base(planned: list[Result]) -> Result | None:
 
 
 def _start(result: Result) -> str:
+    if _is_shipped(result):  # without a record of its training; its folder has the base model of its world
+        base = str(PurePath(_run(result)).with_name("base"))
+        return "" if _run(result) == base else base
     return _without_seed(str((result.get("training") or {}).get("init_from") or ""))
+
+
+def _is_shipped(result: Result) -> bool:
+    """Whether the model came with the package: such as ``door-wall/base``, while checkpoints are files."""
+    run = PurePath(_run(result))
+    return not result.get("training") and len(run.parts) == 2 and not run.suffix
 
 
 def _run(result: Result) -> str:

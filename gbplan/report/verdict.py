@@ -1,5 +1,6 @@
 """A verdict on results, in sentences whose every number comes from a result file."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -67,13 +68,13 @@ def verdict(matrix: Matrix, results: list[Result]) -> list[Sentence]:
     first: Sentence = [f"The base model, {base.label}, solves ", *_solves(matrix, base, planner), f" with {planner}"]
     if not finetuned:
         first.append("; no finetuned model stands beside it.")
-        return [first, _beliefs(matrix, planner, [base])]
+        return [first, _beliefs(matrix, planner, [base], [base])]
     which = f"; the best of {len(finetuned)} finetuned models, " if len(finetuned) > 1 else "; the finetuned one, "
     first += [which, best.label, ", solves ", _number(matrix, best, planner), "."]
     return [
         first,
         _differences(matrix, planner, base, best, finetuned, results),
-        _beliefs(matrix, planner, [base, best]),
+        _beliefs(matrix, planner, [base, best], [base, *finetuned]),
     ]
 
 
@@ -82,9 +83,9 @@ def _without_base(matrix: Matrix, planner: str, rows: list[Row], best: Row) -> l
         first: Sentence = [f"There is one model with {planner}: {best.label}, which solves "]
         missing = "; there is no base model to tell it from."
     else:
-        first = [f"The best of {len(rows)} models with {planner}, {best.label}, solves "]
+        first = [f"{best.label} is the best of {len(rows)} models planned with {planner}: it solves "]
         missing = "; there is no base model beside them, so what finetuning gains is not known."
-    return [[*first, *_solves(matrix, best, planner), missing], _beliefs(matrix, planner, [best])]
+    return [[*first, *_solves(matrix, best, planner), missing], _beliefs(matrix, planner, [best], rows)]
 
 
 def _differences(
@@ -147,10 +148,11 @@ def _gain(best: Row, base: Row, gain: Difference, results: list[Result]) -> Sent
     return [f"{best.label} is {'ahead of' if sign > 0 else 'behind'} {base.label} by ", points]
 
 
-def _beliefs(matrix: Matrix, planner: str, rows: Sequence[Row]) -> Sentence:
-    """Say how far belief and success are apart."""
+def _beliefs(matrix: Matrix, planner: str, rows: Sequence[Row], among: Sequence[Row]) -> Sentence:
+    """Say how far belief and success are apart for ``rows``, and for the row of ``among`` that overestimates most."""
+    widest = max([*rows, *among], key=lambda row: _overestimate(matrix, row, planner))  # a tie: one of rows
     parts: list[Sentence] = []
-    for row in rows:
+    for row in rows if any(row is widest for row in rows) else [*rows, widest]:
         result = row.cells[planner]
         metrics = result["tasks"][matrix.kind]
         if (belief := metrics["believed_success"]) is None:
@@ -167,6 +169,15 @@ def _beliefs(matrix: Matrix, planner: str, rows: Sequence[Row]) -> Sentence:
     for part in parts:
         sentence += ["; ", *part] if sentence else part
     return ["Belief beside success: ", *sentence, "."]
+
+
+def _overestimate(matrix: Matrix, row: Row, planner: str) -> float:
+    """Return belief minus success, as shares; minus infinity without known beliefs."""
+    metrics = row.cells[planner]["tasks"][matrix.kind]
+    if (belief := metrics["believed_success"]) is None:
+        return -math.inf
+    gap: float = belief["rate"] - metrics["success"]["rate"]
+    return gap
 
 
 def _solves(matrix: Matrix, row: Row, planner: str) -> Sentence:

@@ -115,12 +115,35 @@ def test_without_a_base_model_no_gain_is_reported(write):
     results = [write(f"{name}-gradient-mpc", solved, name, "base") for name, solved in (("a", 80), ("b", 120))]
     first, second = said(*results)
     assert first == (
-        "The best of 2 models with gradient-mpc, b, solves 60.0 % [55.0, 65.0] of 200 held-out detour tasks; "
+        "b is the best of 2 models planned with gradient-mpc: it solves 60.0 % [55.0, 65.0] of 200 held-out detour "
+        "tasks; "
         "there is no base model beside them, so what finetuning gains is not known."
     )
     assert second == (
-        "Belief beside success: b believes in 100.0 % of its first plans, 40.0 points more than it solves."
+        "Belief beside success: b believes in 100.0 % of its first plans, 40.0 points more than it solves; "
+        "a believes in 100.0 % of its first plans, 60.0 points more than it solves."
     )
+
+
+def test_shipped_base_model_is_the_base_of_the_models_beside_it(write):
+    results = []
+    for name, solved, believed in (("online-adversarial", 190, 0.84), ("base", 80, 0.95)):
+        shipped = write(name, solved, believed=believed)
+        shipped["method"] |= {"model": f"door-wall/{name}", "model_sha256": None}
+        results.append(shipped | {"training": None})
+    first, second, third = said(*results)
+    assert first.startswith("The base model, base, solves 40.0 %")
+    assert "the finetuned one, online-adversarial, solves 95.0 %" in first
+    assert "online-adversarial is ahead of base by 55.0 points" in second
+    assert third.startswith("Belief beside success: base believes in 95.0 % of its first plans, 55.0 points more")
+
+
+def test_belief_farthest_above_success_is_stated_whoever_has_it(write):
+    base = write("base-gradient-mpc", 80, believed=0.5)
+    proud = write("proud-gradient-mpc", 90, "proud", "base", believed=0.99)
+    best = write("online-gradient-mpc", 180, "online", "base", believed=0.8)
+    *_, third = said(base, proud, best)
+    assert third.endswith("; proud believes in 99.0 % of its first plans, 54.0 points more than it solves.")
 
 
 def test_policies_alone_are_no_models(write):
