@@ -112,7 +112,7 @@ def report(
             write_figures(drawn, Path(figures))
             print(f"figures are in {figures}: {', '.join(drawn)}")
         if html is not None:
-            write_page(Path(html), folder, table_of(chosen, columns), _notes(chosen), drawn, chosen)
+            write_page(Path(html), folder, table_of(chosen, columns), _notes(chosen, columns), drawn, chosen)
             print(f"the page is {html}; open it in a browser")
 
 
@@ -131,7 +131,7 @@ def results_table(results: list[dict[str, Any]], columns: Sequence[str] = (), no
     """Format results as a markdown table, ordered by task kind and then as given, with notes on how to read it."""
     rows = table_of(results, columns)
     lines = markdown(rows)
-    return "\n".join([*lines, "", *_notes(results)] if notes else lines)
+    return "\n".join([*lines, "", *_notes(results, columns)] if notes else lines)
 
 
 def cells_of(results: list[dict[str, Any]]) -> list[dict[str, str]]:
@@ -162,17 +162,22 @@ def table_of(results: list[dict[str, Any]], columns: Sequence[str] = ()) -> list
     return [header] + [[row.get(column, "") for column in header] for row in cells]
 
 
-def _notes(results: list[dict[str, Any]]) -> list[str]:
-    """Return notes on how to read the table and on what made it."""
+def _notes(results: list[dict[str, Any]], columns: Sequence[str]) -> list[str]:
+    """Return notes on how to read the columns of these beginnings (without any: all columns) and on what made them."""
     commits = sorted({str(result["provenance"]["commit"] or "unknown") for result in results})
     machines = sorted({machine_of(result["provenance"]) for result in results})
     return [
-        *NOTES[:-1],
+        *(line for explained, *lines in NOTES if any(_shown(each, columns) for each in explained) for line in lines),
         *_blocks(results),
-        *_reasons(results),
+        *_reasons(results, columns),
         "",
         f"Commit {', '.join(commits)}; {'; '.join(machines)}.",
     ]
+
+
+def _shown(column: str, columns: Sequence[str]) -> bool:
+    """Whether ``columns``, beginnings of names, choose a column with this name or with names that begin so."""
+    return not columns or any(column.startswith(each) or each.startswith(column) for each in columns)
 
 
 def machine_of(provenance: dict[str, Any]) -> str:
@@ -180,28 +185,67 @@ def machine_of(provenance: dict[str, Any]) -> str:
     return ", ".join(str(provenance[key]) for key in ("processor", "machine") if key in provenance)
 
 
+# Notes on columns, each with the columns that it explains.
 NOTES = (
-    "- success: the environment said at some step that the goal is reached; 95 % Wilson interval over the tasks (for",
-    "  one draw of the planner's noise, which all tasks share); number of tasks. Tasks that begin solved are drawn",
-    '  again. "a [b, c] / n x N": mean of n models of different training seeds, 95 % bootstrap interval over seeds and',
-    "  tasks.",
-    "- believed: the first plan leads to the goal according to the model it was made with.",
-    "- within r: the environment was nearer to the goal than r at some step.",
-    "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H model steps or as",
-    "  many as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of single steps;",
-    "  gap@H: on the executed ones minus on the expert's. latent error@H: likewise in latents, root mean square in",
-    "  standardised units.",
-    "- cost: of the first plans, under the model they were made with, mean.",
-    "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
-    "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
-    "- distance at the end; steps of the successes; SPL: success weighted by path length; contacts: steps in contact.",
-    "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal after",
-    "  h model steps of the first plan, mean / number of tasks; gain: largest singular value of the one-step Jacobian",
-    "  in the encoder's units, mean / 95th percentile / maximum, on states imagined along first plans or the expert's;",
-    "  each model's cosine and planned gain are those at its own plans;",
-    "  landscape: rank correlation of the model's planning loss with the true one, on planes through the expert's",
-    "  actions and two plans of the model / number of planes.",
-    "",
+    (
+        ("success",),
+        "- success: the environment said at some step that the goal is reached; 95 % Wilson interval over the tasks",
+        "  (for one draw of the planner's noise, which all tasks share); number of tasks. Tasks that begin solved are",
+        '  drawn again. "a [b, c] / n x N": mean of n models of different training seeds, 95 % bootstrap interval',
+        "  over seeds and tasks.",
+    ),
+    (
+        ("believed",),
+        "- believed: the first plan leads to the goal according to the model it was made with.",
+    ),
+    (
+        ("within",),
+        "- within r: the environment was nearer to the goal than r at some step.",
+    ),
+    (
+        ("error", "gap", "latent error"),
+        "- error@H: distance between the model's open-loop rollout and the truth, mean over the first H model steps",
+        "  or as many as there are, on the expert's trajectories and on the executed ones, same tasks; error@1: of",
+        "  single steps; gap@H: on the executed ones minus on the expert's. latent error@H: likewise in latents, root",
+        "  mean square in standardised units.",
+    ),
+    (
+        ("cost",),
+        "- cost: of the first plans, under the model they were made with, mean.",
+    ),
+    (
+        ("calls",),
+        "- calls: model steps per plan and task, a backward pass counting as much as a forward one.",
+    ),
+    (
+        ("ms",),
+        "- ms: wall time per plan when all tasks are planned together, in one process; others may have run beside it.",
+    ),
+    (
+        ("distance",),
+        "- distance: at the end, to the goal.",
+    ),
+    (
+        ("steps",),
+        "- steps: until the goal is reached, mean over the successes.",
+    ),
+    (
+        ("SPL",),
+        "- SPL: success weighted by path length.",
+    ),
+    (
+        ("contacts",),
+        "- contacts: number of steps in contact.",
+    ),
+    (
+        ("cosine", "gain", "landscape"),
+        "- only shown by --columns: cosine@h: between the model's and the true gradient of the distance to the goal",
+        "  after h model steps of the first plan, mean / number of tasks; gain: largest singular value of the",
+        "  one-step Jacobian in the encoder's units, mean / 95th percentile / maximum, on states imagined along first",
+        "  plans or the expert's; each model's cosine and planned gain are those at its own plans; landscape: rank",
+        "  correlation of the model's planning loss with the true one, on planes through the expert's actions and two",
+        "  plans of the model / number of planes.",
+    ),
 )
 
 # Columns that would make the table too wide to read; errors of latents are shown where there are no others.
@@ -234,13 +278,15 @@ def _blocks(results: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _reasons(results: list[dict[str, Any]]) -> list[str]:
+def _reasons(results: list[dict[str, Any]], shown: Sequence[str]) -> list[str]:
     """Explain empty columns: a line for each reason."""
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for result in results:
         for metrics in result["tasks"].values():
             for metric, column in COLUMNS.items():
-                if reason := metrics["missing"].get(metric):
+                parts = ["error", "gap"] if metric == "expert" else column.split(", ")
+                reason = metrics["missing"].get(metric)
+                if reason and any(_shown(part, shown) for part in parts):
                     columns, names = found.setdefault(reason, ({}, {}))
                     columns[column] = names[result["name"]] = None
     return [

@@ -100,6 +100,20 @@ def test_table_says_which_models_count_in_blocks():
     assert "a model step of pixels is 5 environment steps" in results_table([plain, blocks])
 
 
+def test_notes_explain_only_the_chosen_columns():
+    made = result("a", 0.9)
+    made["tasks"]["detour"]["missing"] = {
+        "spl": "X has no shortest_path",
+        "believed_success": "X has no compute_success",
+    }
+    table = results_table([made], ["result", "success", "believed"])
+    notes = [line.split(":")[0] for line in table.splitlines() if line.startswith("- ")]
+    assert notes == ["- success", "- believed", "- empty"]
+    assert "SPL" not in table
+    assert "- error@H" in results_table([made], ["gap@25"])
+    assert "- SPL: success" in results_table([made])
+
+
 def test_table_shows_mean_interval_and_gap(beside):
     other = {"commit": "def+", "processor": "EPYC", "machine": "two cores"}
     results = [beside(result("a", 0.9)), beside(result("b", 0.8) | {"provenance": other})]
