@@ -1,6 +1,6 @@
 """Evaluates a policy on tasks, by the environment's own success."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -224,7 +224,7 @@ def conclude(
         **diagnostics,
     }
     return EvaluationResult(
-        metrics=metrics | {"missing": _missing(envs, world_model)},
+        metrics=metrics | {"missing": _missing(envs, world_model, trajectories.infos)},
         records=records,
         trajectories=trajectories,
         imagined=believed,
@@ -234,7 +234,9 @@ def conclude(
     )
 
 
-def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict[str, str]:
+def _missing(
+    envs: gym.vector.VectorEnv, world_model: WorldModel | None, infos: Mapping[str, NDArray]
+) -> dict[str, str]:
     """Give the reasons for metrics that are None, unless the kind of policy is the reason."""
     lacking = f"{name_of(envs)} has no"
     found: dict[str, str] = {}
@@ -242,6 +244,8 @@ def _missing(envs: gym.vector.VectorEnv, world_model: WorldModel | None) -> dict
         found |= dict.fromkeys(("within", "final_distance", "gradient_alignment"), f"{lacking} goal_distance")
     if optional_method(envs, "shortest_path") is None:
         found["spl"] = f"{lacking} shortest_path"
+    if "contact" not in infos:
+        found["contacts"] = f"{lacking} contact in its info"
     if world_model is None:
         found.pop("gradient_alignment", None)
         return found

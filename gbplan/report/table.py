@@ -256,6 +256,7 @@ COLUMNS = {
     "within": "within",
     "final_distance": "distance",
     "spl": "SPL",
+    "contacts": "contacts",
     "expert": "expert",
     "believed_success": "believed",
     "model_error": "error, gap",

@@ -58,6 +58,7 @@ def test_world_whose_goals_have_no_distance_is_judged_by_itself_and_says_what_is
         "within": "TinyPixels-v0 has no goal_distance",
         "final_distance": "TinyPixels-v0 has no goal_distance",
         "spl": "TinyPixels-v0 has no shortest_path",
+        "contacts": "TinyPixels-v0 has no contact in its info",
     }
     assert set(expert.records) == {"steps", "first_hit"}
     assert "distance" not in expert.summary()

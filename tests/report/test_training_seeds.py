@@ -114,6 +114,12 @@ def test_notes_explain_only_the_chosen_columns():
     assert "- SPL: success" in results_table([made])
 
 
+def test_empty_contacts_have_a_note():
+    made = result("a", 0.9)
+    made["tasks"]["detour"] |= {"contacts": None, "missing": {"contacts": "X has no contact in its info"}}
+    assert "- empty: contacts of online: X has no contact in its info." in results_table([made])
+
+
 def test_table_shows_mean_interval_and_gap(beside):
     other = {"commit": "def+", "processor": "EPYC", "machine": "two cores"}
     results = [beside(result("a", 0.9)), beside(result("b", 0.8) | {"provenance": other})]
