@@ -42,6 +42,7 @@ STORE = Path("docs/results.json")
 PAIRS = "comparisons"  # in the store, beside the folders
 MADE_BY = {
     "runs/evaluate": "make reproduce",
+    "runs/radii": "make reproduce TASK=door_wall_radii",
     "runs/ablations": "make reproduce TASK=ablations",
     "runs/robustness": "make reproduce TASK=robustness",
     "runs/point_maze/evaluate": "make reproduce TASK=point_maze",
